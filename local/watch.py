@@ -16,7 +16,7 @@ from local.services.supervisor import ServiceFailed
 from local.template.errors import TemplateInvalid
 from local.template.stack import Function, Stack
 
-_SUFFIXES = {".py", ".toml"}
+_SUFFIXES = {".py", ".toml", ".html"}
 # Editors save in several steps: changes within this time are one save.
 _DEBOUNCE_MS = 50
 _MAX_NAMES = 3

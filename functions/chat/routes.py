@@ -46,6 +46,7 @@ EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT_SCHEMA}}
 TURN: dict[int | str, Any] = {
     200: {"model": TurnOut, "description": "The turn", "content": EVENTS, "headers": {"Server-Timing": SERVER_TIMING}}
 }
+IMAGES: dict[str, Any] = {f"image/{kind}": {} for kind in ("png", "jpeg", "gif", "webp")}
 STREAM: dict[int | str, Any] = {200: {"description": "The events", "content": EVENTS}}
 
 
@@ -107,6 +108,18 @@ async def regenerate(
 async def get_image(id: UUID, services: ChatServicesDep, principal: CurrentPrincipal) -> ImageOut:
     """Return the URL of an image in a message. The URL is valid for an hour."""
     return ImageOut.model_validate(replay.sign_image(services.images, id, user_id=principal.user_id))
+
+
+@turn_router.get(
+    "/chat/images/{id}/content",
+    dependencies=[Depends(require_live_session)],
+    response_class=Response,
+    responses={200: {"description": "The image", "content": IMAGES}} | error_responses(NotFound),
+)
+async def get_image_content(id: UUID, services: ChatServicesDep, principal: CurrentPrincipal) -> Response:
+    """Return an image in a message: its bytes, for pages that may not load files from other hosts."""
+    content, media_type = replay.read_image(services.images, id, user_id=principal.user_id)
+    return Response(content, media_type=media_type)
 
 
 @turn_router.get("/chat/turns/{id}", responses=error_responses(NotFound))

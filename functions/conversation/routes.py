@@ -22,6 +22,7 @@ from functions.conversation.schemas import (
     FoundPassagesPage,
     MemoryIn,
     MemoryOut,
+    OpenConversationOut,
     SummaryOut,
     SummaryRequested,
     UsagePage,
@@ -30,6 +31,7 @@ from functions.conversation.search import MAX_RESULTS, SearchMode, search_conver
 from functions.conversation.services import ConversationServicesDep
 from parley.db import conversations, memories, messages, summaries
 from parley.db.metering import budgets, usage
+from parley.db.turn import turns
 from parley.errors import IdempotencyKeyReused, InvalidInput, NotFound
 from parley.http.app import join_routers
 from parley.http.date_range import DateRangeQuery
@@ -130,9 +132,10 @@ def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) 
 
 
 @conversations_router.get("/conversations/{id}")
-def get(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> ConversationOut:
-    """Return a conversation."""
-    return ConversationOut.model_validate(conversations.get(transaction, id, user_id=principal.user_id))
+def get(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> OpenConversationOut:
+    """Return a conversation, with its running or waiting turn."""
+    conversation = conversations.get(transaction, id, user_id=principal.user_id)
+    return OpenConversationOut.of(conversation, turns.open_turn(transaction, id, user_id=principal.user_id))
 
 
 @conversations_router.patch("/conversations/{id}")

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from functions.conversation.search import ScoredMemory, SearchMode
+from parley.db.conversations import Conversation
 from parley.db.search import FoundPassage
 from parley.http.paging import Listing
 from parley.http.schemas import Input, Output, Timestamp
@@ -51,6 +52,17 @@ class ConversationOut(Output):
     system_prompt: str | None
     created_at: Timestamp
     updated_at: Timestamp
+
+
+class OpenConversationOut(ConversationOut):
+    """A conversation with its running or waiting turn. Read the turn's events at `/chat/turns/{id}/events`."""
+
+    open_turn_id: UUID | None
+
+    @classmethod
+    def of(cls, conversation: Conversation, open_turn_id: UUID | None) -> Self:
+        """Render a conversation with its open turn."""
+        return cls(**ConversationOut.model_validate(conversation).model_dump(), open_turn_id=open_turn_id)
 
 
 class MemoryIn(Input):

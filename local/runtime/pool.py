@@ -73,9 +73,9 @@ class FairQueue:
         return sum(min(len(waiting), self._free(user, running, limit)) for user, waiting in self._waiting.items())
 
     @property
-    def is_held(self) -> bool:
-        """Whether users wait for their share of the processors."""
-        return any(not self._share.free(user) for user in self._waiting)
+    def waiting_of_users(self) -> int:
+        """The number of waiting invocations that have a user."""
+        return sum(len(waiting) for user, waiting in self._waiting.items() if user)
 
     def drain(self) -> Iterable[Invocation]:
         """Remove and return all invocations."""
@@ -247,8 +247,15 @@ class Pool:
         return invocation
 
     def _retry_if_held(self) -> None:
-        """Look again soon if an invocation waits for its user's share: a worker that stops computing does not report it."""
-        if self._retry is None and self._queue.is_held:
+        """Look again soon if an invocation waits although a worker is idle or could be started.
+
+        It waits for its user's share, and a worker that stops computing does not report it. Whether it computes changes from moment
+        to moment, so a second look at the share could differ from the one that held the invocation back.
+        """
+        active = self._workers.keys() - self._retired
+        available_soon = sum(1 for worker in active if worker.state in ("starting", "finishing"))
+        has_room = bool(self._idle) or len(active) < self._size
+        if self._retry is None and has_room and self._queue.waiting_of_users > available_soon:
             self._retry = asyncio.get_running_loop().call_later(_SHARE_POLL_S, self._retry_now)
 
     def _retry_now(self) -> None:

@@ -35,6 +35,7 @@ NEEDED = {
     "POST /chat": "chat",
     "POST /chat/regenerate": "chat",
     "GET /chat/images/{id}": "chat",
+    "GET /chat/images/{id}/content": "chat",
     "GET /chat/turns/{id}": "chat",
     "GET /chat/turns/{id}/events": "chat",
     "POST /chat/turns/{id}/stop": "chat",

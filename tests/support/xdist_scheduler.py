@@ -1,7 +1,7 @@
 """Distribute tests over the processes of `make test` with pytest-xdist (docs/adr/0014). Unused without `-n`.
 
 Each process has its own database, AWS and settings, because these are session fixtures. All tests of a file run in one process,
-in their usual order. So do all files of `e2e/` that share a running stack.
+in their usual order. So do all files of `e2e/` that share a running stack, and all files of `page/`, which share another.
 """
 
 import os
@@ -10,6 +10,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 E2E = "tests/e2e/"
+PAGE = "tests/page/"
 # The tests of these files start their own stacks.
 WITHOUT_SHARED_STACK = tuple(f"{E2E}test_{name}.py" for name in ("built", "edit_loop", "keys", "logs"))
 # Tests spend part of their time waiting, so one extra process keeps all processors busy.
@@ -28,8 +29,10 @@ class UnitScheduling(LoadScopeScheduling):
 
 
 def unit_of(nodeid: str) -> str:
-    """Return the scheduling unit of a test: its file, or `tests/e2e/` for the tests of the shared stack."""
+    """Return the scheduling unit of a test: its file, or the folder whose tests share a stack."""
     file = nodeid.partition("::")[0]
+    if file.startswith(PAGE):
+        return PAGE
     return E2E if file.startswith(E2E) and file not in WITHOUT_SHARED_STACK else file
 
 
@@ -46,4 +49,4 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Start with the slow e2e tests, so that they are not the last to finish."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not item.nodeid.startswith(E2E))
+        items.sort(key=lambda item: not item.nodeid.startswith((E2E, PAGE)))

@@ -157,6 +157,15 @@ def sign_image(images: Images, id: UUID, *, user_id: UUID) -> SignedImage:
     return SignedImage(stored_image.id, stored_image.media_type, images.signed_url(stored_image))
 
 
+def read_image(images: Images, id: UUID, *, user_id: UUID) -> tuple[bytes, str]:
+    """Return the bytes and the media type of one of the user's images. Raises NotFound and Unavailable."""
+    stored_image = images.find(id, user_id=user_id)
+    content = images.load(stored_image.key)
+    if content is None:
+        raise NotFound("image", id)
+    return content, stored_image.media_type
+
+
 def parse_last_event_id(last_event_id: str | None) -> int:
     """Return the event number in a `Last-Event-ID` header, 0 without the header. Raises InvalidInput."""
     if last_event_id is None:

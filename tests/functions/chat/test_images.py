@@ -1,5 +1,6 @@
 """Images of questions: stored under their user, sent to models that accept images, and deleted if their turn is refused."""
 
+import base64
 from dataclasses import replace
 from uuid import uuid4
 
@@ -163,6 +164,19 @@ def test_the_api_shows_the_image_without_its_key_and_signs_a_url(chat, conversat
     assert set(part) == {"type", "id", "media_type"}
     assert (found["id"], found["media_type"]) == (part["id"], "image/png")
     assert f"images/{alice.id}/{part['id']}?" in found["url"]
+
+
+def image_of(conversation, person, made):
+    return conversation.get(f"/conversations/{made['conversation_id']}/messages", as_=person).json["items"][0]["parts"][0]["id"]
+
+
+def test_the_owner_reads_an_images_bytes_and_nobody_else_does(chat, conversation, alice, bob):
+    id = image_of(conversation, alice, post(chat, alice).json)
+    answer = chat.get(f"/chat/images/{id}/content", as_=alice)
+
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/png")
+    assert base64.b64encode(answer.body).decode() == PNG_DATA_URL.partition(",")[2]
+    assert chat.get(f"/chat/images/{id}/content", as_=bob).status == 404
 
 
 @pytest.mark.parametrize(

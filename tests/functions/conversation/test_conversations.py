@@ -16,8 +16,19 @@ def titles(conversation, person, query=""):
 def test_a_conversation_is_created_with_the_given_fields(conversation, alice):
     created = make(conversation, alice, title="Lisbon", model="offline", system_prompt="be brief")
 
-    assert conversation.get(f"/conversations/{created['id']}", as_=alice).json == created
+    assert conversation.get(f"/conversations/{created['id']}", as_=alice).json == created | {"open_turn_id": None}
     assert (created["title"], created["model"], created["system_prompt"]) == ("Lisbon", "offline", "be brief")
+
+
+def test_a_conversation_names_its_waiting_turn(chat, conversation, tools, alice):
+    tools.call("PUT", "/tools/calculator", {"requires_approval": True}, as_=alice)
+    made = chat.post("/chat", {"message": "What is 2 + 2?", "model": "offline", "stream": False}, as_=alice).json
+    path = f"/conversations/{made['conversation_id']}"
+    waiting = conversation.get(path, as_=alice).json["open_turn_id"]
+    chat.post(f"/chat/turns/{made['turn_id']}/stop", as_=alice)
+
+    assert (made["status"], waiting) == ("waiting", made["turn_id"])
+    assert conversation.get(path, as_=alice).json["open_turn_id"] is None
 
 
 def test_a_new_user_has_an_empty_list(conversation, alice):

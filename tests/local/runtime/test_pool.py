@@ -11,6 +11,7 @@ from typing import Any
 from local.runtime.launch import launch_from_sources
 from local.runtime.outcome import Failure, HandlerResult, Outcome
 from local.runtime.pool import Pool
+from local.runtime.processor_share import ProcessorShare
 from local.template.stack import Function, Stack
 from tests.local.running_emulator import eventually
 
@@ -88,6 +89,27 @@ def test_a_users_waiting_requests_run_when_the_running_ones_end(stack: Stack) ->
         assert len({pid(outcome) for outcome in outcomes}) == 2
 
     with_pool(stack.functions["SlowFunction"], run, size=3)
+
+
+class FlickeringShare(ProcessorShare):
+    """Refuses at the second look only, as if a worker had computed for a moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+
+    def free(self, user: str) -> int:
+        self.looks += 1
+        return 0 if self.looks == 2 else 1
+
+
+def test_an_invocation_held_back_for_a_moment_is_not_forgotten(stack: Stack) -> None:
+    async def run(pool: Pool) -> None:
+        pool._share = pool._queue._share = FlickeringShare()
+
+        assert pid(await asyncio.wait_for(sleep(pool, 0, user="alice"), 20))
+
+    with_pool(stack.functions["SlowFunction"], run)
 
 
 def test_one_after_the_other_the_same_worker_serves(stack: Stack) -> None:

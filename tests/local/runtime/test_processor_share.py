@@ -92,7 +92,7 @@ def test_the_queue_holds_a_user_back_and_serves_the_others() -> None:
                 queue.put(Invocation(b"", user=user))
 
             assert [taken.user for _ in range(3) if (taken := queue.take(limit=9))] == ["bob", ""]
-            assert queue.is_held
+            assert queue.waiting_of_users == 1
 
     asyncio.run(run())
 

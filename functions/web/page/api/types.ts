@@ -40,7 +40,6 @@ export interface Conversation {
   created_at: string;
   updated_at: string;
   open_turn_id?: string | null;
-  pinned?: boolean;
 }
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };

@@ -5,7 +5,7 @@ const PATHS = {
   search: "M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14zM20 20l-4-4",
   send: "M12 19V5M6 11l6-6 6 6",
   stop: "M8 8h8v8H8z",
-  more: "M6 12h.01M12 12h.01M18 12h.01",
+  more: "M5.5 12h.6M11.7 12h.6M17.9 12h.6",
   menu: "M4 7h16M4 12h16M4 17h10",
   close: "M6 6l12 12M18 6L6 18",
   copy: "M9 9h10v10H9zM5 15V5h10",

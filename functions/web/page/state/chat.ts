@@ -7,12 +7,12 @@ import type { Conversation, Memory, Message, Page, TurnEvent, Usage } from "../a
 import { t } from "../text/index.ts";
 import { awaitTitle, conversations, touch } from "./conversations.ts";
 import { announce, notify, report } from "./notices.ts";
-import { recall, remember } from "./preferences.ts";
 import { href, navigate, route } from "./router.ts";
 import { api, channel, isOffline, online, persist, type TabMessage } from "./session.ts";
 import { applyEvent, hasEnded, NEW_TURN, type Turn } from "./turn.ts";
 
 const PAGE = 60;
+const BACKGROUND_FRAME_MS = 150;
 
 export interface Question {
   text: string;
@@ -61,8 +61,9 @@ export class Chat {
         this.#loadNewest(id),
       ]);
       if (!conversations.value.some((one) => one.id === id)) touch(conversation);
-      const open = conversation.open_turn_id ?? recall<string | null>(`turn.${id}`, null);
-      if (open && this.turn.value?.id !== open) await this.follow(open);
+      this.isLoading.value = false;
+      const openTurn = conversation.open_turn_id;
+      if (openTurn && this.turn.value?.id !== openTurn && !this.isBusy) await this.follow(openTurn);
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) this.isMissing.value = true;
       else report(error);
@@ -167,7 +168,6 @@ export class Chat {
       await this.#read(() => this.#events(turnId, 0));
     } catch (error) {
       this.turn.value = null;
-      this.#forgetTurn();
       if (!(error instanceof ApiError && error.status === 404)) report(error);
     }
   }
@@ -239,11 +239,8 @@ export class Chat {
     const id = turn.conversationId as string;
     const isNew = this.id.value === null;
     this.id.value = id;
-    if (turn.id) {
-      remember(`turn.${id}`, turn.id);
-      if (this.pending.value !== null || this.#isRegenerating) {
-        channel.postMessage({ kind: "turn", conversationId: id, turnId: turn.id });
-      }
+    if (turn.id && (this.pending.value !== null || this.#isRegenerating)) {
+      channel.postMessage({ kind: "turn", conversationId: id, turnId: turn.id });
     }
     const now = new Date().toISOString();
     const known = conversations.value.find((one) => one.id === id);
@@ -259,7 +256,6 @@ export class Chat {
 
   async #ended(turn: Turn): Promise<void> {
     const id = this.id.value;
-    this.#forgetTurn();
     if (turn.messageId && turn.usage)
       usages.set(turn.messageId, { usage: turn.usage, totalMs: turn.totalMs, memories: turn.memories });
     announce({ stopped: t.chat.stoppedLive, failed: t.chat.failedLive }[turn.status as string] ?? t.chat.ended);
@@ -277,10 +273,6 @@ export class Chat {
       this.queue.value = rest;
       await this.ask(next);
     }
-  }
-
-  #forgetTurn(): void {
-    if (this.id.value !== null) remember(`turn.${this.id.value}`, null);
   }
 
   async stop(): Promise<void> {
@@ -340,6 +332,7 @@ function decided(part: Turn["parts"][number], callId: string, approve: boolean):
 class FrameBuffer {
   #latest: Turn | null = null;
   #frame = 0;
+  #timer = 0;
   readonly #onFrame: (turn: Turn) => void;
 
   constructor(onFrame: (turn: Turn) => void) {
@@ -348,13 +341,16 @@ class FrameBuffer {
 
   show(turn: Turn): void {
     this.#latest = turn;
-    if (document.visibilityState === "hidden") this.flush();
-    else this.#frame ||= requestAnimationFrame(() => this.flush());
+    this.#frame ||= requestAnimationFrame(() => this.flush());
+    // A tab in the background gets no frames.
+    this.#timer ||= window.setTimeout(() => this.flush(), BACKGROUND_FRAME_MS);
   }
 
   flush(): void {
     cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#timer);
     this.#frame = 0;
+    this.#timer = 0;
     if (this.#latest) this.#onFrame(this.#latest);
     this.#latest = null;
   }

@@ -3,6 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import type { Conversation, FoundPassage, Page } from "../api/types.ts";
 import { report } from "./notices.ts";
+import { recall, remember } from "./preferences.ts";
 import { api, channel, persist, type TabMessage } from "./session.ts";
 
 const PAGE = 50;
@@ -12,6 +13,14 @@ export const conversations = signal<Conversation[]>([]);
 export const isLoaded = signal(false);
 const cursor = signal<string | null>(null);
 export const hasMore = computed(() => cursor.value !== null);
+
+/** The ids of pinned conversations. The API has no pins, so they belong to this browser. */
+export const pins = signal<string[]>(recall<string[]>("pins", []));
+
+export function togglePin(id: string): void {
+  pins.value = pins.value.includes(id) ? pins.value.filter((other) => other !== id) : [...pins.value, id];
+  remember("pins", pins.value);
+}
 
 export const query = signal("");
 export const found = signal<FoundPassage[] | null>(null);
@@ -35,6 +44,7 @@ export function clearConversations(): void {
   conversations.value = [];
   isLoaded.value = false;
   cursor.value = null;
+  pins.value = [];
   query.value = "";
   found.value = null;
 }

@@ -27,8 +27,11 @@ export function App() {
   const person = user.value;
   useEffect(() => {
     if (person && person.id !== loadedFor) {
-      forgetChats();
-      clearConversations();
+      // At the first visit the screen may already have opened a chat.
+      if (loadedFor !== null) {
+        forgetChats();
+        clearConversations();
+      }
       loadedFor = person.id;
       loadConversations().catch(report);
     }

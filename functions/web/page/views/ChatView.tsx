@@ -40,7 +40,7 @@ export function ChatView({ id }: { id: string | null }) {
   const isEmpty = id === null && chat.turn.value === null;
   return (
     <div class={isEmpty ? "chat is-empty" : "chat"}>
-      <Topbar title={title ?? (id ? t.sidebar.untitled : t.chat.title)} />
+      <Topbar title={isEmpty ? "" : (title ?? t.sidebar.untitled)} />
       {isEmpty ? <Welcome chat={chat} /> : <Messages chat={chat} />}
       <Composer key={id ?? "new"} chat={chat} />
     </div>
@@ -53,7 +53,7 @@ function Welcome({ chat }: { chat: Chat }) {
   return (
     <div class="welcome">
       <Mark size={44} />
-      <h2>{t.chat.greeting(user.value?.display_name ?? null)}</h2>
+      <h1>{t.chat.greeting(user.value?.display_name ?? null)}</h1>
       <p class="hint">{t.chat.greetingLead}</p>
       <div class="starters">
         {t.chat.starters.map((starter) => (

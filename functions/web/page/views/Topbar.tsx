@@ -3,12 +3,12 @@ import { IconButton } from "../components/controls.tsx";
 import { t } from "../text/index.ts";
 import { isSidebarOpen } from "./App.tsx";
 
-/** The head of every screen: its title, and on a phone the button that opens the list. */
+/** The head of every screen: its title, unless the screen has its own, and on a phone the button that opens the list. */
 export function Topbar({ title, children }: { title: string; children?: ComponentChildren }) {
   return (
     <header class="topbar">
       <IconButton icon="menu" label={t.sidebar.open} class="only-phone" onClick={() => (isSidebarOpen.value = true)} />
-      <h1 dir="auto">{title}</h1>
+      {title && <h1 dir="auto">{title}</h1>}
       <div class="topbar-end">{children}</div>
     </header>
   );

@@ -74,6 +74,12 @@ class StoredTurn:
     ended_at: datetime | None
 
 
+def open_turn(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> UUID | None:
+    """Return the conversation's running or waiting turn, None if it has none. There is at most one."""
+    which = {"user_id": user_id, "conversation_id": conversation_id}
+    return cast("UUID | None", connection.execute(_OPEN_TURN, which).scalar_one_or_none())
+
+
 def record_heartbeat(
     engine: Engine, turn_id: UUID, *, user_id: UUID, entries: Sequence[LoggedEvent], principal: Principal | None = None
 ) -> HeartbeatReply:
@@ -184,6 +190,12 @@ _PROGRESS = text(
 )
 _READ_EVENTS = text(turn_events.EVENTS_AFTER)
 _GET = text(f"SELECT {_TURN_COLUMNS} FROM turns WHERE user_id = :user_id AND id = :turn_id")  # noqa: S608 - constants only
+_OPEN_TURN = text(
+    """
+    SELECT id FROM turns
+     WHERE user_id = :user_id AND conversation_id = :conversation_id AND status IN ('running', 'waiting')
+    """
+)
 _REQUEST_STOP = text(
     """
     UPDATE turns SET stop_requested_at = CASE WHEN status = 'running' THEN coalesce(stop_requested_at, now()) ELSE stop_requested_at END

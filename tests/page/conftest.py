@@ -1,0 +1,115 @@
+"""The web page in Chromium, served by a running stack."""
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import ROOT, Stack, running_stack
+from tests.fakes.vendor import Vendor, running_vendor
+from tests.support.api_gateway import PASSWORD
+
+# Only guards against hangs: the suite must pass on a loaded machine.
+PATIENCE_MS = 90_000
+BROWSERS = ("chromium", "google-chrome", "google-chrome-stable")
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+ASSETS = ROOT / "functions" / "web" / "assets"
+
+
+@pytest.fixture(scope="session")
+def vendor() -> Iterator[Vendor]:
+    """A fake model vendor."""
+    with running_vendor() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A running Chromium."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("NO BROWSER: Chromium is not installed, so nothing tests the web page (apt-get install chromium)")
+    if not (ASSETS / "index.html").is_file():
+        pytest.skip("NO PAGE: the web page is not built, so nothing tests it (make page)")
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def stack(vendor: Vendor, chromium) -> Iterator[Stack]:
+    """A running stack with the page."""
+    with running_stack(vendor) as running:
+        yield running
+
+
+@dataclass
+class Visit:
+    """A browser profile of one user at the page, and what went wrong in it: errors and requests to other hosts."""
+
+    context: object
+    url: str
+    email: str
+    problems: list[str] = field(default_factory=list)
+
+    def open(self, path: str = "#/"):
+        """Open the page in a new tab."""
+        tab = self.context.new_page()
+        tab.set_default_timeout(PATIENCE_MS)
+        tab.on("pageerror", lambda error: self.problems.append(str(error)))
+        tab.on("console", self._hear)
+        tab.on("request", self._see)
+        tab.goto(f"{self.url}/{path}")
+        return tab
+
+    def _hear(self, message) -> None:
+        if "Content Security Policy" in message.text or "TrustedHTML" in message.text:
+            self.problems.append(message.text)
+
+    def _see(self, request) -> None:
+        if not request.url.startswith((self.url, "data:", "blob:")):
+            self.problems.append(f"a request to {request.url}")
+
+
+@pytest.fixture
+def visitor(stack: Stack, chromium) -> Iterator[Visit]:
+    """Somebody without an account. Fails the test if a script broke or another host was asked."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit = Visit(context, stack.url, f"{secrets.token_hex(6)}@example.com")
+    yield visit
+    context.close()
+    assert visit.problems == []
+
+
+@pytest.fixture
+def ada(visitor: Visit) -> Visit:
+    """A user with a session."""
+    headers = {"X-Session-Mode": "cookie"}
+    made = visitor.context.request.post(
+        f"{visitor.url}/auth/register", data={"email": visitor.email, "password": PASSWORD}, headers=headers
+    )
+    assert made.status == 201, made.text()
+    visitor.headers = {"Authorization": f"Bearer {made.json()['access_token']}"}
+    return visitor
+
+
+def ask(tab, text: str) -> None:
+    """Type a question and send it."""
+    tab.get_by_label("Your message", exact=True).last.fill(text)
+    tab.get_by_role("button", name="Send", exact=True).click()
+
+
+def axe_violations(tab) -> list[str]:
+    """Return the accessibility rules that the screen breaks, with the first element of each."""
+    # By the protocol, because the page's policy refuses scripts that a test would add to it.
+    tab.evaluate(Path(AXE).read_text())
+    found = tab.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html'][:200]} {one['nodes'][0]['failureSummary'][:300]}" for one in found]

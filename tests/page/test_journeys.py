@@ -1,0 +1,241 @@
+"""What people do with the page, from the first visit on."""
+
+import json
+import re
+import time
+from threading import Event
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.fakes.vendor import USAGE, chunk, refuses, says, streams
+from tests.page.conftest import ask
+from tests.support.api_gateway import PASSWORD
+from tests.support.time_limits import HANG_S
+
+WORDS = [f"word{number} " for number in range(40)]
+
+
+def test_a_newcomer_signs_up_and_reads_the_first_answer(visitor, vendor):
+    vendor.script = streams("Hello ", "there, ", "**Ada**.")
+    tab = visitor.open()
+    tab.get_by_role("link", name="Create an account").click()
+    tab.get_by_label("Email").fill(visitor.email)
+    tab.get_by_label("Password").fill(PASSWORD)
+    tab.get_by_label("Name", exact=True).fill("Ada")
+    tab.get_by_role("button", name="Create account").click()
+    expect(tab.get_by_role("heading", name="What is on your mind, Ada?")).to_be_visible()
+    ask(tab, "Hello?")
+
+    answer = tab.locator(".is-answer").last
+    expect(answer.locator(".markdown")).to_have_text("Hello there, Ada.")
+    expect(answer.locator("strong")).to_have_text("Ada")
+    expect(answer.locator(".figures")).to_contain_text("12 in")
+    assert re.search(r"#/c/[0-9a-f-]{36}$", tab.url)
+
+
+def test_a_reload_keeps_the_session_without_a_token_that_scripts_can_read(ada):
+    tab = ada.open()
+    tab.locator(".welcome").wait_for()
+    tab.reload()
+    tab.locator(".welcome").wait_for()
+    (cookie,) = ada.context.cookies(f"{ada.url}/auth/refresh")
+
+    assert (cookie["name"], cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == ("__Secure-parley-refresh", True, True, "Strict")
+    assert ada.context.cookies(f"{ada.url}/chat") == []
+    assert "prt_" not in tab.evaluate("JSON.stringify({ ...localStorage, ...sessionStorage }) + document.cookie")
+
+
+def test_a_wrong_password_is_a_sentence_and_the_address_stays(visitor):
+    tab = visitor.open("#/sign-in")
+    tab.get_by_label("Email").fill(visitor.email)
+    tab.get_by_label("Password").fill("a wrong pass phrase")
+    tab.get_by_role("button", name="Sign in").click()
+
+    expect(tab.get_by_role("alert")).to_have_text("The address or the password is wrong.")
+    expect(tab.get_by_label("Email")).to_have_value(visitor.email)
+
+
+@pytest.fixture
+def held(vendor):
+    """A script that writes half of its words, waits for the test, and writes the rest."""
+    go_on = Event()
+
+    def wait(index):
+        if index == len(WORDS) // 2:
+            go_on.wait(HANG_S)
+
+    vendor.script = streams(*WORDS, before=wait)
+    yield go_on
+    go_on.set()
+
+
+def text_of(tab):
+    return tab.locator(".is-answer .markdown").last.inner_text().split()
+
+
+def test_a_reload_in_mid_answer_goes_on_without_a_gap_or_a_doubled_word_in_two_tabs(ada, held):
+    tab = ada.open()
+    ask(tab, "Many words, please.")
+    expect(tab.locator(".is-answer .markdown").last).to_contain_text("word19")
+    tab.reload()
+    other = ada.open(tab.url.removeprefix(f"{ada.url}/"))
+    for one in (tab, other):
+        expect(one.locator(".is-answer .markdown").last).to_contain_text("word19")
+    held.set()
+
+    for one in (tab, other):
+        expect(one.locator(".figures").last).to_contain_text("vendor")
+        assert text_of(one) == [word.strip() for word in WORDS]
+
+
+def test_an_answer_stops_within_a_second_and_keeps_its_text(ada, held):
+    tab = ada.open()
+    ask(tab, "Many words, please.")
+    expect(tab.locator(".is-answer .markdown").last).to_contain_text("word19")
+    began = time.monotonic()
+    tab.get_by_role("button", name="Stop").click()
+    expect(tab.locator(".is-answer .ending").last).to_have_text("Stopped. The text so far is kept.")
+    took = time.monotonic() - began
+
+    assert text_of(tab)[-1] == "word19"
+    assert took < 5  # one second on an idle machine
+
+
+def test_a_question_asked_while_an_answer_is_written_is_sent_after_it(ada, held):
+    tab = ada.open()
+    ask(tab, "First?")
+    expect(tab.locator(".is-answer .markdown").last).to_contain_text("word19")
+    ask(tab, "Second?")
+    expect(tab.locator(".queue")).to_contain_text("Second?")
+    held.set()
+
+    expect(tab.locator(".is-answer .figures")).to_have_count(2)
+    assert tab.locator(".bubble").all_inner_texts() == ["First?", "Second?"]
+
+
+def calls(tool, arguments):
+    """A script that calls a tool."""
+    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": tool, "arguments": json.dumps(arguments)}}
+    head = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "vendor-model"}
+    steps = [({"tool_calls": [call]}, None), ({}, "tool_calls")]
+    chunks = [head | {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]} for delta, reason in steps]
+    return says(b"".join(b"data: " + json.dumps(one).encode() + b"\n\n" for one in chunks) + chunk(usage=USAGE) + b"data: [DONE]\n\n")
+
+
+def test_an_approval_survives_a_reload_and_the_answer_goes_on(ada, vendor):
+    ada.context.request.put(f"{ada.url}/tools/calculator", data={"requires_approval": True}, headers=ada.headers)
+    answers = [calls("calculator", {"expression": "6*7"}), streams("It is 42.")]
+    vendor.script = lambda handler: answers.pop(0)(handler)
+    tab = ada.open()
+    ask(tab, "What is 6 times 7?")
+    expect(tab.locator(".approval")).to_contain_text("6*7")
+    tab.reload()
+    tab.get_by_role("button", name="Allow once").click()
+
+    expect(tab.locator(".is-answer .markdown").last).to_have_text("It is 42.")
+    tab.locator(".tool summary").click()
+    expect(tab.locator(".tool")).to_contain_text("42")
+
+
+def test_another_answer_becomes_a_variant(ada, vendor):
+    vendor.script = streams("First answer.")
+    tab = ada.open()
+    ask(tab, "Hello?")
+    expect(tab.locator(".figures").last).to_contain_text("vendor")
+    vendor.script = streams("Second answer.")
+    tab.get_by_role("button", name="Answer again").click()
+    expect(tab.locator(".variants")).to_contain_text("2 / 2")
+    tab.get_by_role("button", name="Previous answer").click()
+
+    expect(tab.locator(".is-answer .markdown")).to_have_text("First answer.")
+
+
+def test_an_edited_question_starts_a_branch(ada, vendor):
+    vendor.script = streams("An answer.")
+    tab = ada.open()
+    ask(tab, "One?")
+    expect(tab.locator(".figures")).to_have_count(1)
+    ask(tab, "Two?")
+    expect(tab.locator(".figures")).to_have_count(2)
+    before = tab.url
+    tab.locator(".message.is-user").last.hover()
+    tab.get_by_role("button", name="Edit").last.click()
+    tab.get_by_role("textbox", name="Edit").fill("Three?")
+    tab.get_by_role("button", name="Send edited").click()
+
+    expect(tab.locator(".bubble").last).to_have_text("Three?")
+    expect(tab.locator(".figures")).to_have_count(2)
+    assert tab.locator(".bubble").all_inner_texts() == ["One?", "Three?"]
+    assert tab.url != before
+
+
+def test_a_failed_answer_says_so_and_can_be_tried_again(ada, vendor):
+    vendor.script = refuses(400)
+    tab = ada.open()
+    ask(tab, "Hello?")
+    expect(tab.get_by_role("alert")).to_be_visible()
+    vendor.script = streams("Now it works.")
+    tab.get_by_role("button", name="Try again").click()
+
+    expect(tab.locator(".is-answer .markdown").last).to_have_text("Now it works.")
+
+
+def test_a_dead_network_keeps_the_question_and_answers_it_once(ada, vendor):
+    vendor.script = streams("Only once.")
+    tab = ada.open()
+    tab.locator(".welcome").wait_for()
+    ada.context.set_offline(True)
+    ask(tab, "Are you there?")
+    expect(tab.get_by_label("Your message", exact=True).last).to_have_value("Are you there?")
+    ada.context.set_offline(False)
+    tab.get_by_role("button", name="Send", exact=True).click()
+
+    expect(tab.locator(".is-answer .markdown").last).to_have_text("Only once.")
+    expect(tab.locator(".bubble")).to_have_count(1)
+
+
+def test_an_ended_session_asks_for_the_password_and_the_draft_stays(ada):
+    tab = ada.open()
+    tab.get_by_label("Your message").fill("A half-written thought")
+    ada.context.request.post(f"{ada.url}/auth/logout", data={"everywhere": True}, headers=ada.headers)
+    tab.reload()
+    tab.get_by_label("Email").fill(ada.email)
+    tab.get_by_label("Password").fill(PASSWORD)
+    tab.get_by_role("button", name="Sign in").click()
+
+    expect(tab.get_by_label("Your message")).to_have_value("A half-written thought")
+
+
+def test_an_answer_cites_a_passage_that_opens_highlighted(ada, vendor):
+    text = "# Leave\n\nEvery employee has thirty days of leave a year."
+    form = {"file": {"name": "handbook.md", "mimeType": "text/markdown", "buffer": text.encode()}}
+    made = ada.context.request.post(f"{ada.url}/documents", multipart=form, headers=ada.headers).json()
+    ends = time.monotonic() + HANG_S
+    while time.monotonic() < ends and status_of(ada, made["id"]) != "ready":
+        time.sleep(0.2)
+    vendor.script = streams("You have thirty days [1].")
+    tab = ada.open()
+    tab.get_by_role("button", name="Documents", exact=True).click()
+    ask(tab, "How many days of leave do I have?")
+    tab.locator("button.citation").first.click()
+
+    expect(tab.get_by_role("dialog").locator("mark")).to_contain_text("thirty days of leave")
+
+
+def status_of(ada, id):
+    return ada.context.request.get(f"{ada.url}/documents/{id}", headers=ada.headers).json()["status"]
+
+
+def test_a_deleted_conversation_leaves_the_list(ada, vendor):
+    vendor.script = streams("Fine.")
+    tab = ada.open()
+    ask(tab, "Hello?")
+    expect(tab.locator(".figures")).to_be_visible()
+    tab.locator(".entry-row").hover()
+    tab.locator(".entry-row .menu button").first.click()
+    tab.get_by_role("menuitem", name="Delete").click()
+    tab.get_by_role("dialog").get_by_role("button", name="Delete").click()
+
+    expect(tab.locator(".entry-row")).to_have_count(0)
+    expect(tab.locator(".welcome")).to_be_visible()
