@@ -46,7 +46,9 @@ EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT_SCHEMA}}
 TURN: dict[int | str, Any] = {
     200: {"model": TurnOut, "description": "The turn", "content": EVENTS, "headers": {"Server-Timing": SERVER_TIMING}}
 }
-IMAGES: dict[str, Any] = {f"image/{kind}": {} for kind in ("png", "jpeg", "gif", "webp")}
+IMAGE: dict[int | str, Any] = {
+    200: {"description": "The image", "content": {f"image/{kind}": {} for kind in ("png", "jpeg", "gif", "webp")}}
+}
 STREAM: dict[int | str, Any] = {200: {"description": "The events", "content": EVENTS}}
 
 
@@ -114,7 +116,7 @@ async def get_image(id: UUID, services: ChatServicesDep, principal: CurrentPrinc
     "/chat/images/{id}/content",
     dependencies=[Depends(require_live_session)],
     response_class=Response,
-    responses={200: {"description": "The image", "content": IMAGES}} | error_responses(NotFound),
+    responses=IMAGE | error_responses(NotFound),
 )
 async def get_image_content(id: UUID, services: ChatServicesDep, principal: CurrentPrincipal) -> Response:
     """Return an image in a message: its bytes, for pages that may not load files from other hosts."""
