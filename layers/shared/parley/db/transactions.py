@@ -74,11 +74,11 @@ def user_scope(engine: Engine, user_id: UUID) -> Iterator[Connection]:
 def run_statement(engine: Engine, statement: TextClause, *, user_id: UUID, **parameters: Any) -> Row[Any]:
     """Run one statement in its own transaction and return its only row, or raise Unavailable.
 
-    This saves the round trip in which `user_scope` sets the user. Instead, the statement itself must select
-    `set_config('parley.user_id', :user_id, true)` before it reads any protected table. If the connection breaks, the statement may run
-    twice but commits at most once.
+    This saves the round trips of BEGIN and COMMIT, and of setting the user. Instead, the statement itself must select
+    `set_config('parley.user_id', :user_id, true)` before it reads any protected table. It must be safe to repeat: if the connection
+    breaks, it may run twice.
     """
-    with _transaction(engine, statement, {"user_id": str(user_id)} | parameters) as (_, row):
+    with _transaction(engine, statement, {"user_id": str(user_id)} | parameters, is_whole=True) as (_, row):
         return row
 
 
@@ -98,9 +98,12 @@ def lock_until_end(connection: Connection, name: str) -> None:
 
 
 @contextmanager
-def _transaction(engine: Engine, statement: TextClause, parameters: dict[str, Any]) -> Iterator[tuple[Connection, Row[Any]]]:
+def _transaction(
+    engine: Engine, statement: TextClause, parameters: dict[str, Any], *, is_whole: bool = False
+) -> Iterator[tuple[Connection, Row[Any]]]:
+    """Open a transaction with its first statement, or, with `is_whole`, run this statement as a transaction of its own."""
     try:
-        connection, first = _connect(engine, statement, parameters)
+        connection, first = _connect(engine, statement, parameters, is_whole=is_whole)
         with closing(connection):  # rolls back unless committed
             yield connection, first
             connection.commit()
@@ -112,23 +115,26 @@ def _transaction(engine: Engine, statement: TextClause, parameters: dict[str, An
         raise
 
 
-def _connect(engine: Engine, statement: TextClause, parameters: dict[str, Any]) -> tuple[Connection, Row[Any]]:
+def _connect(engine: Engine, statement: TextClause, parameters: dict[str, Any], *, is_whole: bool) -> tuple[Connection, Row[Any]]:
     """Run the first statement, and retry it once on a new connection if the pooled connection was dead.
 
-    The retry is safe because nothing has been written yet. It replaces a ping, which would cost a round trip every time.
+    The retry is safe because nothing has been committed yet, or because a whole transaction may be repeated. It replaces a ping, which
+    would cost a round trip every time.
     """
     started_s = time.monotonic()
     try:
-        return _execute_first(engine, statement, parameters)
+        return _execute_first(engine, statement, parameters, is_whole=is_whole)
     except DBAPIError as exc:
         if not exc.connection_invalidated or time.monotonic() - started_s > _DEAD_CONNECTION_S:
             raise
-    return _execute_first(engine, statement, parameters)
+    return _execute_first(engine, statement, parameters, is_whole=is_whole)
 
 
-def _execute_first(engine: Engine, statement: TextClause, parameters: dict[str, Any]) -> tuple[Connection, Row[Any]]:
+def _execute_first(engine: Engine, statement: TextClause, parameters: dict[str, Any], *, is_whole: bool) -> tuple[Connection, Row[Any]]:
     connection = engine.connect()
     try:
+        if is_whole:
+            connection.execution_options(isolation_level="AUTOCOMMIT")  # only until the connection returns to the pool
         return connection, connection.execute(statement, parameters).one()
     except BaseException:
         connection.close()
