@@ -6,13 +6,14 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, STDOUT, Process
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 _DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 _STOP_S = 2.0
 _BACKGROUND_NICE = 15
+_READ_BYTES = 65_536
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ async def start_process(
     *command: str,
     cwd: Path,
     environment: Mapping[str, str],
+    stdin: int = DEVNULL,
     death_signal: int = signal.SIGKILL,
     identity: SystemUser | None = None,
     is_background: bool = False,
@@ -83,10 +85,10 @@ async def start_process(
     wrapper = (sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()), str(int(death_signal)), *user, nice)
     # Our own pipe: with asyncio's, `wait` returns only after every descendant has closed it.
     reading, writing = os.pipe()
-    output, pipe = await _pipe_reader(reading)
+    output, pipe = await pipe_reader(reading)
     try:
         process = await asyncio.create_subprocess_exec(
-            *wrapper, *command, cwd=cwd, env=environment, stdin=DEVNULL, stdout=writing, stderr=STDOUT, start_new_session=True
+            *wrapper, *command, cwd=cwd, env=environment, stdin=stdin, stdout=writing, stderr=STDOUT, start_new_session=True
         )
     except OSError:
         pipe.close()
@@ -96,8 +98,26 @@ async def start_process(
     return ChildProcess(process, output, pipe)
 
 
-async def _pipe_reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
+async def pipe_reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
+    """Return a reader of the pipe, and the transport that closes it."""
     reader = asyncio.StreamReader()
     protocol = asyncio.StreamReaderProtocol(reader)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(descriptor, "rb", buffering=0))
     return reader, transport
+
+
+async def read_lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
+    """Yield each line, of any length, without its newline. The last line may lack the newline."""
+    parts: list[bytes] = []
+    while data := await stream.read(_READ_BYTES):
+        *whole, rest = data.split(b"\n")
+        for line in whole:
+            yield _joined_text([*parts, line])
+            parts = []
+        parts.append(rest)
+    if any(parts):
+        yield _joined_text(parts)
+
+
+def _joined_text(parts: list[bytes]) -> str:
+    return b"".join(parts).decode(errors="replace")

@@ -4,6 +4,8 @@ from parley import cold_start  # isort: split
 
 import os
 
+from snapshot_restore_py import register_before_snapshot
+
 from functions.chat import routes
 from functions.chat.openai_api.errors import PREFIX, openai_error_response
 from functions.chat.services import ChatServices, StreamLimits, make_toolbox_for
@@ -13,6 +15,7 @@ from parley.db.engine import make_engine
 from parley.http.app import create_app
 from parley.http.streaming import streaming_handler
 from parley.jobs import MemoryQueue, UpkeepQueue
+from parley.llm import tokens
 from parley.llm.circuit_breaker import CircuitBreaker
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.provider_registry import ProviderRegistry
@@ -69,4 +72,6 @@ app = create_app(
     services=services,
 )
 handler = streaming_handler(app)
+# A copy of this process then has the tables, 65 MB that take 0.2 to 0.7 s to load.
+register_before_snapshot(tokens.count_tokens, "")
 cold_start.finish()

@@ -28,7 +28,14 @@ class Fleet:
     ) -> None:
         self._launch_spec_of = launch_spec_of
         self._share = ProcessorShare()
-        self._new = partial(Pool, extra_environment=extra_environment, log=log, size=pool_size, share=self._share)
+        self._new = partial(
+            Pool,
+            extra_environment=extra_environment,
+            log=log,
+            size=pool_size,
+            share=self._share,
+            starts=asyncio.Semaphore(os.cpu_count() or 1),
+        )
         self._removed: list[Pool] = []
         self._cold_functions: list[str] = []
         self.pools = {name: self._new(function, spec=launch_spec_of(function)) for name, function in functions.items()}

@@ -12,15 +12,20 @@ from local.template.pseudo import REGION
 from local.template.stack import Function
 
 _ISOLATED_MAIN = Path(__file__).with_name("isolated_main.py")
+_FORK_SERVER_MAIN = Path(__file__).with_name("fork_server_main.py")
 _STAND_IN = Path(__file__).with_name("standin")
 
 
 @dataclass(frozen=True)
 class LaunchSpec:
-    """Working folder, command (without the handler) and additional environment variables of a worker."""
+    """Working folder, command (without the handler) and additional environment variables of a worker.
+
+    `fork_command` starts the function's fork server; it is empty if workers must not be forked.
+    """
 
     root: Path
     command: tuple[str, ...]
+    fork_command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -30,7 +35,9 @@ def launch_from_sources(function: Function, *, wants_stand_in: bool = False) -> 
     The Python stand-in replaces AWS's native runtime client if `wants_stand_in` is set or the client is not installed.
     """
     environment = {"PYTHONPATH": str(_STAND_IN)} if wants_stand_in or not _has_native_client() else {}
-    return LaunchSpec(root=function.root, command=(sys.executable, "-m", "awslambdaric"), environment=environment)
+    # -P keeps the script's folder off the search path; as with -m, the first entry is the working folder.
+    fork_command = (sys.executable, "-P", str(_FORK_SERVER_MAIN), str(function.root))
+    return LaunchSpec(function.root, (sys.executable, "-m", "awslambdaric"), fork_command, environment)
 
 
 def launch_from_build(function: Function, *, runtime: Path) -> LaunchSpec:
@@ -42,7 +49,8 @@ def launch_from_build(function: Function, *, runtime: Path) -> LaunchSpec:
     # Lambda unpacks each layer over the previous ones, so the last layer comes first on the search path.
     layers = [str(layer / "python") for layer in reversed(function.layers)]
     paths = os.pathsep.join([str(function.root), *layers, str(runtime)])
-    return LaunchSpec(root=function.root, command=(base_interpreter(), "-I", "-S", "-B", str(_ISOLATED_MAIN), paths))
+    isolated = (base_interpreter(), "-I", "-S", "-B")
+    return LaunchSpec(function.root, (*isolated, str(_ISOLATED_MAIN), paths), (*isolated, str(_FORK_SERVER_MAIN), paths))
 
 
 @cache

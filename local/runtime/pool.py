@@ -1,11 +1,13 @@
 """The workers of one function. They start on demand, the most recently used worker is reused first, and users take turns."""
 
 import asyncio
+import os
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from local.runtime.fork_server import ForkServer
 from local.runtime.invocation import Invocation
 from local.runtime.launch import LaunchSpec
 from local.runtime.outcome import Failure
@@ -108,6 +110,7 @@ class Pool:
         log: FunctionLog,
         size: int,
         share: ProcessorShare | None = None,
+        starts: asyncio.Semaphore | None = None,
     ) -> None:
         self.function = function
         self.counts = PoolCounts()
@@ -122,6 +125,9 @@ class Pool:
         self._idle: list[tuple[Worker, asyncio.Future[Invocation]]] = []
         self._workers: dict[Worker, asyncio.Task[None]] = {}
         self._retired: set[Worker] = set()
+        # Each import of a function takes one of these.
+        self._starts = starts or asyncio.Semaphore(os.cpu_count() or 1)
+        self._fork_servers = [self._new_fork_server()]
 
     def submit(self, payload: bytes, *, trace_id: str = "", user: str = "") -> Invocation:
         """Give the event to an idle worker, or queue it and start a worker if the limits allow."""
@@ -150,12 +156,15 @@ class Pool:
         self.function = function or self.function
         self._size = min(self._max_size, self.function.concurrency or self._max_size)
         self._retire()
+        self._fork_servers[-1].retire()
+        self._fork_servers = [server for server in self._fork_servers if server.is_running] + [self._new_fork_server()]
         self._grow()
 
     def close(self) -> None:
         """Refuse further invocations: queued ones fail, running ones finish undisturbed."""
         self._size = 0
         self._retire()
+        self._fork_servers[-1].retire()
         for invocation in self._queue.drain():
             invocation.fail(Failure("ResourceNotFoundException", f"{self.function.name} is no longer in the template"))
 
@@ -165,6 +174,7 @@ class Pool:
         self._size = 0
         for worker in self._workers:
             worker.stop()
+        await asyncio.gather(*(server.stop() for server in self._fork_servers))
         await asyncio.gather(*self._workers.values(), return_exceptions=True)
 
     def states(self) -> Counter[str]:
@@ -271,8 +281,11 @@ class Pool:
             self._start()
 
     def _start(self) -> None:
-        worker = Worker(self.function, self._spec, self)
+        worker = Worker(self.function, self._spec, self, fork_server=self._fork_servers[-1], starts=self._starts)
         self._workers[worker] = asyncio.create_task(worker.run(self._extra_environment))
+
+    def _new_fork_server(self) -> ForkServer:
+        return ForkServer(self.function, self._spec, output=self.output, starts=self._starts)
 
     def _warn_of_memory(self, peak: float) -> None:
         limit = self.function.memory_mb

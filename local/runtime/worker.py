@@ -2,20 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
 from local import processes
 from local.runtime import launch
 from local.runtime.api import RuntimeApi
+from local.runtime.fork_server import ForkedWorker, ForkServer
 from local.runtime.invocation import Invocation
 from local.runtime.launch import LaunchSpec
 from local.runtime.outcome import Failure
 from local.template.pseudo import function_arn
 from local.template.stack import Function
 
-_READ_BYTES = 65_536
 _INIT_LIMIT_S = 10.0
 _PIPE_S = 0.5
 
@@ -37,17 +37,26 @@ class WorkerOwner(Protocol):
 
 
 class Worker:
-    """A process of `python -m awslambdaric` that asks its owner for one invocation at a time."""
+    """A process of AWS's runtime that asks its owner for one invocation at a time.
 
-    def __init__(self, function: Function, spec: LaunchSpec, owner: WorkerOwner) -> None:
+    `fork_server` starts the process if it can. Otherwise the process imports the function itself, and takes one of `starts`
+    meanwhile.
+    """
+
+    def __init__(
+        self, function: Function, spec: LaunchSpec, owner: WorkerOwner, *, fork_server: ForkServer, starts: asyncio.Semaphore
+    ) -> None:
         self.function_arn = function_arn(function.name)
         self.timeout_s = function.timeout_s
         self.state: Literal["starting", "idle", "busy", "finishing"] = "starting"
         self._function = function
         self._spec = spec
         self._owner = owner
+        self._fork_server = fork_server
+        self._starts = starts
+        self._is_importing = False
         self._api = RuntimeApi(self)
-        self._process: processes.ChildProcess | None = None
+        self._process: processes.ChildProcess | ForkedWorker | None = None
         self._invocation: Invocation | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._init_failure: Failure | None = None
@@ -57,19 +66,29 @@ class Worker:
         """Start the process and return when it has ended."""
         address = await self._api.open()
         variables = launch.worker_environment(self._function, self._spec, runtime_api=address, extra_environment=extra_environment)
-        command = (*self._spec.command, self._function.handler)
+        self._set_timer(_INIT_LIMIT_S + self.timeout_s)
         try:
-            self._process = await processes.start_process(
-                *command, cwd=self._spec.root, environment=variables, is_background=self._function.is_background
-            )
-            if self._is_stopped:
+            self._process = await self._start_process(variables)
+            if self._is_stopped or (self._init_failure and not self._process.has_ended):
                 self._process.kill()
-            self._set_timer(_INIT_LIMIT_S + self.timeout_s)
             await self._supervise(self._process)
         except OSError as error:
             self._owner.init_failed(self, Failure("Runtime.InvalidEntrypoint", f"the worker cannot start: {error}"))
         finally:
             self._close()
+
+    async def _start_process(self, variables: Mapping[str, str]) -> processes.ChildProcess | ForkedWorker:
+        if self._fork_server.is_usable and (process := await self._fork_server.start_worker(variables)):
+            return process
+        await self._starts.acquire()
+        self._is_importing = True
+        return await processes.start_process(
+            *self._spec.command,
+            self._function.handler,
+            cwd=self._spec.root,
+            environment=variables,
+            is_background=self._function.is_background,
+        )
 
     @property
     def pid(self) -> int | None:
@@ -89,6 +108,7 @@ class Worker:
     async def next_invocation(self) -> Invocation:
         """Wait for the next invocation; the Runtime API calls this when the runtime is ready for work."""
         self._clear_timer()
+        self._end_import()
         self.state = "idle"
         invocation = await self._owner.next_for(self)
         self.state = "busy"
@@ -132,6 +152,13 @@ class Worker:
             self._owner.finished(self, self._invocation)
         if self._process:
             self._process.kill()
+        else:
+            self._fork_server.abort()
+
+    def _end_import(self) -> None:
+        if self._is_importing:
+            self._is_importing = False
+            self._starts.release()
 
     def _set_timer(self, delay_s: float) -> None:
         self._clear_timer()
@@ -141,7 +168,7 @@ class Worker:
         if self._timer:
             self._timer.cancel()
 
-    async def _supervise(self, process: processes.ChildProcess) -> None:
+    async def _supervise(self, process: processes.ChildProcess | ForkedWorker) -> None:
         """Wait for the process to end, then fail its start or its invocation."""
         reader = asyncio.create_task(self._read_output(process))
         status = await process.wait()
@@ -153,12 +180,13 @@ class Worker:
         process.close()
         self._handle_exit(status)
 
-    async def _read_output(self, process: processes.ChildProcess) -> None:
-        async for line in read_lines(process.output):
+    async def _read_output(self, process: processes.ChildProcess | ForkedWorker) -> None:
+        async for line in processes.read_lines(process.output):
             self._owner.output(line)
 
     def _close(self) -> None:
         self._clear_timer()
+        self._end_import()
         self._api.close()
         self._owner.gone(self)
 
@@ -167,23 +195,6 @@ def _exit_message(status: int) -> str:
     if status < 0:
         return f"Runtime exited with error: signal {-status}"
     return f"Runtime exited with error: exit status {status}" if status else "Runtime exited without providing a reason"
-
-
-async def read_lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """Yield each line, of any length, without its newline. The last line may lack the newline."""
-    parts: list[bytes] = []
-    while data := await stream.read(_READ_BYTES):
-        *whole, rest = data.split(b"\n")
-        for line in whole:
-            yield _joined_text([*parts, line])
-            parts = []
-        parts.append(rest)
-    if any(parts):
-        yield _joined_text(parts)
-
-
-def _joined_text(parts: list[bytes]) -> str:
-    return b"".join(parts).decode(errors="replace")
 
 
 def peak_memory_mb(pid: int) -> float | None:

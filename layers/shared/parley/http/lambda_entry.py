@@ -23,6 +23,15 @@ def worker_loop() -> asyncio.AbstractEventLoop:
 
 def buffered_handler(app: ASGIApp) -> LambdaHandler:
     """Return a Lambda handler that runs `app` and returns its whole response."""
-    worker_loop()
-    # lifespan="off": Mangum would otherwise run the lifespan on every invocation.
-    return Mangum(app, lifespan="off", text_mime_types=TEXT_TYPES)  # type: ignore[arg-type]
+
+    @cache
+    def adapter() -> LambdaHandler:
+        worker_loop()
+        # lifespan="off": Mangum would otherwise run the lifespan on every invocation.
+        return Mangum(app, lifespan="off", text_mime_types=TEXT_TYPES)  # type: ignore[arg-type]
+
+    # Created by the first invocation: an event loop has open files, which neither a fork nor a snapshot of a worker can share.
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        return adapter()(event, context)
+
+    return handler
