@@ -139,9 +139,9 @@ class Pool:
         self._grow()
         return invocation
 
-    def warm(self) -> None:
-        """Start a worker if there is none, so that the first invocation need not wait for one."""
-        if not self._workers.keys() - self._retired:
+    def warm(self, count: int = 1) -> None:
+        """Start workers until there are `count`, so that invocations need not wait for them."""
+        for _ in range(count - len(self._workers.keys() - self._retired)):
             self._start()
 
     async def ready(self) -> bool:
