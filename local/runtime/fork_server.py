@@ -22,6 +22,8 @@ from local.template.stack import Function
 
 _MESSAGE_BYTES = 65_536
 _PIPE_S = 0.5
+# Until a worker has finished an invocation, further workers are forked only after none has imported anything for so long.
+_FIRST_QUIET_S = 0.2
 # Workers get their own values of these variables when they are forked.
 _OWN_VARIABLES = ("AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_LOG_STREAM_NAME")
 
@@ -71,6 +73,7 @@ class ForkServer:
         self._control: socket.socket | None = None
         self._ready: asyncio.Future[bool] | None = None
         self._forks: deque[asyncio.Future[int]] = deque()
+        self._quiet_s = _FIRST_QUIET_S
         self._workers: dict[int, ForkedWorker] = {}
         self._ended_early: dict[int, int] = {}
         self._watch: asyncio.Task[None] | None = None
@@ -91,6 +94,10 @@ class ForkServer:
         if not self.is_usable:
             return None
         return await self._fork({name: variables[name] for name in _OWN_VARIABLES})
+
+    def note_finished(self) -> None:
+        """Record that a worker has finished an invocation, so the server knows most of what workers import later."""
+        self._quiet_s = 0.0
 
     def abort(self) -> None:
         """Kill the server if it is still importing the function."""
@@ -145,7 +152,7 @@ class ForkServer:
             if self._control is None:
                 raise ConnectionError("the fork server has ended")
             self._forks.append(forked)
-            socket.send_fds(self._control, [json.dumps(environment).encode()], [writing])
+            socket.send_fds(self._control, [json.dumps({"environment": environment, "quiet_s": self._quiet_s}).encode()], [writing])
         except OSError:
             pipe.close()
             raise

@@ -4,7 +4,8 @@ Linux only, and not part of a deployment. AWS's runtime runs unmodified: it impo
 differ only from their first request for an invocation on. Until then this process has one thread and no connection.
 
 Standard input is a socket to the emulator. Each of its messages asks for a worker: JSON with the worker's environment
-variables, and the pipe for the worker's output. The answers are JSON: `{"ready": true}` once the function is imported,
+variables and `quiet_s` (see `ForkServer._is_due`), and the pipe for the worker's output. The answers are JSON:
+`{"ready": true}` once the function is imported,
 `{"forked": pid}` for each worker in order, `{"ended": pid, "status": status}` when a worker has ended, and
 `{"obstacle": reason}` once this process can no longer be forked safely.
 
@@ -24,12 +25,16 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _MESSAGE_BYTES = 65_536
 _THREAD_S = 5.0
+_LONGEST_HOLD_S = 10.0
+_POLL_S = 0.02
 _RUNTIME_CLIENT = "runtime_client"
 
 
@@ -47,6 +52,16 @@ class ImportReport:
             os.write(self._pipe, f"{name}\n".encode())
 
 
+@dataclass(frozen=True)
+class ForkRequest:
+    """A request for a worker: its environment variables, the pipe for its output, and when the request arrived."""
+
+    environment: dict[str, str]
+    quiet_s: float
+    output: int
+    at: float
+
+
 class ForkServer:
     """Serves the emulator's requests. `run` returns in each worker, with the worker's environment set."""
 
@@ -55,7 +70,9 @@ class ForkServer:
         self._pid = os.getpid()
         self._libc = ctypes.CDLL(None)
         self._workers: set[int] = set()
+        self._requests: deque[ForkRequest] = deque()
         self._imports: deque[str] = deque()
+        self._imported_at = 0.0
         self._report, self._reporting = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._ended, self._ending = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._partial = b""
@@ -69,40 +86,56 @@ class ForkServer:
         self._tell(ready=True, obstacle=self._obstacle())
         while not self._is_closed or self._workers:
             sources = [self._ended, self._report] + ([] if self._is_closed else [self._control])
-            is_idle = not self._imports and not (self._has_hooks and self._workers)
-            readable, _, _ = select.select(sources, [], [], None if is_idle else 0)
+            can_prepare = bool(self._imports) or (self._has_hooks and bool(self._workers))
+            readable, _, _ = select.select(sources, [], [], 0 if can_prepare else _POLL_S if self._requests else None)
             if self._ended in readable:
                 self._reap()
             if self._report in readable:
                 self._note_imports()
-            if self._control in readable and self._serve_request():
-                return
-            if not readable and not is_idle:
+            if self._control in readable:
+                self._note_request()
+            if self._requests and self._is_due(self._requests[0], is_prepared=not can_prepare):
+                if self._fork(self._requests.popleft()):
+                    return
+            elif not readable and can_prepare:
                 self._prepare()
         os._exit(0)
 
-    def _serve_request(self) -> bool:
-        """Fork the requested worker. Returns True in the worker."""
+    def _note_request(self) -> None:
         data, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 1)
-        if not data:
+        if data:
+            fields = json.loads(data)
+            self._requests.append(ForkRequest(fields["environment"], fields["quiet_s"], descriptors[0], time.monotonic()))
+        else:
             self._is_closed = True
+            self._has_hooks = False
             self._imports.clear()
-            return False
-        (output,) = descriptors
+
+    def _is_due(self, request: ForkRequest, *, is_prepared: bool) -> bool:
+        """Return whether to fork now. While the first worker imports more, each further worker would import the same again.
+
+        So a request waits until no worker has imported anything for `quiet_s`, and this process has imported it all.
+        """
+        now = time.monotonic()
+        is_quiet = now - max(request.at, self._imported_at) >= request.quiet_s
+        return (is_prepared and is_quiet) or now - request.at >= _LONGEST_HOLD_S
+
+    def _fork(self, request: ForkRequest) -> bool:
+        """Fork the requested worker. Returns True in the worker."""
         # The garbage collector would write to all objects, and so copy the memory that workers share.
         gc.freeze()
         pid = os.fork()
         if pid == 0:
-            self._become_worker(json.loads(data), output)
+            self._become_worker(request)
             return True
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
-        os.close(output)
+        os.close(request.output)
         self._workers.add(pid)
         self._tell(forked=pid)
         return False
 
-    def _become_worker(self, environment: dict[str, str], output: int) -> None:
+    def _become_worker(self, request: ForkRequest) -> None:
         # A process group of its own, so that the emulator can stop the worker with its descendants.
         os.setpgid(0, 0)
         self._libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
@@ -110,14 +143,15 @@ class ForkServer:
             os._exit(1)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        for descriptor in (output, self._report, self._ended, self._ending):
+        os.dup2(request.output, 1)
+        os.dup2(request.output, 2)
+        waiting = [other.output for other in self._requests]
+        for descriptor in (request.output, *waiting, self._report, self._ended, self._ending):
             os.close(descriptor)
         self._control.close()
         # The lowest free descriptor, so standard input.
         os.open(os.devnull, os.O_RDONLY)
-        os.environ.update(environment)
+        os.environ.update(request.environment)
         sys.meta_path.insert(0, ImportReport(self._reporting))
 
     def _reap(self) -> None:
@@ -132,6 +166,7 @@ class ForkServer:
     def _note_imports(self) -> None:
         with contextlib.suppress(BlockingIOError):
             *names, self._partial = (self._partial + os.read(self._report, _MESSAGE_BYTES)).split(b"\n")
+            self._imported_at = time.monotonic()
             if not self._is_closed:
                 self._imports.extend(name.decode() for name in names)
 

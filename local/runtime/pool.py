@@ -192,6 +192,7 @@ class Pool:
         return await handover
 
     def finished(self, worker: Worker, invocation: Invocation) -> None:
+        self._fork_servers[-1].note_finished()
         self.counts.errors += invocation.failure is not None
         # The user's next invocation may now run on a worker that was kept free for others.
         self._hand_out()
