@@ -185,7 +185,7 @@ def is_alive(process: int) -> bool:
     """Return whether a process runs; a zombie does not count."""
     try:
         return " Z " not in Path(f"/proc/{process}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

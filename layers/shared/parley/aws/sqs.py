@@ -37,6 +37,10 @@ class SqsQueue:
     def __init__(self, url: str) -> None:
         self._url = url
 
+    def prepare(self) -> None:
+        """Create the client that all queues of this process share, without connecting to SQS."""
+        _sqs()
+
     def put(self, body: str, *, delay_s: float = 0) -> None:
         """Send a message, visible after `delay_s` (15 minutes at most). Raises Unavailable if it was not sent."""
         with translated_errors(_unavailable):

@@ -3,7 +3,8 @@
 A vendor's module, and with it the SDK, is imported when the first of its models is called.
 """
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Callable, Iterable, Mapping
 
 from parley.llm.embedder import Embedder
 from parley.llm.errors import ProviderMisconfigured
@@ -39,6 +40,17 @@ class ProviderRegistry:
         """Return the provider for an available model. Raises ProviderMisconfigured and Unavailable as `VendorKeys.find` does."""
         key = self._keys.find(model.api_key)
         return _cached(self._providers, (model, key), self._make)
+
+    def preload(self, models: Iterable[Model]) -> None:
+        """Import the vendors' modules of these models, without creating a client or reading a key."""
+        for vendor in {model.provider for model in models}:
+            match vendor:
+                case "offline":
+                    pass
+                case "anthropic" | "bedrock":
+                    importlib.import_module(f"parley.llm.vendors.{vendor}")
+                case _:
+                    importlib.import_module("parley.llm.vendors.openai")
 
     def embedder(self, model: Model) -> Embedder:
         """Return the embedder for a model of the kind `embedding`."""
