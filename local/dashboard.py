@@ -17,7 +17,7 @@ from local.template.resolve import Resolver
 from local.template.source import read_source
 
 _TEMPLATE = Path(__file__).parents[1] / "stacks" / "dashboard.yaml"
-# What `parley up` calls the stack.
+# The name of the stack of `parley up`.
 _STACK = "parley"
 _COLUMN_PX, _ROW_PX, _MARGIN_PX, _BUCKETS = 50, 32, 10, 48
 _COLOURS = ("#1f77b4", "#2ca02c", "#ff7f0e", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#17becf", "#7f7f7f", "#bcbd22", "#393b79")
