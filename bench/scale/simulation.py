@@ -84,9 +84,10 @@ class Simulation:
     def run(self, seconds: float) -> Outcome:
         """Simulate and return the outcome."""
         self._environment.process(self._arrivals(seconds))
+        self._environment.run(until=seconds)
+        self.outcome.follow_up_waiting = len(self._follow_up.queue)
         # The turns that arrived last may finish.
         self._environment.run(until=seconds + 120)
-        self.outcome.follow_up_waiting = len(self._follow_up.queue)
         return self.outcome
 
     def _arrivals(self, seconds: float) -> Generator[Any, Any]:
