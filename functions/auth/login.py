@@ -9,7 +9,7 @@ from functions.auth.sessions import IssuedTokens, start_session
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
 from parley.db.accounts import login_throttle, sessions, users
-from parley.db.transactions import global_scope, principal_scope, user_scope
+from parley.db.transactions import principal_scope, user_scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +63,13 @@ def authenticate(services: AuthServices, *, email: str, password: str, origin: C
     limited, so someone who logs in again and again still reaches the network's limit.
     """
     buckets = services.throttle.password_buckets(email, origin)
-    with global_scope(services.background) as connection:
-        attempt = sessions.count_attempt(connection, email, origin.network, buckets)
+    attempt = sessions.count_attempt(services.background, email, origin.network, buckets)
     if attempt.wait_s is not None:
         raise TooManyAttempts(attempt.wait_s)
     is_right = services.passwords.is_right(password, attempt.password_hash)
     if not is_right or attempt.user_id is None or attempt.password_hash is None:
         raise InvalidCredentials(f"wrong password of {attempt.user_id}" if attempt.user_id else "unknown address")
-    with global_scope(services.background) as connection:
-        login_throttle.give_back(connection, buckets.network, refunds=buckets.refunds)
+    login_throttle.give_back(services.background, buckets.network, refunds=buckets.refunds)
     return PasswordProof(attempt.user_id, attempt.password_hash, buckets)
 
 

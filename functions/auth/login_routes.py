@@ -1,4 +1,8 @@
-"""The routes that need no session: registration, login, refresh, password reset and the public keys."""
+"""The routes that need no session: registration, login, refresh, password reset and the public keys.
+
+Login and refresh are coroutines although they never await: FastAPI would start a thread for a plain function, and a worker
+handles one request at a time.
+"""
 
 from typing import Any
 
@@ -64,13 +68,13 @@ def verify(body: Verification, services: AuthServicesDep, origin: RequestOrigin,
 
 
 @router.post("/auth/login", responses=error_responses(CrossSiteRequest, InvalidCredentials, TooManyAttempts))
-def log_in(body: Login, services: AuthServicesDep, origin: RequestOrigin, response: Response, cookie: RefreshCookieDep) -> TokensOut:
+async def log_in(body: Login, services: AuthServicesDep, origin: RequestOrigin, response: Response, cookie: RefreshCookieDep) -> TokensOut:
     """Start a session."""
     return cookie.deliver(login.log_in(services, **body.model_dump(), origin=origin), response)
 
 
 @router.post("/auth/refresh", responses=error_responses(CrossSiteRequest, InvalidRefreshToken))
-def refresh(
+async def refresh(
     body: Refresh,
     services: AuthServicesDep,
     origin: RequestOrigin,

@@ -147,23 +147,21 @@ def _rotate(
     connection: Connection, token: RefreshToken, key_ring: KeyRing, *, lifetimes: Lifetimes, origin: ClientOrigin, received_at: datetime
 ) -> IssuedTokens | Literal["refused"]:
     """Rotate the token. Return "refused" instead of raising, so that the end of the session after a theft is committed."""
-    unlocked = sessions.find_token(connection, token.hash, user_id=token.user_id)
-    session = sessions.lock(connection, unlocked.session_id, user_id=token.user_id) if unlocked else None
-    # Read the token again under the lock: another process may have used it since.
-    stored = sessions.find_token(connection, token.hash, user_id=token.user_id) if session else None
+    locked = sessions.lock(connection, token.hash, user_id=token.user_id)
     now = utc_now()
-    if stored is None or session is None or _is_expired(session, lifetimes, now=now):
+    if locked is None or _is_expired(locked[0], lifetimes, now=now):
         return "refused"
+    session, stored = locked
     successor = token.successor(key_ring.refresh_secret)
     if stored.used_at is None:
-        sessions.mark_used(connection, token.hash, user_id=token.user_id, at=now)
-        sessions.add_token(connection, successor.hash, user_id=token.user_id, session_id=session.id, parent_hash=token.hash)
-        sessions.touch(connection, session.id, user_id=token.user_id, at=now)
-    elif not _is_in_grace(connection, stored, successor, received_at=received_at):
+        user = sessions.rotate(connection, session.id, token.hash, successor.hash, user_id=token.user_id, at=now)
+    elif _is_in_grace(connection, stored, successor, received_at=received_at):
+        user = users.get(connection, token.user_id)
+    else:
         sessions.end(connection, session.id, user_id=token.user_id)
         audit.add(connection, token.user_id, "refresh_token_reused", origin, session_id=str(session.id))
         return "refused"
-    return _issue_tokens(users.get(connection, token.user_id), session.id, successor, key_ring)
+    return _issue_tokens(user, session.id, successor, key_ring)
 
 
 def _is_expired(session: sessions.Session, lifetimes: Lifetimes, *, now: datetime) -> bool:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from functions.auth.sessions import Lifetimes, end_session, refresh, start_session
+from functions.auth.sessions import Lifetimes, RefreshToken, end_session, refresh, start_session
 from parley.auth.client_origin import ClientOrigin
 from parley.clock import utc_now
 from parley.db.accounts import sessions, users
@@ -159,9 +159,14 @@ def test_a_refresh_waits_for_the_end_of_its_session_and_fails(auth, alice, open_
     assert refreshed.result(10).status == 401
 
 
+def lock_session(connection, person):
+    """Lock the person's session and refresh token, as a refresh does."""
+    token = RefreshToken.parse(person.tokens["refresh_token"])
+    return sessions.lock(connection, token.hash, user_id=person.id)
+
+
 def test_ending_a_session_waits_for_a_refresh_and_revokes_its_successor(auth, alice, open_transaction, start_blocked):
-    session_id = alice.principal.session_id
-    assert sessions.lock(open_transaction, session_id, user_id=alice.id)
+    assert lock_session(open_transaction, alice)
     ended = start_blocked(auth.invoke, log_out(alice, None, None).event())
 
     assert not ended.done()
@@ -173,7 +178,7 @@ def test_ending_a_session_waits_for_a_refresh_and_revokes_its_successor(auth, al
 def test_concurrent_refreshes_are_serialized(other_engine, alice, open_transaction, start_blocked):
     from functions.auth.app import services
 
-    assert sessions.lock(open_transaction, alice.principal.session_id, user_id=alice.id)
+    assert lock_session(open_transaction, alice)
     token = alice.tokens["refresh_token"]
     given = {"lifetimes": Lifetimes(), "origin": ORIGIN, "received_at": utc_now()}
     refreshed = start_blocked(refresh, other_engine, services.key_ring(), token, **given)

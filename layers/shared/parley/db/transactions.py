@@ -82,6 +82,15 @@ def run_statement(engine: Engine, statement: TextClause, *, user_id: UUID, **par
         return row
 
 
+def run_global_statement(engine: Engine, statement: TextClause, **parameters: Any) -> Row[Any]:
+    """Run one statement on behalf of no user, in its own transaction, and return its only row, or raise Unavailable.
+
+    This saves the round trip of `global_scope`. If the connection breaks, the statement may run twice but commits at most once.
+    """
+    with _transaction(engine, statement, parameters) as (_, row):
+        return row
+
+
 @contextmanager
 def global_scope(engine: Engine) -> Iterator[Connection]:
     """Open a transaction on behalf of no user: the app role sees no tenant's rows in it."""

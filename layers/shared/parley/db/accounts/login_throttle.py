@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from sqlalchemy import Connection, delete, text
+from sqlalchemy import Connection, Engine, delete, text
 
 from parley.db.tables import guesses
+from parley.db.transactions import run_global_statement
 
 _WAIT = """
     SELECT max(extract(epoch FROM g.free_at - clock_timestamp()) - b.room)
@@ -52,9 +53,9 @@ def take(connection: Connection, buckets: Sequence[ThrottleBucket]) -> float | N
     return None if is_allowed else wait_s(connection, buckets)
 
 
-def give_back(connection: Connection, bucket: ThrottleBucket, *, refunds: ThrottleBucket) -> None:
+def give_back(engine: Engine, bucket: ThrottleBucket, *, refunds: ThrottleBucket) -> None:
     """Remove an attempt from `bucket`, and count the removal in the bucket `refunds`. Does nothing if `refunds` is full."""
-    connection.execute(_GIVE_BACK, take_parameters([refunds]) | {"bucket": bucket.key, "interval": bucket.every_s})
+    run_global_statement(engine, _GIVE_BACK, **take_parameters([refunds]), bucket=bucket.key, interval=bucket.every_s)
 
 
 def wait_s(connection: Connection, buckets: Sequence[ThrottleBucket]) -> float:
@@ -113,7 +114,9 @@ def _take_cte(number: int, key: str) -> str:
 
 _GIVE_BACK = text(
     f"""
-    WITH {_take_cte(0, ":key0")}
-    UPDATE guesses SET free_at = free_at - make_interval(secs => :interval) WHERE key = :bucket AND EXISTS (SELECT FROM taken0)
+    WITH {_take_cte(0, ":key0")}, given_back AS (
+        UPDATE guesses SET free_at = free_at - make_interval(secs => :interval) WHERE key = :bucket AND EXISTS (SELECT FROM taken0)
+    )
+    SELECT 1
     """  # noqa: S608 - constants only
 )

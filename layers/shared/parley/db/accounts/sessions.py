@@ -7,13 +7,14 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, select, text, update
 
 from parley.auth.client_origin import ClientOrigin
 from parley.db.accounts import login_throttle
 from parley.db.accounts.login_throttle import ThrottleBucket
 from parley.db.accounts.users import User
 from parley.db.tables import refresh_tokens, sessions
+from parley.db.transactions import global_scope, run_global_statement
 from parley.ids import new_id
 
 _LIVE = (sessions.c.ended_at.is_(None), sessions.c.expires_at > func.now())
@@ -94,13 +95,16 @@ class LoginBuckets:
         return [self.account.key, self.known.key]
 
 
-def count_attempt(connection: Connection, email: str, network: str, buckets: LoginBuckets) -> LoginAttempt:
-    """Count a login attempt for `email` and return the hash to check the password against. Requires the background role."""
+def count_attempt(engine: Engine, email: str, network: str, buckets: LoginBuckets) -> LoginAttempt:
+    """Count a login attempt for `email` and return the hash to check the password against. `engine` has the background role."""
     values = login_throttle.take_parameters([buckets.network, buckets.account, buckets.overall])
     keys = {"known": buckets.known.key, "overall_known": buckets.overall_known.key}
-    row = connection.execute(_ATTEMPT, values | keys | {"email": email, "network": network}).one()
+    row = run_global_statement(engine, _ATTEMPT, **values, **keys, email=email, network=network)
     counted = [buckets.network, *((buckets.known, buckets.overall_known) if row.is_known else (buckets.account, buckets.overall))]
-    wait_s = None if row.is_allowed else login_throttle.wait_s(connection, counted)
+    wait_s = None
+    if not row.is_allowed:
+        with global_scope(engine) as connection:
+            wait_s = login_throttle.wait_s(connection, counted)
     return LoginAttempt(row.id, row.password_hash, wait_s)
 
 
@@ -137,17 +141,22 @@ def page(connection: Connection, *, user_id: UUID, idle: timedelta, limit: int, 
     return [ActiveSession(**row._mapping) for row in rows]
 
 
-def lock(connection: Connection, session_id: UUID, *, user_id: UUID) -> Session | None:
-    """Return the session and lock it until the transaction ends, so that it cannot be refreshed and ended concurrently."""
-    columns = (sessions.c.id, sessions.c.last_used_at, sessions.c.expires_at, sessions.c.ended_at)
-    statement = select(*columns).where(sessions.c.user_id == user_id, sessions.c.id == session_id).with_for_update()
-    row = connection.execute(statement).one_or_none()
-    return Session(**row._mapping) if row else None
+def lock(connection: Connection, token_hash: bytes, *, user_id: UUID) -> tuple[Session, StoredRefreshToken] | None:
+    """Return the refresh token with this hash and its session, or None, and lock both until the transaction ends.
+
+    The session can then not be refreshed and ended concurrently. Both rows are as they are once the lock is held: another process
+    may have used the token while this statement waited.
+    """
+    row = connection.execute(_LOCK_SESSION, {"user_id": user_id, "hash": token_hash}).one_or_none()
+    if row is None:
+        return None
+    return Session(row.id, row.last_used_at, row.expires_at, row.ended_at), StoredRefreshToken(token_hash, row.id, row.used_at)
 
 
-def touch(connection: Connection, session_id: UUID, *, user_id: UUID, at: datetime) -> None:
-    """Record that the session was used at `at`."""
-    connection.execute(update(sessions).where(sessions.c.user_id == user_id, sessions.c.id == session_id).values(last_used_at=at))
+def rotate(connection: Connection, session_id: UUID, token_hash: bytes, successor_hash: bytes, *, user_id: UUID, at: datetime) -> User:
+    """Record that the token was exchanged for its successor at `at`, and return the user. Requires the lock of the session."""
+    values = {"user_id": user_id, "session_id": session_id, "hash": token_hash, "successor": successor_hash, "at": at}
+    return User(**connection.execute(_ROTATE, values).one()._mapping)
 
 
 def end(connection: Connection, session_id: UUID, *, user_id: UUID) -> bool:
@@ -169,12 +178,6 @@ def sweep(connection: Connection) -> int:
     return connection.execute(text("DELETE FROM sessions WHERE expires_at < now() - interval '30 days'")).rowcount
 
 
-def add_token(connection: Connection, token_hash: bytes, *, user_id: UUID, session_id: UUID, parent_hash: bytes | None = None) -> None:
-    """Store a session's next refresh token by its hash, with the hash of the token it replaces."""
-    values = {"user_id": user_id, "hash": token_hash, "session_id": session_id, "parent_hash": parent_hash}
-    connection.execute(insert(refresh_tokens).values(values))
-
-
 def find_token(connection: Connection, token_hash: bytes, *, user_id: UUID) -> StoredRefreshToken | None:
     """Return the refresh token with this hash, or None."""
     columns = (refresh_tokens.c.hash, refresh_tokens.c.session_id, refresh_tokens.c.used_at)
@@ -183,12 +186,25 @@ def find_token(connection: Connection, token_hash: bytes, *, user_id: UUID) -> S
     return StoredRefreshToken(**row._mapping) if row else None
 
 
-def mark_used(connection: Connection, token_hash: bytes, *, user_id: UUID, at: datetime) -> None:
-    """Record that the token was exchanged at `at`."""
-    which = (refresh_tokens.c.user_id == user_id, refresh_tokens.c.hash == token_hash)
-    connection.execute(update(refresh_tokens).where(*which).values(used_at=at))
-
-
+_LOCK_SESSION = text(
+    """
+    SELECT s.id, s.last_used_at, s.expires_at, s.ended_at, t.used_at
+      FROM sessions s JOIN refresh_tokens t ON t.user_id = s.user_id AND t.session_id = s.id
+     WHERE t.user_id = :user_id AND t.hash = :hash FOR UPDATE OF s, t
+    """
+)
+_ROTATE = text(
+    """
+    WITH used AS (
+        UPDATE refresh_tokens SET used_at = :at WHERE user_id = :user_id AND hash = :hash
+    ), stored AS (
+        INSERT INTO refresh_tokens (user_id, hash, session_id, parent_hash) VALUES (:user_id, :successor, :session_id, :hash)
+    ), touched AS (
+        UPDATE sessions SET last_used_at = :at WHERE user_id = :user_id AND id = :session_id
+    )
+    SELECT users.* FROM users WHERE id = :user_id
+    """
+)
 _ACCOUNT_CTE = """
     account AS MATERIALIZED (
         SELECT u.id, CASE WHEN u.disabled_at IS NULL THEN c.password_hash END AS password_hash,
