@@ -60,14 +60,14 @@ def run(*, turns: int, follow_up_s: float) -> Section:
     """Measure and return the tables and figures."""
     with TemporaryDirectory(prefix="parley-bench-") as name:
         folder = Path(name)
-        with (
-            targets.upstream(folder) as fake,
-            running_parley(folder, upstream=f"{fake.server.url}/v1") as server,
-            ChatClient(server, Users(server, 1).tokens()[0]) as client,
-        ):
-            _take_turns(client, _WARM_UP_TURNS)
-            idle, by_process = _measure_processes(server, client, turns=turns, follow_up_s=follow_up_s)
-            statements = _measure_statements(folder / "data", client, turns=turns)
+        with targets.upstream(folder) as fake, running_parley(folder, upstream=f"{fake.server.url}/v1") as server:
+            users = Users(server, 1)
+            with ChatClient(server, users.tokens()[0]) as client:
+                _take_turns(client, _WARM_UP_TURNS)
+                idle, by_process = _measure_processes(server, client, turns=turns, follow_up_s=follow_up_s)
+            # The emulator has closed a connection that was idle during the follow-up.
+            with ChatClient(server, users.tokens()[0]) as client:
+                statements = _measure_statements(folder / "data", client, turns=turns)
     text = f"## The cost of a turn\n\n{_process_table(by_process, turns)}\n\n{_statement_table(statements, turns)}"
     chat_ms = sum(by_process.get("chat", ())) / turns
     all_ms = sum(map(sum, by_process.values())) / turns

@@ -3,9 +3,11 @@ import re
 
 import pytest
 
+from parley.http.streaming import RESPONSE_END
 from parley.llm.circuit_breaker import CircuitBreaker
 from parley.llm.router import RetryPolicy
 from tests.fakes.circuits import MemoryCircuits
+from tests.support.api_gateway import rest_event
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +45,20 @@ def test_a_whole_answer_tells_its_own_cost_and_the_models(chat, alice):
     answer = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice)
 
     assert re.fullmatch(r"parley;dur=[\d.]+, model;dur=[\d.]+", answer.headers["server-timing"])
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+def test_follow_up_jobs_are_queued_after_the_response(chat, alice, monkeypatch, is_streamed):
+    from functions.chat.app import services
+
+    queued = []
+    monkeypatch.setattr(type(services.memory_queue), "send_entries", lambda self, entries: queued.extend(entries))
+    chunks = chat.handler(rest_event("POST", "/chat", {"message": "hello", "stream": is_streamed}, as_=alice, headers={}), chat.CONTEXT)
+    while next(chunks) != RESPONSE_END:
+        assert queued == []
+    list(chunks)
+
+    assert [entry.topic for entry in queued] == ["remember", "title"]
 
 
 def test_without_streaming_the_answer_is_one_document(chat, alice):
