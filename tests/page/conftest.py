@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.e2e.conftest import ROOT, Stack, running_stack
 from tests.fakes.vendor import Vendor, running_vendor
@@ -27,24 +28,28 @@ def vendor() -> Iterator[Vendor]:
 
 
 @pytest.fixture(scope="session")
-def chromium():
-    """A running Chromium."""
+def browser_path() -> str:
+    """The path of Chromium. Skips the test if there is none, or if the page is not built."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip("NO BROWSER: Chromium is not installed, so nothing tests the web page (apt-get install chromium)")
     if not (ASSETS / "index.html").is_file():
         pytest.skip("NO PAGE: the web page is not built, so nothing tests it (make page)")
-    from playwright.sync_api import expect, sync_playwright
+    return path
 
+
+@pytest.fixture(scope="module")
+def chromium(browser_path: str) -> Iterator[Browser]:
+    """A running Chromium. It ends with the module: while it runs, no other test of this process can run an event loop."""
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="session")
-def stack(vendor: Vendor, chromium) -> Iterator[Stack]:
+def stack(vendor: Vendor, browser_path: str) -> Iterator[Stack]:
     """A running stack with the page."""
     with running_stack(vendor) as running:
         yield running
