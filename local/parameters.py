@@ -37,6 +37,11 @@ def model_api_keys(catalogues: Iterable[Path]) -> dict[str, str]:
     return {name: os.environ[name] for name in sorted(names) if os.environ.get(name)}
 
 
+def set_variables() -> dict[str, str]:
+    """Return the environment variables that set a template parameter, by parameter."""
+    return {parameter: name for name, parameter in PARAMETERS_BY_VARIABLE.items() if os.environ.get(name)}
+
+
 def template_parameters(settings: EmulatorSettings, services: StackServices) -> dict[str, str]:
     """Return the values that suit this machine, for parameters that the template may declare."""
     return {
@@ -44,7 +49,7 @@ def template_parameters(settings: EmulatorSettings, services: StackServices) -> 
         "JwksUrl": f"{settings.url}/.well-known/jwks.json",
         "ModelsFile": str(settings.models.resolve()) if settings.models else "",
         **LOCAL_PARAMETERS,
-        **{parameter: os.environ[name] for name, parameter in PARAMETERS_BY_VARIABLE.items() if os.environ.get(name)},
+        **{parameter: os.environ[name] for parameter, name in set_variables().items()},
         # The template's environment variables override ours, so an empty default there would hide the developer's key.
         **{_parameter_for(name): key for name, key in model_api_keys(_catalogues(settings)).items()},
     }

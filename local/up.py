@@ -144,7 +144,14 @@ class _Run:
 
         settings = self._settings
         offered = parameters.template_parameters(settings, services)
-        return load(settings.template, overrides=settings.parameters, offered=offered, queues_url=services.queues_url, checks_rules=True)
+        return load(
+            settings.template,
+            overrides=settings.parameters,
+            offered=offered,
+            queues_url=services.queues_url,
+            checks_rules=True,
+            variables=parameters.set_variables(),
+        )
 
     def _show_mail(self) -> None:
         showing = asyncio.create_task(self._mailbox.watch(self._log.mail_sent))

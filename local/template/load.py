@@ -23,17 +23,21 @@ def load(
     offered: Mapping[str, str] | None = None,
     queues_url: str = QUEUES_URL,
     checks_rules: bool = False,
+    variables: Mapping[str, str] | None = None,
 ) -> Stack:
     """Return the stack described by the template at `path`.
 
     Every name in `overrides` must be a parameter of the template; parameters in `offered` that the template does not
     declare are ignored. Queue URLs begin with `queues_url`. Raises `TemplateInvalid` with every problem found, and with
-    `checks_rules` also if the parameters break a rule of the template.
+    `checks_rules` also if the parameters break a rule of the template. `variables` names the environment variables that set
+    offered parameters, for the messages.
     """
     file = source.read_source(path)
     declared: Fragment = file.content.get("Parameters") or {}
     declared_offers = {name: value for name, value in (offered or {}).items() if name in declared}
-    values = parameters.parameter_values(file, declared_offers | dict(overrides))
+    values = parameters.parameter_values(
+        file, declared_offers | dict(overrides), variables={name: one for name, one in (variables or {}).items() if name not in overrides}
+    )
     if checks_rules and (broken := parameters.broken_rules(file, values)):
         raise file.invalid(*broken)
     template = translate(file, values)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from fastapi.routing import APIRoute
 
+from local.template.source import read_source
 from local.template.stack import LambdaIntegration
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,28 @@ def test_a_functions_variables_are_its_settings_and_no_more(stack, environment, 
     given = {variable for variable in function.environment if variable.startswith("PARLEY_")}
 
     assert given - OBSERVABILITY == settings_fields(name)
+
+
+def bounds(field):
+    """Return the least and the greatest value of a numeric setting; None where there is no bound."""
+    least = next((one.ge if hasattr(one, "ge") else one.gt for one in field.metadata if hasattr(one, "ge") or hasattr(one, "gt")), None)
+    return least, next((one.le for one in field.metadata if hasattr(one, "le")), None)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_parameter_that_no_function_could_start_with_is_refused_by_the_template(environment, name):
+    module = importlib.import_module(f"functions.{name}.app")
+    settings = module.settings() if callable(module.settings) else module.settings
+    content = read_source(ROOT / "template.yaml").content
+    variables = content["Resources"][f"{name.title()}Function"]["Properties"].get("Environment", {}).get("Variables", {})
+    for field_name, field in getattr(type(settings), "model_fields", {}).items():
+        least, most = bounds(field)
+        source = variables.get(f"PARLEY_{field_name.upper()}")
+        if isinstance(source, dict) and "Ref" in source and (least, most) != (None, None):
+            parameter = content["Parameters"][source["Ref"]]
+
+            assert least is None or parameter["MinValue"] >= least, source
+            assert most is None or parameter["MaxValue"] <= most, source
 
 
 def test_each_variable_of_observability_is_given_to_every_function_and_read(stack):

@@ -365,3 +365,12 @@ def test_an_empty_variable_counts_as_unset(tmp_path: Path) -> None:
 
     assert "nowhere.yaml: template: cannot read the file" in refused.stderr
     assert (tmp_path / ".parley").is_dir()
+
+
+def test_a_setting_that_no_function_can_start_with_is_refused_at_once(tmp_path: Path) -> None:
+    command = ["up", "--port", str(free_port()), "--data", str(tmp_path / "data")]
+    done = local(*command, env=os.environ | {"PARLEY_BUDGET_USD": "1000000"}, cwd=Path(__file__).parents[2])
+
+    assert done.returncode == 2
+    assert "MonthlyBudgetUsd: '1000000' must be a number, at least 0 and at most 100000 (set by PARLEY_BUDGET_USD)" in done.stderr
+    assert "Parley is up" not in done.stdout

@@ -165,6 +165,19 @@ def test_parameters_must_exist_and_be_allowed(tmp_path: Path) -> None:
     assert "template.yaml:3: Size: '300' is not among the AllowedValues" in problem_of(tmp_path, GOOD, Size="300")
 
 
+@pytest.mark.parametrize("value", ["0", "101", "many", "NaN", "1e9"])
+def test_a_number_must_be_within_its_bounds(tmp_path: Path, value: str) -> None:
+    bounded = GOOD.replace("AllowedValues: [128, 256]", "MinValue: 1, MaxValue: 100").replace("Default: 128", "Default: 5")
+
+    assert f"Size: '{value}' must be a number, at least 1 and at most 100" in problem_of(tmp_path, bounded, Size=value)
+
+
+def test_text_must_match_its_pattern(tmp_path: Path) -> None:
+    patterned = GOOD.replace("Type: Number, Default: 128, AllowedValues: [128, 256]", "Type: String, Default: a, AllowedPattern: '[a-z]+'")
+
+    assert "Size: 'a1' does not match the AllowedPattern [a-z]+" in problem_of(tmp_path, patterned, Size="a1")
+
+
 def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     text = GOOD + GOOD[GOOD.index("  Work:") :].replace("  Work:", "  Other:")
     told = problem_of(tmp_path, text.replace("app.handler", "gone.handler"))
