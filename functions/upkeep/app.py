@@ -61,6 +61,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     if "Records" in event:
         failures = process_jobs(event["Records"], handle=partial(run_job, services))
+        services.queue.retry_soon(event["Records"], failures)
         # The next sweep may be a day away, and while the database is awake, recovery costs only two queries. So a turn that died
         # before it queued its check is ended half a minute after the next turn of any user.
         recover(services)

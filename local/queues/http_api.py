@@ -7,11 +7,13 @@ import json
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
+from urllib.parse import unquote
 
 from local.gateway.asgi import AsgiMessage, Receive, Send
 from local.queues.errors import ParameterInvalid, SqsError
-from local.queues.messages import md5_of, md5_of_attributes, received_fields
+from local.queues.messages import TRACE_ATTRIBUTE, md5_of, md5_of_attributes, received_fields
 from local.queues.service import QueueService
 from local.queues.store import MAX_MESSAGE_BYTES, MAX_VISIBILITY_S, SentMessage
 from local.request_origin import was_sent_by_page
@@ -25,6 +27,8 @@ _TARGET = "AmazonSQS."
 _ENTRY_ID = re.compile(r"[\w-]{1,80}")
 
 type Fields = dict[str, Any]
+# The trace header of the request, which SQS keeps with the messages that the request sends.
+_trace_header: ContextVar[str] = ContextVar("_trace_header", default="")
 
 
 class QueueApi:
@@ -54,6 +58,7 @@ class QueueApi:
     async def __call__(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         body = await _body(receive)
+        _trace_header.set(unquote(headers.get("x-amzn-trace-id", "")))
         try:
             self._check_access(scope, headers, body)
             operation = self._operations.get(headers.get("x-amz-target", "").removeprefix(_TARGET))
@@ -188,7 +193,8 @@ class QueueApi:
 
 
 def _sent_fields(message: SentMessage) -> Fields:
-    md5 = {"MD5OfMessageAttributes": md5_of_attributes(message.attributes)} if message.attributes else {}
+    attributes = {name: value for name, value in message.attributes.items() if name != TRACE_ATTRIBUTE}
+    md5 = {"MD5OfMessageAttributes": md5_of_attributes(attributes)} if attributes else {}
     return {"MessageId": message.id, "MD5OfMessageBody": md5_of(message.body), **md5}
 
 
@@ -201,7 +207,10 @@ def _queue_name(fields: Fields) -> str:
 
 
 def _attributes(fields: Fields) -> dict[str, Any]:
-    """Return the message attributes of a message to send. Raises `ParameterInvalid` for types that SQS does not have."""
+    """Return the message attributes of a message to send, with the trace header of the request.
+
+    Raises `ParameterInvalid` for types that SQS does not have.
+    """
     attributes: dict[str, Any] = fields.get("MessageAttributes") or {}
     for name, value in attributes.items():
         kind = str(value.get("DataType", ""))
@@ -212,7 +221,8 @@ def _attributes(fields: Fields) -> dict[str, Any]:
             )
         if not value.get("BinaryValue" if kind.startswith("Binary") else "StringValue"):
             raise ParameterInvalid(f"The message attribute '{name}' must contain non-empty message attribute value.")
-    return attributes
+    trace = _trace_header.get()
+    return {**attributes, TRACE_ATTRIBUTE: {"DataType": "String", "StringValue": trace}} if trace else attributes
 
 
 def _entries(fields: Fields, action: str) -> list[Fields]:

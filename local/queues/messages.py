@@ -9,6 +9,8 @@ from local.queues.store import ReceivedMessage
 
 # A message in the format of ReceiveMessage.
 type SqsMessage = dict[str, Any]
+# The attribute that stores the trace header of a message. Clients cannot set it: SQS reserves names that begin with `AWS.`.
+TRACE_ATTRIBUTE = "AWS.TraceHeader"
 # The requester's id, constant like the account.
 _SENDER_ID = "AIDALOCALPARLEY"
 
@@ -21,8 +23,10 @@ def received_fields(message: ReceivedMessage, system: set[str], names: Sequence[
         "ApproximateReceiveCount": str(message.receives),
         "ApproximateFirstReceiveTimestamp": _milliseconds(message.first_received_at),
     }
+    if TRACE_ATTRIBUTE in message.attributes:
+        found["AWSTraceHeader"] = message.attributes[TRACE_ATTRIBUTE]["StringValue"]
     chosen = {name: value for name, value in found.items() if name in system or "All" in system}
-    attributes = {name: value for name, value in message.attributes.items() if _is_wanted(name, names)}
+    attributes = {name: value for name, value in message.attributes.items() if name != TRACE_ATTRIBUTE and _is_wanted(name, names)}
     return {
         "MessageId": message.id,
         "ReceiptHandle": message.handle,

@@ -5,8 +5,12 @@ https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html and …/services-sqs-
 
 import asyncio
 import json
+import secrets
 import sqlite3
+import time
+import zlib
 from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from local.queues.errors import SqsError
@@ -19,6 +23,8 @@ from local.template.pseudo import REGION, queue_arn
 from local.template.stack import EventSource
 
 _RETRY_S = 1.0
+# Lambda stops a function that is invoked about this often in one chain.
+MAX_LINEAGE = 16
 
 
 def batch_event(source: EventSource, messages: list[SqsMessage]) -> bytes:
@@ -72,6 +78,38 @@ def _sqs_record(source: EventSource, message: SqsMessage) -> dict[str, Any]:
 def _message_attribute(value: dict[str, Any]) -> dict[str, Any]:
     fields = {"stringValue": value.get("StringValue"), "binaryValue": value.get("BinaryValue"), "dataType": value["DataType"]}
     return {"stringListValues": [], "binaryListValues": [], **{key: field for key, field in fields.items() if field is not None}}
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """How often a function runs in a chain of messages that each caused the next, and the trace header that records the chain.
+
+    SDKs pass the trace header of the invocation on to SQS, which keeps it with the message:
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+    """
+
+    trace_header: str
+    count: int
+
+    @classmethod
+    def of_batch(cls, messages: list[SqsMessage], function: str) -> "Lineage":
+        """Return the longest chain that leads to one of the messages, with the function's next invocation at its end."""
+        return max((cls._next(message.get("Attributes", {}).get("AWSTraceHeader", ""), function) for message in messages), key=_by_count)
+
+    @classmethod
+    def _next(cls, header: str, function: str) -> "Lineage":
+        fields = dict(part.split("=", 1) for part in header.split(";") if "=" in part)
+        counts = dict(entry.split(":", 1) for entry in fields.get("Lineage", "").split("|") if ":" in entry)
+        key = f"{zlib.crc32(function.encode()):08x}"
+        count = int(counts.get(key, 0)) + 1
+        counts[key] = str(count)
+        fields.setdefault("Root", f"1-{int(time.time()):08x}-{secrets.token_hex(12)}")
+        fields["Lineage"] = "|".join(f"{name}:{number}" for name, number in counts.items())
+        return cls(";".join(f"{name}={value}" for name, value in fields.items()), count)
+
+
+def _by_count(lineage: Lineage) -> int:
+    return lineage.count
 
 
 class BatchLog(Protocol):
@@ -128,7 +166,12 @@ class EventSources:
 
     async def _consume(self, source: EventSource, messages: list[ReceivedMessage]) -> None:
         batch = [received_fields(message, {"All"}, ["All"]) for message in await self._filled(source, messages)]
-        invocation = self._fleet.submit(source.function, batch_event(source, batch))
+        lineage = Lineage.of_batch(batch, source.function)
+        if lineage.count > MAX_LINEAGE and not self._fleet.pools[source.function].function.may_recurse:
+            reason = f"RecursionStopped: {source.function} ran {MAX_LINEAGE} times in one chain, and its RecursiveLoop is not Allow"
+            self._log.batch_done(source, count=len(batch), failed=len(batch), reason=reason)
+            return
+        invocation = self._fleet.submit(source.function, batch_event(source, batch), trace_id=lineage.trace_header)
         outcome = await asyncio.shield(invocation.outcome)
         if isinstance(outcome, Stream):
             outcome.abandon()

@@ -1,6 +1,7 @@
 """Both modes of the database: what the template creates in each, who is in the VPC, and what the roles may do."""
 
 import json
+import re
 
 import pytest
 
@@ -199,3 +200,26 @@ DIRECT_IAM, WITH_PASSWORD = MODES["Direct with IAM"], MODES["Direct with a passw
 )
 def test_what_a_mode_lacks_is_refused_with_a_sentence(values, sentence):
     assert any(sentence in message for message in broken(**values)), broken(**values)
+
+
+def test_functions_may_invoke_exactly_the_bedrock_models_and_read_exactly_the_secrets_of_the_deployment(translated):
+    models = "arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-lite-v1:0,arn:aws:bedrock:eu-west-1:123456789012:inference-profile/x"
+    file = source.read_source(TEMPLATE)
+    values = parameters.parameter_values(file, {"BedrockModels": models, "ModelSecrets": SECRET})
+    lists = {name: parameters.parameter_ref(file.content["Parameters"], name, value) for name, value in values.items()}
+    allowing = Created(translated, lists)
+
+    for name in ("ChatFunction", "SummarizeFunction", "IngestFunction"):
+        statements = {json.dumps(one["Action"]): one["Resource"] for one in allowing.statements(f"{name}Role")}
+        assert statements['["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]'] == models.split(",")
+        assert statements['"secretsmanager:GetSecretValue"'] == [SECRET]
+
+
+@pytest.mark.parametrize("name", ["BedrockModels", "ModelSecrets"])
+def test_models_and_secrets_are_named_without_wildcards(translated, name):
+    pattern = re.compile(translated["Parameters"][name]["AllowedPattern"])
+    service = "bedrock" if name == "BedrockModels" else "secretsmanager"
+
+    arn = f"arn:aws:{service}:eu-west-1:123456789012:secret:a"
+
+    assert [text for text in ("", arn, f"{arn}*", "*") if pattern.fullmatch(text)] == ["", arn]

@@ -29,6 +29,8 @@ type BatchFailures = dict[str, list[dict[str, str]]]
 DOCUMENTS_PREFIX = "documents"
 # The lifetime of the form with which a client uploads a document.
 UPLOAD_FORM_LIFETIME_S = 3600
+# A code that a user waits for must not wait for the queue's visibility timeout because SES refused it once.
+RETRY_DELAYS_S = (10.0, 60.0, 300.0)
 # The delay lets one job remember a whole burst of turns. It is shorter than the 15 minutes after which the sweep considers an
 # entry lost.
 TOPIC_DELAYS_S: dict[str, float] = {"remember": 120}
@@ -134,6 +136,20 @@ class UpkeepQueue(SqsQueue):
             self.send(job, delay_s=delay_s)
         except Unavailable:
             logger.exception("job_not_sent", message_type=job.type)
+
+    def retry_soon(self, records: Iterable[dict[str, Any]], failures: BatchFailures) -> None:
+        """Deliver failed messages again after `RETRY_DELAYS_S`, by the number of their deliveries so far.
+
+        Later deliveries wait for the queue's visibility timeout, as do all if SQS does not respond.
+        """
+        failed = {failure["itemIdentifier"] for failure in failures["batchItemFailures"]}
+        for record in records:
+            count = int(record.get("attributes", {}).get("ApproximateReceiveCount", 0))
+            if record["messageId"] in failed and 0 < count <= len(RETRY_DELAYS_S):
+                try:
+                    self.show_again(record["receiptHandle"], delay_s=RETRY_DELAYS_S[count - 1])
+                except Unavailable:
+                    logger.warning("job_retry_not_hastened", message_id=record["messageId"])
 
 
 class MemoryQueue(UpkeepQueue):

@@ -1,9 +1,12 @@
 """Batches: messages succeed or fail on their own, and the log contains no address."""
 
 import secrets
+import time
+from dataclasses import replace
 
 import boto3
 import pytest
+import time_machine
 from botocore.exceptions import ClientError
 
 from functions.upkeep.email_templates import RenderedEmail
@@ -96,3 +99,23 @@ def test_send_later_logs_a_failure_and_leaves_the_job_to_the_sweep(caplog):
     UpkeepQueue("https://sqs.eu-west-1.amazonaws.com/123456789012/nowhere").send_later(OutboxJob(new_id(), new_id(), "erase", None))
 
     assert "job_not_sent" in caplog.text
+
+
+@pytest.mark.parametrize(("deliveries", "delay_s"), [(1, 10), (2, 60), (3, 300)])
+def test_a_failed_message_is_tried_again_soon(upkeep, deliveries, delay_s, monkeypatch):
+    """The user of a code waits for it, and the queue's visibility timeout is ten minutes."""
+    from functions.upkeep import app
+
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName=f"retries-{deliveries}")["QueueUrl"]
+    monkeypatch.setattr(app, "services", replace(app.services, queue=UpkeepQueue(url)))
+    sqs.send_message(QueueUrl=url, MessageBody="not a job")
+    (message,) = sqs.receive_message(QueueUrl=url, VisibilityTimeout=600)["Messages"]
+    record = {"messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"]}
+    record |= {"attributes": {"ApproximateReceiveCount": str(deliveries)}, "eventSource": "aws:sqs"}
+
+    assert upkeep.handler({"Records": [record]}, Function.CONTEXT)["batchItemFailures"] == [{"itemIdentifier": message["MessageId"]}]
+    with time_machine.travel(time.time() + delay_s - 2, tick=True):
+        assert "Messages" not in sqs.receive_message(QueueUrl=url)
+    with time_machine.travel(time.time() + delay_s + 1, tick=True):
+        assert sqs.receive_message(QueueUrl=url)["Messages"][0]["MessageId"] == message["MessageId"]

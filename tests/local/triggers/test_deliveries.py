@@ -2,16 +2,19 @@
 
 import asyncio
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from local.queues.messages import TRACE_ATTRIBUTE, received_fields
 from local.queues.service import QueueService
 from local.runtime.outcome import HandlerResult
 from local.template.stack import EventSource
-from local.triggers.event_sources import EventSources
+from local.triggers.event_sources import MAX_LINEAGE, EventSources
 
 
 class Fleet:
@@ -19,8 +22,11 @@ class Fleet:
 
     def __init__(self) -> None:
         self.waiting: list[Any] = []
+        self.traces: list[str] = []
+        self.pools = {"Work": SimpleNamespace(function=SimpleNamespace(may_recurse=False))}
 
-    def submit(self, function: str, payload: bytes) -> Any:
+    def submit(self, function: str, payload: bytes, *, trace_id: str) -> Any:
+        self.traces.append(trace_id)
         outcome = asyncio.get_running_loop().create_future()
         self.waiting.append(outcome)
         return type("Invocation", (), {"outcome": outcome})
@@ -165,3 +171,27 @@ def test_a_disabled_source_is_not_read(queues: QueueService) -> None:
 
     serve(source(is_enabled=False), queues, Log(), steps, messages=1)
     assert queues.store.counts("q").visible == 1
+
+
+@pytest.mark.parametrize("may_recurse", [True, False])
+def test_a_function_may_trigger_itself_without_end_only_if_the_template_allows_it(queues: QueueService, may_recurse: bool) -> None:
+    log, key = Log(), f"{zlib.crc32(b'Work'):08x}"
+    trace = {TRACE_ATTRIBUTE: {"DataType": "String", "StringValue": f"Root=1-2-3;Lineage=aaaaaaaa:2|{key}:{MAX_LINEAGE}"}}
+
+    async def steps(fleet: Fleet) -> None:
+        fleet.pools["Work"].function.may_recurse = may_recurse
+        await queues.send("q", "again", attributes=trace)
+        await until(lambda: bool(fleet.traces or log.counts))
+        fleet.answer()
+        assert fleet.traces == ([f"Root=1-2-3;Lineage=aaaaaaaa:2|{key}:{MAX_LINEAGE + 1}"] if may_recurse else [])
+
+    serve(source(batch_size=1), queues, log, steps, messages=0)
+
+
+def test_the_trace_header_is_no_attribute_that_clients_see(queues: QueueService) -> None:
+    queues.store.send("q", "x", attributes={TRACE_ATTRIBUTE: {"DataType": "String", "StringValue": "Root=1-2-3"}})
+    (received,) = queues.store.receive("q", count=1)
+    fields = received_fields(received, {"All"}, ["All"])
+
+    assert fields["Attributes"]["AWSTraceHeader"] == "Root=1-2-3"
+    assert "MessageAttributes" not in fields

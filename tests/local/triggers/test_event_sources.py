@@ -13,6 +13,7 @@ import pytest
 from local.queues.server import QueueServer
 from local.services.aws_signature import AwsCredentials
 from local.template.load import load
+from local.triggers.event_sources import MAX_LINEAGE
 from tests.local.aws_process import AwsProcess
 from tests.local.conftest import STACK
 from tests.local.running_emulator import RunningEmulator, eventually
@@ -72,6 +73,17 @@ def test_a_function_gets_what_another_sends(stacked: StackWithAws, tmp_path: Pat
     assert record["attributes"]["ApproximateReceiveCount"] == "1"
     assert eventually(lambda: stacked.queue("WorkQueue")["in_flight"] == 0)
     assert "queue WorkQueue  WorkFunction  1 message  done" in stacked.running.terminal.getvalue()
+
+
+def test_a_function_that_triggers_itself_is_stopped_as_on_lambda(stacked: StackWithAws, tmp_path: Path) -> None:
+    before = stacked.queue("DeadQueue")["visible"]
+    stacked.order(tmp_path / "records", repeats=True)
+
+    assert eventually(lambda: stacked.queue("DeadQueue")["visible"] > before)
+    # A busy machine may process a message twice, but no chain is longer.
+    earlier = [record["attributes"].get("AWSTraceHeader", ":0").rpartition(":")[2] for record in records(tmp_path / "records")]
+    assert max(map(int, earlier)) == MAX_LINEAGE - 1
+    assert "RecursionStopped: WorkFunction" in stacked.running.terminal.getvalue()
 
 
 def test_what_fails_comes_again_and_ends_with_the_dead_letters(stacked: StackWithAws, tmp_path: Path) -> None:

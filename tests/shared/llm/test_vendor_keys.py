@@ -28,6 +28,12 @@ def test_a_key_comes_from_the_environment():
     assert VendorKeys({}).find(None) is None
 
 
+def test_a_variable_may_name_a_secret_so_that_no_function_is_configured_with_a_key(secret):
+    keys = VendorKeys({"OPENAI_API_KEY": REFERENCE})
+
+    assert keys.find("env:OPENAI_API_KEY") == "first"
+
+
 def test_a_rotated_secret_takes_effect_after_five_minutes_and_is_not_fetched_before(secret):
     now = [0.0]
     keys = VendorKeys({}, now_s=lambda: now[0])

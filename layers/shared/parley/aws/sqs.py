@@ -58,6 +58,11 @@ class SqsQueue:
             count += len(entries)
         return count
 
+    def show_again(self, receipt_handle: str, *, delay_s: float) -> None:
+        """Make a received message visible after `delay_s` instead of at the end of its visibility timeout. Raises Unavailable."""
+        with translated_errors(_unavailable):
+            _sqs().change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=math.ceil(delay_s))
+
 
 def _attributes() -> dict[str, dict[str, str]]:
     values = {CORRELATION_ID: current_correlation_id(), TRACEPARENT: current_traceparent()}

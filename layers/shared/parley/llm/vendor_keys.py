@@ -1,4 +1,7 @@
-"""API keys of vendors. The catalogue contains references to keys, `env:NAME` or `secret:name`, never a key itself."""
+"""API keys of vendors. The catalogue contains references to keys, `env:NAME` or `secret:name`, never a key itself.
+
+The variable of `env:NAME` contains the key, for a laptop, or a reference to a secret, `secret:name`.
+"""
 
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +13,7 @@ from parley.observability import logger
 
 CACHE_S = 300.0
 RETRY_S = 30.0
+_REFERENCE = "secret:"
 
 
 def is_key_available(reference: str, environment: Mapping[str, str]) -> bool:
@@ -34,7 +38,10 @@ class VendorKeys:
         """
         where, _, name = (reference or "").partition(":")
         if where != "secret":
-            return self._environment.get(name) or None
+            value = self._environment.get(name) or ""
+            if not value.startswith(_REFERENCE):
+                return value or None
+            name = value.removeprefix(_REFERENCE)
         expires_s, key = self._cached.get(name, (0.0, ""))
         if not key or self._now_s() >= expires_s:
             expires_s, key = self._refreshed(name, key)

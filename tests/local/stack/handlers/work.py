@@ -14,10 +14,12 @@ def handler(event, context):
 
 
 def _work(record):
-    """Append the record to the file named in its body, or fail if the body says so."""
+    """Append the record to the file named in its body; send the message again, or fail, if the body says so."""
     order = json.loads(record["body"])
     with Path(order["to"]).open("a") as file:
         file.write(json.dumps(record) + "\n")
+    if order.get("repeats"):
+        _call("sqs", "send_message", QueueUrl="$QUEUE_URL", MessageBody=record["body"])
     return not order.get("fails")
 
 
