@@ -11,7 +11,14 @@ def listed(one_or_more):
 
 def statements(translated, role):
     policies = translated["Resources"][role]["Properties"]["Policies"]
-    return [statement for policy in policies if "PolicyDocument" in policy for statement in listed(policy["PolicyDocument"]["Statement"])]
+    found = [statement for policy in policies if "PolicyDocument" in policy for statement in listed(policy["PolicyDocument"]["Statement"])]
+    return [statement for statement in map(if_its_condition_holds, found) if "Action" in statement]
+
+
+def if_its_condition_holds(statement):
+    while "Fn::If" in statement:
+        statement = statement["Fn::If"][1]
+    return statement
 
 
 def test_mail_goes_also_where_the_address_has_a_configuration_set(translated):
