@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.auth import accounts
+from bench.emulator import further_worker, health_share
 from bench.harness import machine
 from bench.harness.aims import Section, aims_table
 from bench.harness.servers import ServerFailed
@@ -29,6 +30,8 @@ BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], Section]] = {
     "paced": lambda args: paced.run(rounds=args.rounds * 3),
     "conversation_length": lambda args: conversation_length.run(rounds=args.rounds * 20),
     "fairness": lambda args: fairness.run(turns=args.rounds * 5),
+    "further_worker": lambda args: further_worker.run(rounds=args.rounds),
+    "health_share": lambda args: health_share.run(rounds=args.rounds),
     "cold_start": lambda args: cold_start.run(rounds=args.rounds),
     "providers": lambda args: providers.run(rounds=args.rounds),
     "parley_up": lambda args: parley_up.run(rounds=args.rounds),
