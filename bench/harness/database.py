@@ -19,8 +19,8 @@ from parley.settings import DatabaseSettings
 
 
 @contextmanager
-def running_database() -> Iterator[DatabaseSettings]:
-    """Run the server until the end of the block and set `PGPASSFILE` to a file with the roles' passwords."""
+def running_database(revision: str = "head") -> Iterator[DatabaseSettings]:
+    """Run the server with the schema of `revision` until the end of the block, and set `PGPASSFILE` to a file with the roles' passwords."""
     with TemporaryDirectory(prefix="parley-bench-") as folder:
         root = Path(folder)
         loop = asyncio.new_event_loop()
@@ -32,14 +32,14 @@ def running_database() -> Iterator[DatabaseSettings]:
         server = Postgres(data, password=passwords[SUPERUSER], report=print)
         _wait(loop, server.start())
         try:
-            yield _prepared(root, server.port, passwords)
+            yield _prepared(root, server.port, passwords, revision)
         finally:
             _wait(loop, server.stop())
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
 
 
-def _prepared(root: Path, port: int, passwords: dict[str, str]) -> DatabaseSettings:
+def _prepared(root: Path, port: int, passwords: dict[str, str], revision: str) -> DatabaseSettings:
     database.bootstrap(port, passwords)
     passfile = root / "pgpass"
     passfile.write_text(database.pgpass([port], passwords))
@@ -54,7 +54,7 @@ def _prepared(root: Path, port: int, passwords: dict[str, str]) -> DatabaseSetti
         database_ca_file="",
     )
     owner = make_engine(settings, role="owner")
-    upgrade(owner)
+    upgrade(owner, revision)
     owner.dispose()
     return settings
 
