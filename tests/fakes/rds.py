@@ -12,7 +12,8 @@ from tests.support.postgres import RunningPostgres, running_postgres
 
 MASTER = "parley_master"
 PASSWORD = "master-password"
-ROLES = ("parley_owner", "parley_app", "parley_background", "parley_search")
+# The owner last: it may have granted the others their rights.
+ROLES = ("parley_app", "parley_background", "parley_search", "parley_owner")
 
 
 class RdsCluster:
