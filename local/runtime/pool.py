@@ -238,6 +238,14 @@ class Pool:
         """How many invocations of one user may run. One worker stays free for other users, unless there is only one worker."""
         return max(1, self._size - 1)
 
+    @property
+    def _user_limit_now(self) -> int:
+        """The limit with the workers that have started. While several users are active, a worker stays free for the next of them."""
+        if not self._share.has_several_users:
+            return self._user_limit
+        started = sum(1 for worker in self._workers.keys() - self._retired if worker.state != "starting")
+        return max(1, min(self._user_limit, started - 1))
+
     def _hand_out(self) -> None:
         """Give queued invocations to idle workers, the most recently used first."""
         while self._idle:
@@ -252,7 +260,7 @@ class Pool:
         self._retry_if_held()
 
     def _take_for(self, worker: Worker) -> Invocation | None:
-        invocation = self._queue.take(limit=self._user_limit)
+        invocation = self._queue.take(limit=self._user_limit_now)
         if invocation:
             self._share.begin(invocation, worker)
         return invocation

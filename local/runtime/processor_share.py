@@ -48,6 +48,11 @@ class ProcessorShare:
         users = (running.user for running, _ in self._running if trace_id and running.trace_id == trace_id and not running.is_over)
         return next(users, "")
 
+    @property
+    def has_several_users(self) -> bool:
+        """Whether several users are active."""
+        return len(self._active_users()) > 1
+
     def free(self, user: str) -> int:
         """Return how many further invocations of the user may begin now."""
         users = self._active_users()

@@ -69,6 +69,19 @@ def test_beyond_the_cap_invocations_wait_their_turn(stack: Stack) -> None:
     with_pool(stack.functions["SlowFunction"], run, size=2)
 
 
+def test_one_user_leaves_a_started_worker_to_another(stack: Stack) -> None:
+    async def run(pool: Pool) -> None:
+        started = {pid(outcome) for outcome in await asyncio.gather(*(sleep(pool, 0.5) for _ in range(2)))}
+        await sleep(pool, 0, user="bob")
+        long = [asyncio.ensure_future(sleep(pool, 2, user="alice")) for _ in range(3)]
+        await asyncio.sleep(0.2)
+
+        assert pid(await sleep(pool, 0, user="bob")) in started
+        assert not any(one.done() for one in long)
+
+    with_pool(stack.functions["SlowFunction"], run, size=4)
+
+
 def test_thirty_long_requests_of_one_user_do_not_delay_another(stack: Stack) -> None:
     async def run(pool: Pool) -> None:
         await asyncio.gather(*(sleep(pool, 0.5) for _ in range(3)))
