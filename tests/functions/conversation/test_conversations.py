@@ -20,15 +20,13 @@ def test_a_conversation_is_created_with_the_given_fields(conversation, alice):
     assert (created["title"], created["model"], created["system_prompt"]) == ("Lisbon", "offline", "be brief")
 
 
-def test_a_conversation_names_its_waiting_turn(chat, conversation, tools, alice):
-    tools.call("PUT", "/tools/calculator", {"requires_approval": True}, as_=alice)
-    made = chat.post("/chat", {"message": "What is 2 + 2?", "model": "offline", "stream": False}, as_=alice).json
-    path = f"/conversations/{made['conversation_id']}"
-    waiting = conversation.get(path, as_=alice).json["open_turn_id"]
-    chat.post(f"/chat/turns/{made['turn_id']}/stop", as_=alice)
+@pytest.mark.parametrize(("status", "is_open"), [("running", True), ("waiting", True), ("completed", False)])
+def test_a_conversation_names_its_open_turn(chat, conversation, postgres, alice, status, is_open):
+    made = chat.post("/chat", {"message": "hello", "model": "offline", "stream": False}, as_=alice).json
+    postgres.execute(f"UPDATE turns SET status = '{status}' WHERE id = '{made['turn_id']}'", dbname="parley")
 
-    assert (made["status"], waiting) == ("waiting", made["turn_id"])
-    assert conversation.get(path, as_=alice).json["open_turn_id"] is None
+    named = conversation.get(f"/conversations/{made['conversation_id']}", as_=alice).json["open_turn_id"]
+    assert named == (made["turn_id"] if is_open else None)
 
 
 def test_a_new_user_has_an_empty_list(conversation, alice):
