@@ -74,6 +74,7 @@ NEEDED = {
     "GET /tools/mcp-servers": "tools",
     "POST /tools/mcp-servers": "tools",
     "DELETE /tools/mcp-servers/{id}": "tools",
+    "POST /tools/mcp-servers/{id}/refresh": "tools",
     "POST /mcp": "tools",
 }
 WITHOUT = {"POST /auth/logout"}
