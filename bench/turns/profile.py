@@ -88,7 +88,7 @@ def _measure_processes(
     server: Server, client: ChatClient, *, turns: int, follow_up_s: float
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """Return each program's processor time: in ms per idle second, and in ms during the turns and the follow-up without the idle time."""
-    time.sleep(_IDLE_S)  # the follow-up of the warm-up
+    time.sleep(follow_up_s)  # the follow-up of the warm-up, which would count as idle time
     before_idle = _cpu_by_program(server)
     time.sleep(_IDLE_S)
     began_s, before = time.monotonic(), _cpu_by_program(server)
@@ -135,7 +135,7 @@ def _process_table(by_process: Mapping[str, tuple[float, float]], turns: int) ->
     rows = [
         [program, *(format_figure(ms / turns) for ms in (during, after, during + after))]
         for program, (during, after) in sorted(by_process.items(), key=lambda item: -sum(item[1]))
-        if (during + after) / turns >= 0.05
+        if max(abs(during), abs(after)) / turns >= 0.05
     ]
     totals = [sum(part) / turns for part in zip(*by_process.values(), strict=True)]
     rows.append(["all", *map(format_figure, (*totals, sum(totals)))])
