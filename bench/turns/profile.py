@@ -62,12 +62,9 @@ def run(*, turns: int, follow_up_s: float) -> Section:
         folder = Path(name)
         with targets.upstream(folder) as fake, running_parley(folder, upstream=f"{fake.server.url}/v1") as server:
             users = Users(server, 1)
-            with ChatClient(server, users.tokens()[0]) as client:
-                _take_turns(client, _WARM_UP_TURNS)
-                idle, by_process = _measure_processes(server, client, turns=turns, follow_up_s=follow_up_s)
-            # The emulator has closed a connection that was idle during the follow-up.
-            with ChatClient(server, users.tokens()[0]) as client:
-                statements = _measure_statements(folder / "data", client, turns=turns)
+            _take_turns(users, _WARM_UP_TURNS)
+            idle, by_process = _measure_processes(users, turns=turns, follow_up_s=follow_up_s)
+            statements = _measure_statements(folder / "data", users, turns=turns)
     text = f"## The cost of a turn\n\n{_process_table(by_process, turns)}\n\n{_statement_table(statements, turns)}"
     chat_ms = sum(by_process.get("chat", ())) / turns
     all_ms = sum(map(sum, by_process.values())) / turns
@@ -79,25 +76,24 @@ def run(*, turns: int, follow_up_s: float) -> Section:
     return Section(text, figures)
 
 
-def _take_turns(client: ChatClient, turns: int) -> None:
-    for _ in range(turns):
-        client.ask(_BODY)
+def _take_turns(users: Users, turns: int) -> None:
+    with ChatClient(users.server, users.tokens()[0]) as client:  # the emulator closes a connection that is idle between two phases
+        for _ in range(turns):
+            client.ask(_BODY)
 
 
-def _measure_processes(
-    server: Server, client: ChatClient, *, turns: int, follow_up_s: float
-) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+def _measure_processes(users: Users, *, turns: int, follow_up_s: float) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """Return each program's processor time: in ms per idle second, and in ms during the turns and the follow-up without the idle time."""
     time.sleep(follow_up_s)  # the follow-up of the warm-up, which would count as idle time
-    before_idle = _cpu_by_program(server)
+    before_idle = _cpu_by_program(users.server)
     time.sleep(_IDLE_S)
-    began_s, before = time.monotonic(), _cpu_by_program(server)
+    began_s, before = time.monotonic(), _cpu_by_program(users.server)
     idle = {program: ms / _IDLE_S for program, ms in _increase(before_idle, before).items()}
-    _take_turns(client, turns)
-    taken_s, taken = time.monotonic() - began_s, _cpu_by_program(server)
+    _take_turns(users, turns)
+    taken_s, taken = time.monotonic() - began_s, _cpu_by_program(users.server)
     print(f"{turns} turns in {taken_s:.0f} s; the follow-up takes {follow_up_s:.0f} s", file=sys.stderr, flush=True)
     time.sleep(follow_up_s)
-    followed_s, followed = time.monotonic() - began_s - taken_s, _cpu_by_program(server)
+    followed_s, followed = time.monotonic() - began_s - taken_s, _cpu_by_program(users.server)
     during, after = _increase(before, taken), _increase(taken, followed)
     return idle, {
         program: (
@@ -142,12 +138,12 @@ def _process_table(by_process: Mapping[str, tuple[float, float]], turns: int) ->
     return table(["CPU, ms per turn", "turn", "follow-up", "both"], rows)
 
 
-def _measure_statements(data: Path, client: ChatClient, *, turns: int) -> dict[str, StatementTimes]:
+def _measure_statements(data: Path, users: Users, *, turns: int) -> dict[str, StatementTimes]:
     """Log every statement while turns are taken, and return the durations by statement."""
     log = data / "logs" / "postgres.log"
     with _logged_statements(data):
         start = log.stat().st_size
-        _take_turns(client, turns)
+        _take_turns(users, turns)
     with log.open(errors="replace") as file:
         file.seek(start)
         return parse_log(file.read())
