@@ -6,6 +6,8 @@ import re
 import pytest
 
 from local.template import parameters, source
+from local.template.errors import TemplateInvalid
+from local.template.load import load
 from local.template.resolve import Resolver
 from tests.contract.conftest import TEMPLATE
 
@@ -223,3 +225,8 @@ def test_models_and_secrets_are_named_without_wildcards(translated, name):
     arn = f"arn:aws:{service}:eu-west-1:123456789012:secret:a"
 
     assert [text for text in ("", arn, f"{arn}*", "*") if pattern.fullmatch(text)] == ["", arn]
+
+
+def test_the_emulator_refuses_what_cloudformation_would():
+    with pytest.raises(TemplateInvalid, match="Set MailFrom, or EmailVerification=off"):
+        load(TEMPLATE, overrides={"MailFrom": ""}, checks_rules=True)
