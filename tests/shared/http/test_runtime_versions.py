@@ -18,7 +18,7 @@ VERSION = "import importlib.metadata as m; print(m.version('awslambdaric'), end=
 def test_responses_stream_with_an_older_runtime_client(pins, tmp_path):
     install = [uv.find_uv_bin(), "pip", "install", "--quiet", "--python", sys.executable, "--no-deps", "--require-hashes"]
     subprocess.run([*install, "--target", str(tmp_path / "runtime"), "-r", str(pins)], check=True)
-    environment = os.environ | {"PYTHONPATH": str(tmp_path / "runtime")}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path / "runtime"), os.environ.get("PYTHONPATH", "")])}
     found = subprocess.run([sys.executable, "-c", VERSION], env=environment, capture_output=True, text=True, check=True).stdout
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'tests'}"]
     ran = subprocess.run(
