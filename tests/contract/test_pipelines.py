@@ -102,8 +102,10 @@ def test_no_stored_key_is_used():
 
 def deploy_arguments(**environment):
     """Return the arguments that `make deploy` gives to `sam`."""
-    clean = {name: value for name, value in os.environ.items() if name not in ("PARAMETERS", "EXECUTION_ROLE", "MAKEFLAGS")}
-    recipe = subprocess.run(["make", "-n", "deploy"], cwd=ROOT, env=clean, capture_output=True, text=True, check=True).stdout
+    clean = {name: value for name, value in os.environ.items() if name not in ("PARAMETERS", "EXECUTION_ROLE", "MAKEFLAGS", "MAKELEVEL")}
+    recipe = subprocess.run(
+        ["make", "--no-print-directory", "-n", "deploy"], cwd=ROOT, env=clean, capture_output=True, text=True, check=True
+    ).stdout
     shell = recipe[recipe.index("set -f") :].replace(".venv/bin/sam", "printf '%s\\n'")
     return subprocess.run(["sh", "-c", shell], env=clean | environment, capture_output=True, text=True, check=True).stdout.splitlines()
 

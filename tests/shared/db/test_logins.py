@@ -11,6 +11,7 @@ import time_machine
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from parley.aws import client as client_module
 from parley.aws.secrets import SecretUnreadable
 from parley.db import engine as engine_module
 from parley.db.engine import REREAD_S, DatabaseWaking, make_engine
@@ -63,8 +64,15 @@ def proxied(authority, upstream, tmp_path):
 
 
 @pytest.fixture
-def tokens():
-    return IamTokens(boto3.Session().get_credentials(), region="eu-west-1", host="localhost")
+def tokens(monkeypatch):
+    """A check of tokens that are signed with credentials of this test, whichever ones earlier tests have left in this process."""
+    for name, value in {"AWS_ACCESS_KEY_ID": "signer", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "eu-west-1"}.items():
+        monkeypatch.setenv(name, value)
+    for clients in (client_module._session, engine_module._rds):
+        clients.cache_clear()
+    yield IamTokens(boto3.Session().get_credentials(), region="eu-west-1", host="localhost")
+    for clients in (client_module._session, engine_module._rds):
+        clients.cache_clear()
 
 
 @pytest.mark.parametrize("role", ["app", "background", "owner"])
@@ -96,7 +104,7 @@ def test_a_connection_opened_an_hour_later_has_a_fresh_token(proxied, tokens):
 
 def test_the_fake_proxy_refuses_old_tokens_and_tokens_of_another_role(tokens):
     tokens.port = 5432
-    token = boto3.client("rds").generate_db_auth_token(DBHostname="localhost", Port=5432, DBUsername="parley_app")
+    token = boto3.Session().client("rds").generate_db_auth_token(DBHostname="localhost", Port=5432, DBUsername="parley_app")
 
     assert tokens("parley_app", token)
     assert not tokens("parley_owner", token)

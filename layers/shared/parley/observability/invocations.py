@@ -25,10 +25,12 @@ def invocation_handler[R](handler: InvocationHandler[R]) -> InvocationHandler[R]
     @logger.inject_lambda_context
     @wraps(handler)
     def wrapper(event: dict[str, Any], context: Any) -> R:
-        event = dict(event)
-        begin_log_context(str(event.pop(CORRELATION_ID, None) or context.aws_request_id))
+        # An invocation by hand can carry any JSON value; the handler's own validation refuses it.
+        fields = dict(event) if isinstance(event, dict) else {}
+        begin_log_context(str(fields.pop(CORRELATION_ID, None) or context.aws_request_id))
+        event = fields if isinstance(event, dict) else event
         try:
-            if "Records" in event:  # each message of a batch is a unit of work of its own
+            if "Records" in fields:  # each message of a batch is a unit of work of its own
                 return handler(event, context)
             with unit_of_work(f"invoke {settings.service}", kind="consumer"):
                 return handler(event, context)
