@@ -103,7 +103,7 @@ def test_a_question_about_both_calls_both_tools_in_one_round_and_uses_both_resul
     ]
     assert (len({call.id for call in calls}), end.reason) == (2, "tool_calls")
     answer = text_of(list(OfflineProvider().stream("offline", ModelRequest(round, tools=[WEATHER, CALCULATOR]))))
-    assert ("105" in answer, "sunny" in answer) == (True, True)
+    assert answer == "The tool says: 105\n\nThe tool says: sunny"
 
 
 def test_a_tools_result_is_the_answer():
@@ -119,6 +119,13 @@ def test_the_best_sources_are_quoted_with_their_numbers():
 
     assert "open the settings.” [2]" in answer_text
     assert "[1]" not in answer_text
+
+
+def test_each_quoted_source_is_a_paragraph():
+    sources = [Source(1, "Cats", "A password is no pet."), Source(2, "Manual", "Reset the password.")]
+    answer_text = text_of(events_for("How do I reset a password?", sources=sources))
+
+    assert set(answer_text.split("\n\n")[1:]) == {"“A password is no pet.” [1]", "“Reset the password.” [2]"}
 
 
 def test_the_relevant_part_of_a_long_source_is_quoted():

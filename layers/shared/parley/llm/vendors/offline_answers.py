@@ -150,13 +150,14 @@ def answer_request(request: ModelRequest) -> str:
         return answer_task(request)
     if request.output:
         return json.dumps(_empty_value(request.output.schema))
+    # Answers are Markdown: only an empty line keeps results and quotations apart.
     if results := [part for part in request.messages[-1].parts if isinstance(part, ToolResult)]:
-        return "\n".join(
+        return "\n\n".join(
             f"The tool {'failed' if part.is_error else 'says'}: {part.text.removeprefix(TOOL_RESULT_HEADING)}" for part in results
         )
     question = _questions(request.messages)[-1][:MAX_QUESTION_CHARACTERS]
     if quotes := _best_sources(question, request.sources):
-        passages = "\n".join(f"“{_quotation(source.text, question)}” [{source.number}]" for source in quotes)
+        passages = "\n\n".join(f"“{_quotation(source.text, question)}” [{source.number}]" for source in quotes)
         return f"The documents say:\n\n{passages}"
     if request.facts and _ABOUT_USER.search(question):
         return "I have these facts about you:\n\n" + "\n".join(f"- {fact}" for fact in request.facts)
