@@ -15,7 +15,7 @@ from functions.auth.schemas import Refresh, TokensOut
 from functions.auth.services import AuthServicesDep
 from functions.auth.sessions import IssuedTokens, Lifetimes
 from parley.errors import Forbidden, InvalidInput
-from parley.http.dependencies import StagePrefix
+from parley.http.stage_prefix import StagePrefix
 
 # The prefix makes browsers refuse the cookie from an origin without TLS.
 COOKIE = "__Secure-parley-refresh"

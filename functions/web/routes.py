@@ -7,8 +7,8 @@ from fastapi import APIRouter, Header, Path, Request, Response
 
 from functions.web.files import DOCUMENT, File, PageNotBuilt, page_file
 from parley.errors import NotFound
-from parley.http.dependencies import StagePrefix
 from parley.http.problems import error_responses
+from parley.http.stage_prefix import StagePrefix
 
 router = APIRouter()
 IfNoneMatch = Annotated[str | None, Header()]

@@ -45,6 +45,7 @@ def test_each_contract_notices_an_import_that_breaks_it(copy):
     append(copy, "functions/auth/errors.py", "import functions.chat.errors")
     append(copy, "functions/chat/errors.py", "import openapi.document")
     append(copy, "functions/chat/turn/state.py", "import fastapi\nimport sqlalchemy\nimport openai")
+    append(copy, "functions/web/routes.py", "import parley.http.dependencies")
     append(copy, "cli/output.py", "import parley.ids")
 
     assert broken_contracts(copy) == {
@@ -54,6 +55,7 @@ def test_each_contract_notices_an_import_that_breaks_it(copy):
         "The layer, the emulator and the client import no function",
         "The client talks HTTP only",
         "Models and memory do not import the database",
+        "The web function does not import the database",
         "FastAPI stays in parley.http, routes and responses",
         "A vendor's SDK stays in that vendor's module",
         "SQL stays in parley.db",

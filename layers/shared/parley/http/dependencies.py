@@ -48,13 +48,6 @@ def received_at(event: Mapping[str, Any]) -> datetime:
     return now if epoch_ms is None else min(now, datetime.fromtimestamp(epoch_ms / 1000, UTC))
 
 
-def stage_prefix_of(event: Mapping[str, Any]) -> str:
-    """Return the part of the request's path before the route: `/prod` on an API's default domain, the base path or nothing on others."""
-    context = event["requestContext"]
-    path, route = str(context.get("path", "")), str(context.get("resourcePath", ""))
-    return path.removesuffix("/") if route == "/" else path.removesuffix(route) if path.endswith(route) else ""
-
-
 async def current_principal(request: Request) -> Principal:
     """Return the request's principal, or raise Unauthorized."""
     principal = principal_of(request.scope["aws.event"])
@@ -71,13 +64,6 @@ async def request_origin(request: Request) -> ClientOrigin:
 
 
 RequestOrigin = Annotated[ClientOrigin, Depends(request_origin)]
-
-
-async def _stage_prefix(request: Request) -> str:
-    return stage_prefix_of(request.scope["aws.event"])
-
-
-StagePrefix = Annotated[str, Depends(_stage_prefix)]
 
 
 async def _request_time(request: Request) -> datetime:
