@@ -81,7 +81,7 @@ def figures(cold: ColdStarts) -> list[Figure]:
     """Return the figures that have aims."""
     answers = {name: cold.answers.get((cold.builds[0], name), []) for name in ("auth", SDK_ANSWER)}
     peaks = {name: median([trial.peak_mb for trial in trials if trial.peak_mb is not None]) for name, trials in answers.items()}
-    layers = sum(ArtefactSize.of(layer.parent).zipped for layer in BuildTree(BUILD).layers.values())
+    layers = sum(ArtefactSize.of(layer.parent).zipped for layer in BuildTree(BUILD).attached_layers.values())
     return [
         *(
             Figure(f"import of {name}, beside bare FastAPI and Mangum", cold.ratio_to_bare(name), "×", at_most=AIMS[name])

@@ -34,18 +34,21 @@ class BuildTree:
     @property
     def attached_layers(self) -> Mapping[str, Path]:
         """The layers that every function has. A layer with a condition may be missing at run time."""
-        resources = source.read_source(self.template).content["Resources"]
-        return {name: path for name, path in self.layers.items() if "Condition" not in resources.get(name, {})}
+        return {name: path for name, path in self.layers.items() if "Condition" not in self._resources().get(name, {})}
 
     @property
     def functions(self) -> Mapping[str, Path]:
-        """The task root of each function, by the function's name."""
-        folders = sorted(path for path in self.root.iterdir() if path.is_dir())
-        return {path.name: path for path in folders if path.name not in self.layers}
+        """The task root of each function, by the function's name. The folders of nested stacks hold only a template."""
+        names = sorted(name for name, resource in self._resources().items() if resource["Type"] == "AWS::Serverless::Function")
+        return {name: self.root / name for name in names}
 
     def lambda_root(self, name: str) -> str:
         """Return the folder on Lambda that holds the artefact with this name."""
         return LAYER_ROOT if name in self.layers else TASK_ROOT
+
+    def _resources(self) -> source.Fragment:
+        resources: source.Fragment = source.read_source(self.template).content["Resources"]
+        return resources
 
 
 class BuildUnusable(Exception):

@@ -140,8 +140,8 @@ def test_a_handler_loads_only_what_its_function_may(imported: Any, name: str) ->
     assert {module for module in loaded if name not in ALLOWED[module]} == set()
 
 
-def test_the_layer_is_small(built: Built) -> None:
-    [layer] = built.tree.layers.values()
+def test_the_layer_of_every_function_is_small(built: Built) -> None:
+    [layer] = built.tree.attached_layers.values()
 
     assert ArtefactSize.of(layer.parent).zipped <= MAX_LAYER_BYTES
 

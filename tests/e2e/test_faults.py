@@ -48,7 +48,7 @@ def test_an_expired_token_is_401(stack, ada):
         assert stack.http.get("/auth/me", headers={"Authorization": f"Bearer {token}"}).status_code == status
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/nope"), ("DELETE", "/auth/login"), ("GET", "/auth/login/x"), ("GET", "/")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/nope"), ("DELETE", "/auth/login"), ("GET", "/auth/login/x"), ("POST", "/")])
 def test_an_unknown_route_is_404(stack, method, path):
     assert is_problem(stack.http.request(method, path), 404, "route_not_found")
 

@@ -13,6 +13,13 @@ from local.sam_build.artefacts import BuildFailed, compile_bytecode, remove_dupl
 from local.sam_build.tree import BuildTree, BuildUnusable, check_runnable, newer_source
 from local.sam_build.unused_files import UNUSED, blank_debug_sections, remove_unused_files
 
+TEMPLATE = """
+Resources:
+  OneFunction: {Type: AWS::Serverless::Function}
+  OneLayer: {Type: AWS::Serverless::LayerVersion}
+  OneStack: {Type: AWS::CloudFormation::Stack}
+"""
+
 
 def install(folder: Path, name: str, version: str, *files: str) -> None:
     """Install a distribution with these files into a folder."""
@@ -63,12 +70,14 @@ def test_nothing_outside_of_the_artefact_is_touched(tmp_path: Path) -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> BuildTree:
-    """A built stack with one function and one layer."""
+    """A built stack with one function, one layer and one nested stack."""
     (tmp_path / "build" / "OneFunction").mkdir(parents=True)
     (tmp_path / "build" / "OneFunction" / "app.py").write_text("def handler(event, context):\n    return 1\n")
     (tmp_path / "build" / "OneLayer" / "python").mkdir(parents=True)
     (tmp_path / "build" / "OneLayer" / "python" / "lib.py").write_text("x = 1\n")
-    (tmp_path / "build" / "template.yaml").touch()
+    (tmp_path / "build" / "OneStack").mkdir()
+    (tmp_path / "build" / "OneStack" / "template.yaml").touch()
+    (tmp_path / "build" / "template.yaml").write_text(TEMPLATE)
     return BuildTree(tmp_path / "build")
 
 
