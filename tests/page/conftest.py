@@ -16,6 +16,7 @@ from tests.support.api_gateway import PASSWORD
 # Only guards against hangs: the suite must pass on a loaded machine.
 PATIENCE_MS = 90_000
 BROWSERS = ("chromium", "google-chrome", "google-chrome-stable")
+ADMIN_EMAIL = "root@example.com"
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 ASSETS = ROOT / "functions" / "web" / "assets"
 
@@ -51,7 +52,7 @@ def chromium(browser_path: str) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def stack(vendor: Vendor, browser_path: str) -> Iterator[Stack]:
     """A running stack with the page."""
-    with running_stack(vendor) as running:
+    with running_stack(vendor, "--parameter", f"AdminEmail={ADMIN_EMAIL}") as running:
         yield running
 
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.fakes.vendor import USAGE, chunk, refuses, says, streams
-from tests.page.conftest import ask
+from tests.page.conftest import ADMIN_EMAIL, Visit, ask, axe_violations
 from tests.support.api_gateway import PASSWORD
 from tests.support.time_limits import HANG_S
 
@@ -239,3 +239,76 @@ def test_a_deleted_conversation_leaves_the_list(ada, vendor):
 
     expect(tab.locator(".entry-row")).to_have_count(0)
     expect(tab.locator(".welcome")).to_be_visible()
+
+
+@pytest.fixture
+def admin(stack, chromium):
+    """The admin of the stack, whose first account they are."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    visit = Visit(context, stack.url, ADMIN_EMAIL)
+    credentials, headers = {"email": ADMIN_EMAIL, "password": PASSWORD}, {"X-Session-Mode": "cookie"}
+    made = context.request.post(f"{stack.url}/auth/register", data=credentials, headers=headers)
+    if made.status != 201:
+        made = context.request.post(f"{stack.url}/auth/login", data=credentials, headers=headers)
+    visit.headers = {"Authorization": f"Bearer {made.json()['access_token']}"}
+    yield visit
+    context.close()
+    assert visit.problems == []
+
+
+def test_the_administration_is_accessible_and_lists_its_users(admin):
+    tab = admin.open()
+    found = {}
+    for screen in ("users", "invites", "usage", "system"):
+        tab.goto(f"{admin.url}/#/admin/{screen}")
+        tab.wait_for_load_state("networkidle")
+        tab.locator("main h2").first.wait_for()
+        found[screen] = axe_violations(tab)
+    tab.goto(f"{admin.url}/#/admin/users")
+
+    assert {name: broken for name, broken in found.items() if broken} == {}
+    expect(tab.locator("main")).to_contain_text(ADMIN_EMAIL)
+
+
+def test_a_used_up_budget_is_a_sentence_and_keeps_the_question(ada, admin, vendor):
+    vendor.script = streams("Fine.")
+    users = admin.context.request.get(f"{admin.url}/admin/users?email={ada.email}", headers=admin.headers).json()["items"]
+    change = {"monthly_budget_usd": 0}
+    assert admin.context.request.patch(f"{admin.url}/admin/users/{users[0]['id']}", data=change, headers=admin.headers).ok
+    tab = ada.open()
+    ask(tab, "Hello?")
+
+    expect(tab.locator(".notices")).to_contain_text("Your budget for this month is used up.")
+    expect(tab.get_by_label("Your message")).to_have_value("Hello?")
+
+
+def test_a_deleted_account_is_signed_out_and_cannot_sign_in(ada):
+    tab = ada.open("#/settings/data")
+    tab.get_by_role("button", name="Delete my account").click()
+    dialog = tab.get_by_role("dialog")
+    dialog.get_by_label("Password").fill(PASSWORD)
+    dialog.get_by_role("button", name="Delete my account").click()
+    expect(tab.get_by_label("Email")).to_be_visible()
+    again = ada.context.request.post(f"{ada.url}/auth/login", data={"email": ada.email, "password": PASSWORD})
+
+    assert again.status == 401
+
+
+def test_a_pasted_image_is_sent_with_the_question(ada, vendor):
+    vendor.script = streams("A dot.")
+    tab = ada.open()
+    tab.get_by_label("Your message").focus()
+    tab.evaluate(
+        """async () => {
+            const canvas = Object.assign(document.createElement("canvas"), { width: 8, height: 8 });
+            const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+            const data = new DataTransfer();
+            data.items.add(new File([blob], "dot.png", { type: "image/png" }));
+            document.activeElement.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
+        }"""
+    )
+    expect(tab.locator(".images img")).to_have_count(1)
+    with tab.expect_request(lambda request: request.method == "POST" and request.url.endswith("/chat")) as sent:
+        ask(tab, "What is this?")
+
+    assert sent.value.post_data_json["images"][0].startswith("data:image/png;base64,")
