@@ -60,7 +60,7 @@ def _measure_users(server: Server, rounds: int) -> dict[int, list[float]]:
     with ChatClient(server, tokens[FEW]) as few, ChatClient(server, tokens[MANY]) as many:
         clients = {FEW: few, MANY: many}
         for count, client in clients.items():
-            _store_conversations(server, tokens[count], count, SHORT)
+            store_conversations(server, tokens[count], count, SHORT)
             client.ask({"message": "warm up"})
         for _ in range(min(rounds, FEW)):
             for count, client in clients.items():
@@ -75,7 +75,7 @@ def _measure_turns(server: Server, rounds: int) -> dict[int, list[float]]:
         for _ in range(10):
             chat_client.ask({"message": "warm up"})
         short, (full,), (long,) = (
-            _store_conversations(server, token, count, messages) for count, messages in ((rounds, SHORT), (1, FULL), (1, LONG))
+            store_conversations(server, token, count, messages) for count, messages in ((rounds, SHORT), (1, FULL), (1, LONG))
         )
         chat_client.ask({"message": "warm up", "conversation_id": long})
         for short_id in short:
@@ -84,7 +84,7 @@ def _measure_turns(server: Server, rounds: int) -> dict[int, list[float]]:
     return times_ms
 
 
-def _store_conversations(server: Server, token: str, count: int, messages: int) -> list[str]:
+def store_conversations(server: Server, token: str, count: int, messages: int) -> list[str]:
     """Store conversations in a process with a worker's environment; return their ids."""
     environment = processes.environment(workers(server)[CHAT_HANDLER][0])
     command = [sys.executable, "-m", "bench.turns.long_conversations", "--token", token, "--count", str(count), "--messages", str(messages)]
