@@ -70,6 +70,11 @@ class RuntimeApi:
         for connection in self._connections:
             connection.cancel()
 
+    async def drain(self, within_s: float) -> None:
+        """Process what a worker that has ended sent before, for `within_s` at most: a descendant may keep a connection open."""
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=within_s)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         channel = HttpChannel(reader, writer)
         if task := asyncio.current_task():

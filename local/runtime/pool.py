@@ -189,6 +189,7 @@ class Pool:
         handover: asyncio.Future[Invocation] = asyncio.get_running_loop().create_future()
         if worker not in self._retired:
             self._idle.append((worker, handover))
+            self._retry_if_held()
         return await handover
 
     def finished(self, worker: Worker, invocation: Invocation) -> None:

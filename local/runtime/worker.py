@@ -178,6 +178,9 @@ class Worker:
         await asyncio.wait([reader], timeout=_PIPE_S)
         reader.cancel()
         process.close()
+        if self._invocation and not self._invocation.is_over:
+            # The beginning of a response may still be unread.
+            await self._api.drain(_PIPE_S)
         self._handle_exit(status)
 
     async def _read_output(self, process: processes.ChildProcess | ForkedWorker) -> None:

@@ -4,12 +4,16 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from local.runtime.invocation import Invocation
 from local.runtime.launch import launch_from_sources
-from local.runtime.outcome import Failure, HandlerResult, Outcome
+from local.runtime.outcome import Failure, HandlerResult, Outcome, Stream, StreamBroken
 from local.runtime.pool import Pool
 from local.runtime.processor_share import ProcessorShare
 from local.template.stack import Function, Stack
@@ -28,17 +32,23 @@ class RecordingLog:
     platform = alert = output
 
 
-def with_pool(function: Function, test: Callable[[Pool], Awaitable[Any]], *, size: int = 10) -> Any:
+def with_pool(function: Function, test: Callable[[Pool], Awaitable[Any]], *, size: int = 10, share: ProcessorShare | None = None) -> Any:
     """Run an async test with a pool and stop the pool afterwards."""
 
     async def run() -> Any:
-        pool = Pool(function, spec=launch_from_sources(function), extra_environment={}, log=RecordingLog(), size=size)
+        pool = Pool(function, spec=launch_from_sources(function), extra_environment={}, log=RecordingLog(), size=size, share=share)
         try:
             return await asyncio.wait_for(test(pool), 30)
         finally:
             await asyncio.wait_for(pool.stop(), 10)
 
     return asyncio.run(run())
+
+
+class Elsewhere:
+    """The process of a worker in another pool."""
+
+    pid = None
 
 
 def sleep(pool: Pool, seconds: float, *, user: str = "") -> Awaitable[Outcome]:
@@ -67,6 +77,24 @@ def test_beyond_the_cap_invocations_wait_their_turn(stack: Stack) -> None:
         assert pool.counts.invocations == 6
 
     with_pool(stack.functions["SlowFunction"], run, size=2)
+
+
+def test_an_invocation_whose_users_share_was_taken_while_the_worker_started_runs_later(stack: Stack) -> None:
+    share = ProcessorShare(cores=1)
+
+    async def run(pool: Pool) -> None:
+        held = sleep(pool, 0, user="ada")
+        computing, other = Invocation(b"", user="ada"), Invocation(b"", user="bob")
+        share.begin(computing, Elsewhere())
+        share.begin(other, Elsewhere())
+        while pool.states()["idle"] == 0:
+            await asyncio.sleep(0.01)
+        assert not held.done()
+        computing.answer(b"")
+
+        assert pid(await held)
+
+    with_pool(stack.functions["SlowFunction"], run, share=share)
 
 
 def test_one_user_leaves_a_started_worker_to_another(stack: Stack) -> None:
@@ -219,6 +247,40 @@ def handler(event, context):
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
     assert outcome == Failure("Runtime.ExitError", "Runtime exited with error: exit status 5")
+
+
+def test_what_a_worker_sent_before_it_ended_is_relayed(tmp_path: Path) -> None:
+    program = """
+import os, pathlib, socket, time
+def handler(event, context):
+    host, port = os.environ["AWS_LAMBDA_RUNTIME_API"].split(":")
+    head = f"POST /2018-06-01/runtime/invocation/{context.aws_request_id}/response HTTP/1.1\\r\\nHost: {host}:{port}\\r\\n"
+    open("ready", "w").close()
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+    streams = "Lambda-Runtime-Function-Response-Mode: streaming\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n"
+    connection = socket.create_connection((host, int(port)))
+    connection.sendall(f"{head}{streams}5\\r\\nfirst\\r\\n".encode())
+    os._exit(5)
+"""
+    (tmp_path / "quitter.py").write_text(program)
+
+    async def run(pool: Pool) -> None:
+        outcome = pool.submit(b"{}").outcome
+        while not (tmp_path / "ready").exists():
+            await asyncio.sleep(0.01)
+        (tmp_path / "go").touch()
+        # The event loop is busy meanwhile, so it learns of the response and of the worker's end at the same time.
+        time.sleep(1)
+        stream = await outcome
+        assert isinstance(stream, Stream), stream
+        chunks = []
+        with pytest.raises(StreamBroken, match="exit status 5"):
+            async for chunk in stream:
+                chunks.append(chunk)
+        assert chunks == [b"first"]
+
+    with_pool(Function(name="Quitter", handler="quitter.handler", root=tmp_path, folder=tmp_path, timeout_s=60), run)
 
 
 def test_long_lines_of_output_are_kept_whole(tmp_path: Path) -> None:
