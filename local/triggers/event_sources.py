@@ -159,13 +159,21 @@ class EventSources:
                 await asyncio.sleep(_RETRY_S)
                 continue
             if messages:
-                self._spawn(self._consume(source, messages)).add_done_callback(lambda _: free.release())
+                # One batch gathers messages at a time: two would share them, and both would wait for the end of the window.
+                filled = asyncio.Event()
+                self._spawn(self._consume(source, messages, filled)).add_done_callback(lambda _: free.release())
+                await filled.wait()
             else:
                 # The visible messages have expired or have become dead letters.
                 free.release()
 
-    async def _consume(self, source: EventSource, messages: list[ReceivedMessage]) -> None:
-        batch = [received_fields(message, {"All"}, ["All"]) for message in await self._filled(source, messages)]
+    async def _consume(self, source: EventSource, messages: list[ReceivedMessage], filled: asyncio.Event) -> None:
+        """Set `filled` once the batch has all its messages, then invoke the function with it."""
+        try:
+            messages = await self._filled(source, messages)
+        finally:
+            filled.set()
+        batch = [received_fields(message, {"All"}, ["All"]) for message in messages]
         lineage = Lineage.of_batch(batch, source.function)
         if lineage.count > MAX_LINEAGE and not self._fleet.pools[source.function].function.may_recurse:
             reason = f"RecursionStopped: {source.function} ran {MAX_LINEAGE} times in one chain, and its RecursiveLoop is not Allow"
