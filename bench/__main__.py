@@ -14,6 +14,7 @@ from bench.auth import accounts
 from bench.emulator import further_worker, health_share
 from bench.harness import machine
 from bench.harness.aims import Section, aims_table
+from bench.harness.documents import with_section
 from bench.harness.servers import ServerFailed
 from bench.startup import cold_start, parley_up, providers
 from bench.turns import conversation_length, fairness, fresh_stack, latency, paced, profile, soak, tools
@@ -49,11 +50,7 @@ def report(head: str, sections: Sequence[Section], *, load: float) -> str:
 
 def documented(page: str, head: str, sections: Sequence[Section]) -> str:
     """Return the page with the aims between its markers replaced by those of this run. Raises ValueError without markers."""
-    before, begin, rest = page.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError("the page has no markers for the aims")
-    return f"{before}{begin}\n{head}\n\n{aims_table(sections)}\n\n{end}{after}"
+    return with_section(page, f"\n{head}\n\n{aims_table(sections)}\n", begin=_BEGIN, end=_END)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from samtranslator.yaml_helper import yaml_parse
 
+from bench.harness.documents import with_section
 from bench.harness.tables import table, wrapped
 from bench.turns.footprint import Footprint
 
@@ -225,15 +226,6 @@ def _dollars(value: float) -> str:
     return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
 
 
-def updated(text: str, section: str) -> str:
-    """Return the guide with the text between the markers replaced. Raises `ValueError` if a marker is missing."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{GUIDE} has no markers {BEGIN} … {END}")
-    return f"{before}{BEGIN}\n{section}\n{END}{after}"
-
-
 def main() -> None:
     """Print the tables, and with `--write` put them into the guide."""
     parser = argparse.ArgumentParser(prog="python -m bench.cost", description=__doc__)
@@ -242,7 +234,7 @@ def main() -> None:
     section = report(footprint=Footprint.load(), facts=StackFacts.read(), prices=read_prices())
     print(section)
     if args.write:
-        GUIDE.write_text(updated(GUIDE.read_text(), section))
+        GUIDE.write_text(with_section(GUIDE.read_text(), section, begin=BEGIN, end=END))
 
 
 if __name__ == "__main__":

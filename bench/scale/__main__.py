@@ -7,6 +7,7 @@ bursts, queues and the order in which requests are refused.
 import argparse
 from pathlib import Path
 
+from bench.harness.documents import with_section
 from bench.harness.tables import table, wrapped
 from bench.scale.simulation import Outcome, Simulation
 from bench.scale.stations import PARAMETERS, ROOT, Assumptions, Setup, Station, stations
@@ -112,15 +113,6 @@ def _size(value: float) -> str:
     return f"{value / 1e3:,.1f} TB"
 
 
-def updated(text: str, section: str) -> str:
-    """Return the guide with the text between the markers replaced. Raises `ValueError` if a marker is missing."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{GUIDE} has no markers {BEGIN} … {END}")
-    return f"{before}{BEGIN}\n\n{section}\n\n{END}{after}"
-
-
 def main() -> None:
     """Simulate and print; with `--write` put the section into the guide."""
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
@@ -129,7 +121,7 @@ def main() -> None:
     section = report(Footprint.load(), Assumptions.load())
     print(section)
     if args.write:
-        GUIDE.write_text(updated(GUIDE.read_text(), section))
+        GUIDE.write_text(with_section(GUIDE.read_text(), f"\n{section}\n", begin=BEGIN, end=END))
 
 
 if __name__ == "__main__":

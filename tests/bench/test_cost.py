@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.cost.__main__ import BEGIN, END, GUIDE, LOADS, Estimate, StackFacts, estimate, read_prices, report, updated
+from bench.cost.__main__ import BEGIN, END, GUIDE, LOADS, Estimate, StackFacts, estimate, read_prices, report
+from bench.harness.documents import with_section
 from bench.turns.footprint import Footprint
 
 PRICES = read_prices()
@@ -68,6 +69,6 @@ def test_the_guide_shows_the_present_table():
 
 
 def test_only_the_text_between_the_markers_is_replaced():
-    assert updated(f"before\n{BEGIN}\nold\n{END}\nafter", "new") == f"before\n{BEGIN}\nnew\n{END}\nafter"
+    assert with_section(f"before\n{BEGIN}\nold\n{END}\nafter", "new", begin=BEGIN, end=END) == f"before\n{BEGIN}\nnew\n{END}\nafter"
     with pytest.raises(ValueError, match="no markers"):
-        updated("nothing here", "new")
+        with_section("nothing here", "new", begin=BEGIN, end=END)
