@@ -1,12 +1,13 @@
 """The presigned URL to which a custom resource sends its response, as a real HTTP server, and CloudFormation's events."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.fakes.http_server import serving
 
 STACK = "arn:aws:cloudformation:eu-west-1:111122223333:stack/parley-dev/4c6f6e60-cb9a-11f0-8f3e-0a58a9feac02"
 LAYER = "arn:aws:lambda:eu-west-1:111122223333:layer:SharedLayer"
@@ -61,14 +62,6 @@ def receiving_responses() -> Iterator[ResponseUrl]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    received.url = f"http://127.0.0.1:{server.server_port}/response?X-Amz-Signature=0123456789abcdef"
-    try:
+    with serving(Handler) as url:
+        received.url = f"{url}/response?X-Amz-Signature=0123456789abcdef"
         yield received
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -1,12 +1,13 @@
 """A small HTTP server for public keys, standing in for the auth function's JWKS route."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.fakes.http_server import serving
 
 
 @dataclass
@@ -36,14 +37,6 @@ def serving_jwks(document: Callable[[], Any]) -> Iterator[JwksServer]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    served.url = f"http://127.0.0.1:{server.server_port}/.well-known/jwks.json"
-    try:
+    with serving(Handler) as url:
+        served.url = f"{url}/.well-known/jwks.json"
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
