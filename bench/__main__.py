@@ -17,7 +17,7 @@ from bench.harness.aims import Section, aims_table
 from bench.harness.documents import with_section
 from bench.harness.servers import ServerFailed
 from bench.startup import cold_start, parley_up, providers
-from bench.turns import conversation_length, fairness, fresh_stack, latency, paced, profile, soak, tools
+from bench.turns import conversation_length, fairness, fresh_stack, latency, profile, soak, token_gaps, tools
 
 RESULTS = Path(__file__).with_name("results") / "latest.md"
 DOCS = Path(__file__).parent.parent / "docs" / "bench.md"
@@ -28,7 +28,7 @@ BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], Section]] = {
     "latency": lambda args: latency.run(latency.Options(args.rounds, args.seconds, not args.without_litellm)),
     "fresh_stack": lambda args: fresh_stack.run(rounds=1, seconds=args.seconds * 2, has_litellm=not args.without_litellm),
     "profile": lambda args: profile.run(turns=args.rounds * 50, follow_up_s=args.follow_up),
-    "paced": lambda args: paced.run(rounds=args.rounds * 3),
+    "token_gaps": lambda args: token_gaps.run(rounds=args.rounds * 3),
     "conversation_length": lambda args: conversation_length.run(rounds=args.rounds * 20),
     "fairness": lambda args: fairness.run(turns=args.rounds * 5),
     "further_worker": lambda args: further_worker.run(rounds=args.rounds),

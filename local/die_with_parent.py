@@ -30,7 +30,7 @@ def main(parent: str, signum: str, uid: str, gid: str, nice: str, *command: str)
 
 
 def be_nice(increment: int) -> None:
-    """Raise the niceness. Where Linux groups processes by session (sched(7), autogroups), only that of the session counts."""
+    """Lower the priority of this process, and of its session: with autogroups (sched(7)), Linux compares sessions only."""
     niceness = os.nice(increment)
     try:
         with open("/proc/self/autogroup", "w") as group:  # noqa: PTH123 - pathlib takes longer to import than the rest of this script

@@ -14,7 +14,7 @@ _LONGEST_SLEEP_S = 60.0
 
 
 class QueueService:
-    """Queues in the folder `folder`. All methods must be called on one event loop's thread."""
+    """The stack's queues, which are stored in `folder`. Call all methods in the thread of one event loop."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

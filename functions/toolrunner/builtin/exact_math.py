@@ -133,7 +133,7 @@ def _unary_exact(compute: Callable[[Fraction], Fraction | int]) -> NumberFunctio
 
 
 def _unary_decimal(compute: Callable[[Decimal], Decimal], *, exact: Mapping[int, int]) -> NumberFunction:
-    """Make a function from `compute`. `exact` maps arguments whose results are known integers to these results."""
+    """Return a function of one number: its result is the integer that `exact` gives for the number, else that of `compute`."""
 
     def function(number: Number) -> Number:
         if number.value in exact:

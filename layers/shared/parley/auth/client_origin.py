@@ -15,7 +15,7 @@ class ClientOrigin:
 
     @property
     def network(self) -> str:
-        """The unit of login limits: an IPv4 address, or the /64 of an IPv6 address, which providers assign to one customer."""
+        """The network that login limits count: an IPv4 address, or the first 64 bits of an IPv6 address, which one customer has."""
         try:
             address = ipaddress.ip_address(self.address)
         except ValueError:

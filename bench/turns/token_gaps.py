@@ -1,4 +1,4 @@
-"""Streams of a model that pauses 20 ms before each token, beside the model itself: `python -m bench.turns.paced`."""
+"""Streams of a model that pauses 20 ms before each token, beside the model itself: `python -m bench.turns.token_gaps`."""
 
 import argparse
 import asyncio
