@@ -98,12 +98,14 @@ def running_parley(
 ) -> Iterator[Server]:
     """Run the stack without throttling until the end of the block. Data that already exists in `folder` is used.
 
+    It runs without PgBouncer, and so with prepared statements: as a deployment with `DatabaseMode=Direct` may.
+
     `parameters` are additional template parameters as `Name=value`; `workers` is the limit for each function.
     """
     catalogue = folder / "models.toml"
     port = free_port()
     catalogue.write_text(models.format(upstream=upstream))
-    options = ["--port", str(port), "--data", str(folder / "data"), "--models", str(catalogue), "--workers", str(workers)]
+    options = ["--no-pgbouncer", "--port", str(port), "--data", str(folder / "data"), "--models", str(catalogue), "--workers", str(workers)]
     options += ["--parameter", "ThrottlePerSecond=100000", "--parameter", "ThrottleBurst=100000", "--parameter", "RatePerMinute=1000000"]
     options += [word for parameter in parameters for word in ("--parameter", parameter)]
     command = [sys.executable, "-m", "cli", "up", *options]

@@ -119,7 +119,7 @@ def _program(pid: int) -> str:
         command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except OSError:
         return "ended"
-    names = {"postgres": "PostgreSQL", "pgbouncer": "PgBouncer", "fake_aws": "AWS stand-in", "cli up": "emulator"}
+    names = {"postgres": "PostgreSQL", "fake_aws": "AWS stand-in", "cli up": "emulator"}
     return next((name for word, name in names.items() if word in command), command[:_SHORT_SQL])
 
 

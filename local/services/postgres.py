@@ -40,7 +40,7 @@ _INITDB_OPTIONS = (
 _SERVER_SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "max_connections": "200",
+    "max_connections": "400",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "wal_level": "minimal",

@@ -77,6 +77,8 @@ class StackServices:
             "DatabaseName": database.DATABASE_NAME,
             "DatabaseAuth": "libpq",
             "DatabaseTls": "disable",
+            # PgBouncer tracks prepared statements only since 1.21, and only if it is configured to; RDS Proxy never does.
+            "DatabasePreparedStatements": "no" if self._pgbouncer else "yes",
         }
 
     @property

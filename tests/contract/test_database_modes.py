@@ -197,6 +197,7 @@ DIRECT_IAM, WITH_PASSWORD = MODES["Direct with IAM"], MODES["Direct with a passw
         ({"DatabaseHost": "db.example.com"}, "Leave DatabaseHost empty, or set DatabaseMode=Direct"),
         ({"DatabaseAuth": "secret", "DatabaseOwnerSecret": SECRET}, "logs in with IAM"),
         ({"DatabaseResourceId": "cluster-ABC"}, "Leave DatabaseResourceId and DatabaseOwnerSecret empty"),
+        ({"DatabasePreparedStatements": "yes"}, "Leave DatabasePreparedStatements at no, or set DatabaseMode=Direct"),
         ({"MailFrom": ""}, "Set MailFrom, or EmailVerification=off"),
     ],
 )

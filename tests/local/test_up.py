@@ -126,7 +126,9 @@ def test_the_server_cannot_lose_what_was_committed(up: Up) -> None:
 @pytest.mark.skipif(pgbouncer.pgbouncer_program() is None, reason="PgBouncer is not installed")
 def test_functions_are_sent_to_pgbouncer_in_transaction_mode(up: Up) -> None:
     services = up.get("/_local/status")["services"]
-    assert up.invoke({})["environment"]["DATABASE_PORT"] == str(services["pgbouncer"]["port"])
+    environment = up.invoke({})["environment"]
+    assert environment["DATABASE_PORT"] == str(services["pgbouncer"]["port"])
+    assert environment["DATABASE_PREPARED_STATEMENTS"] == "no"
 
     with up.connect("parley_app", "pgbouncer") as one, up.connect("parley_app", "pgbouncer") as other:
         backends = {connection.execute("SELECT pg_backend_pid()").fetchone() for connection in (one, other)}
@@ -319,6 +321,7 @@ def test_a_first_start_that_was_killed_is_no_hindrance(tmp_path: Path) -> None:
 
     with started(tmp_path / "data", "--no-pgbouncer") as up:
         assert up.get("/_local/status")["services"]["pgbouncer"] is None
+        assert up.invoke({})["environment"]["DATABASE_PREPARED_STATEMENTS"] == "yes"
         assert not half_made.exists()
 
 

@@ -40,7 +40,8 @@ class DatabaseSettings(Settings):
     and its siblings are ARNs; `libpq` leaves the password to libpq's own variables (PGPASSWORD, PGPASSFILE). `verify-full`
     trusts the certificates in `database_ca_file`; if that setting is empty, it trusts the public authorities, among them
     Amazon's, which signs the certificate of RDS Proxy. A database that pauses while it is not used takes `database_wake_s`
-    seconds to wake; 0 means that it never pauses.
+    seconds to wake; 0 means that it never pauses. `database_prepared_statements` requires a connection that is the worker's alone, or
+    a pooler that tracks prepared statements.
     """
 
     database_host: str
@@ -53,6 +54,7 @@ class DatabaseSettings(Settings):
     database_background_secret: str = ""
     database_owner_secret: str = ""
     database_wake_s: Annotated[int, Field(ge=0, le=60)] = 0
+    database_prepared_statements: bool = False
 
     def secret_of(self, role: Literal["app", "background", "owner"]) -> str:
         """Return the ARN of the secret with the role's password, or an empty string."""

@@ -1,7 +1,7 @@
 """Connections to PostgreSQL, safe behind RDS Proxy and PgBouncer in transaction mode.
 
-Each worker has one connection, uses no prepared statements (they pin RDS Proxy connections and break PgBouncer), and sets no
-session-level variables.
+Each worker has one connection and sets no session-level variables. It uses prepared statements only if the deployment allows them,
+because they pin RDS Proxy connections and break poolers that do not track them.
 """
 
 import json
@@ -27,6 +27,9 @@ type DatabaseRole = Literal["app", "background", "owner"]
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 3
 RECYCLE_S = 600  # less than the 15 minutes for which an IAM token is valid
+# A statement is prepared at its second execution on a connection. PostgreSQL plans it five more times, and then keeps one plan if that
+# costs no more than planning again.
+PREPARE_AFTER = 1
 # The minimum between two reads of a secret after refused logins, so that an outage does not become a bill.
 REREAD_S = 10.0
 
@@ -52,6 +55,8 @@ def make_engine(settings: DatabaseSettings, *, role: DatabaseRole = "app", waits
         database=settings.database_name,
     )
     timeout_s = max(CONNECT_TIMEOUT_S, settings.database_wake_s) if waits_for_wake else CONNECT_TIMEOUT_S
+    # Migrations send several statements at once, which cannot be prepared.
+    is_prepared = settings.database_prepared_statements and role != "owner"
     engine = create_engine(
         url,
         pool_size=1,
@@ -60,7 +65,7 @@ def make_engine(settings: DatabaseSettings, *, role: DatabaseRole = "app", waits
         pool_recycle=RECYCLE_S,
         hide_parameters=True,  # an error's text is logged, and users' data must not be
         connect_args={
-            "prepare_threshold": None,
+            "prepare_threshold": PREPARE_AFTER if is_prepared else None,
             "connect_timeout": timeout_s,
             **_tls(settings),
         },
