@@ -9,7 +9,7 @@ from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.llm import prompts
 from parley.llm.candidates import Candidate
-from parley.llm.errors import ProviderFailed
+from parley.llm.errors import UnusableAnswer
 from parley.llm.messages import Message, ModelRequest
 from parley.llm.tokens import estimate_tokens
 from parley.metering.completion import complete, max_prompt_tokens, model_candidates
@@ -53,7 +53,7 @@ def _summarize_next_segment(
     request = ModelRequest([Message("user", text)], system=PROMPT, max_output_tokens=ANSWER_TOKENS, task="summary")
     answer = complete(services, models, request, user_id=user_id, deadline=deadline)
     if not answer.text:
-        raise ProviderFailed(answer.model, "the summary is empty")
+        raise UnusableAnswer(answer.model, "the summary is empty")
     summary = answer.text[:_MAX_CHARACTERS]
     tokens = estimate_tokens(summary)
     with user_scope(services.engine, user_id) as connection:

@@ -128,7 +128,9 @@ def _begin_completion(
         admitted=admitted,
         deadline=deadline,
     )
-    model_stream = services.router.ask(candidates, request, total_s=deadline.left_s, reserve_again=metered.reserve)
+    model_stream = services.router.ask(
+        candidates, request, user_id=principal.user_id, total_s=deadline.left_s, reserve_again=metered.reserve
+    )
     metered.calls = model_stream.calls
     model_id = lambda: model_stream.calls[-1].model_id if model_stream.calls else candidates[0].id  # noqa: E731
     model_ms = lambda: sum(call.waited_s for call in model_stream.calls) * 1000  # noqa: E731

@@ -4,6 +4,7 @@ import base64
 import struct
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from uuid import UUID
 
 from functions.chat.openai_api.response_schemas import EmbeddingOut, EmbeddingsOut, EmbeddingUsageOut
 from functions.chat.openai_api.schemas import EmbeddingsIn
@@ -14,9 +15,9 @@ from parley.db.transactions import principal_scope
 from parley.deadline import Deadline
 from parley.errors import InvalidInput
 from parley.llm.catalogue import ModelNotFound
-from parley.llm.circuit_breaker import CircuitBreaker, provider_key
+from parley.llm.circuit_breaker import CircuitBreaker, circuit_key
 from parley.llm.embedder import EmbeddingResult, embedding_batches
-from parley.llm.errors import ContextTooLong, ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
+from parley.llm.errors import ContextTooLong, ProviderBusy, ProviderFailed, ProviderTimeout
 from parley.llm.messages import Message, ModelRequest, Usage
 from parley.llm.model import Model, ModelCall
 from parley.llm.tokens import estimate_tokens
@@ -28,28 +29,25 @@ from parley.metering.metered_call import MeteredCall
 MAX_STORED_NUMBERS = 65_536
 
 
-def with_circuit_breaker[T](breaker: CircuitBreaker, model: Model, results: Iterator[T], *, left_s: Callable[[], float]) -> Generator[T]:
+def with_circuit_breaker[T](
+    breaker: CircuitBreaker, model: Model, results: Iterator[T], *, user_id: UUID, left_s: Callable[[], float]
+) -> Generator[T]:
     """Yield the results of a vendor's calls, and report to the circuit breaker whether they succeeded.
 
     Raises ProviderBusy if the circuit is open, and the error of a failed call. When `left_s()` reaches zero, abandons the current
     call and raises ProviderTimeout.
     """
-    provider = provider_key(model)
-    if waits_s := breaker.admit(provider):
+    circuit = circuit_key(model)
+    if waits_s := breaker.admit(circuit):
         raise ProviderBusy(model.provider, retry_after_s=waits_s)
     try:
         yield from _until_deadline(model, results, left_s)
-        breaker.succeeded(provider)
-    except ProviderRejected:
-        breaker.succeeded(provider)  # the vendor works: the request is at fault
-        raise
-    except ProviderMisconfigured:
-        raise
-    except ProviderFailed:
-        breaker.failed(provider)
+        breaker.succeeded(circuit)
+    except ProviderFailed as exc:
+        breaker.failed(circuit, exc, user_id=user_id)
         raise
     finally:
-        breaker.released(provider)
+        breaker.released(circuit)
 
 
 def _until_deadline[T](model: Model, results: Iterator[T], left_s: Callable[[], float]) -> Iterator[T]:
@@ -109,7 +107,7 @@ def embed_texts(
         deadline=deadline,
     )
     with metered:
-        embedded = _embed(services, call, body.texts, deadline)
+        embedded = _embed(services, call, body.texts, deadline, user_id=principal.user_id)
     data = [EmbeddingOut(index=index, embedding=_encode_vector(vector, body)) for index, vector in enumerate(embedded.vectors)]
     usage = EmbeddingUsageOut(prompt_tokens=embedded.input_tokens, total_tokens=embedded.input_tokens)
     return EmbeddingsOut(data=data, model=body.model, usage=usage)
@@ -140,13 +138,12 @@ def _check_request(call: ModelCall, body: EmbeddingsIn, *, is_stored: bool) -> N
         raise ContextTooLong(call.model_id, tokens=longest, limit=call.model.context_tokens)
 
 
-def _embed(services: ChatServices, call: ModelCall, texts: Sequence[str], deadline: Deadline) -> EmbeddingResult:
+def _embed(services: ChatServices, call: ModelCall, texts: Sequence[str], deadline: Deadline, *, user_id: UUID) -> EmbeddingResult:
     """Embed the texts batch by batch. If a batch fails, the usage of the earlier batches is still recorded and charged."""
     vectors = list[list[float]]()
     try:
-        with closing(
-            with_circuit_breaker(services.router.breaker, call.model, _embed_batches(services, call, texts), left_s=lambda: deadline.left_s)
-        ) as batches:
+        results, breaker = _embed_batches(services, call, texts), services.router.breaker
+        with closing(with_circuit_breaker(breaker, call.model, results, user_id=user_id, left_s=lambda: deadline.left_s)) as batches:
             for batch in batches:
                 vectors += batch.vectors
                 call.usage = Usage(call.usage.input_tokens + batch.input_tokens, is_estimated=call.usage.is_estimated or batch.is_estimated)

@@ -123,7 +123,8 @@ def _call_model(services: ChatServices, turn: Turn, heartbeat: Heartbeat) -> Ite
     tool_calls = list[llm.ToolCall]()
     reserve_again = partial(_reserve_again, services, turn)
     request = fetch_images(turn.request, services.images, turn.image_bytes)
-    model_stream = services.router.ask(turn.candidates, request, total_s=heartbeat.deadline.left_s + 1, reserve_again=reserve_again)
+    left_s = heartbeat.deadline.left_s + 1
+    model_stream = services.router.ask(turn.candidates, request, user_id=turn.user_id, total_s=left_s, reserve_again=reserve_again)
     turn.model_streams.append(model_stream)
     with StreamReader(model_stream) as reader:
         while True:

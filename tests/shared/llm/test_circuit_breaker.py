@@ -3,7 +3,9 @@
 import pytest
 
 from parley.errors import Unavailable
+from parley.ids import new_id
 from parley.llm.circuit_breaker import CIRCUITS_CACHE_S, CircuitBreaker
+from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, UnusableAnswer
 from tests.fakes.circuits import MemoryCircuits
 
 
@@ -18,9 +20,14 @@ def process(store):
     return lambda: CircuitBreaker(store, now_s=lambda: store.now.timestamp() * 1000)
 
 
-def fail(breaker, times):
+OUTAGE = ProviderBusy("acme", retry_after_s=None, is_outage=True)
+FAILURE = ProviderFailed("acme", "status 500")
+ALICE, BOB, CAROL = new_id(), new_id(), new_id()
+
+
+def fail(breaker, times=1, error=OUTAGE, user_id=ALICE):
     for _ in range(times):
-        breaker.failed("acme")
+        breaker.failed("acme", error, user_id=user_id)
 
 
 def opened(store, process):
@@ -49,17 +56,17 @@ def test_failures_in_half_of_five_calls_open_the_circuit_and_fewer_do_not(store,
         store.circuits.clear()
         breaker = process()
         for outcome in outcomes:
-            breaker.succeeded("acme") if outcome == "s" else breaker.failed("acme")
+            breaker.succeeded("acme") if outcome == "s" else fail(breaker)
         assert store.circuits["acme"].state == state, outcomes
 
 
 def test_a_failure_of_an_earlier_window_does_not_count(store, process):
     breaker = process()
-    breaker.failed("acme")
+    fail(breaker)
     breaker.succeeded("acme")
     store.pass_s(60)
     for outcome in "fsssss":
-        breaker.succeeded("acme") if outcome == "s" else breaker.failed("acme")
+        breaker.succeeded("acme") if outcome == "s" else fail(breaker)
 
     assert (store.circuits["acme"].state, store.circuits["acme"].failures) == ("closed", 1)
 
@@ -97,7 +104,7 @@ def test_a_failed_probe_opens_the_circuit_for_another_cooldown(store, process):
     store.pass_s(20)
     prober = process()
     prober.admit("acme")
-    prober.failed("acme")
+    fail(prober)
 
     assert process().admit("acme") == 20
 
@@ -113,6 +120,10 @@ def test_a_probe_that_died_is_replaced_after_a_minute(store, process):
     assert [process().admit("acme") for _ in range(2)] == [0, 60]
 
 
+def conclude(breaker, outcome):
+    breaker.succeeded("acme") if outcome == "succeeded" else fail(breaker)
+
+
 @pytest.mark.parametrize("outcome", ["failed", "succeeded"])
 def test_calls_from_before_the_circuit_opened_change_nothing(store, process, outcome):
     late = process()
@@ -120,11 +131,11 @@ def test_calls_from_before_the_circuit_opened_change_nothing(store, process, out
     opened(store, process)
     before = store.circuits["acme"]
     store.pass_s(10)
-    getattr(late, outcome)("acme")
+    conclude(late, outcome)
     assert store.circuits["acme"] == before
     store.pass_s(10)
     process().admit("acme")
-    getattr(late, outcome)("acme")
+    conclude(late, outcome)
 
     assert store.circuits["acme"].state == "half_open"
 
@@ -143,7 +154,7 @@ def test_a_healthy_provider_costs_one_read_in_two_seconds_and_no_write(store):
 
 def test_only_the_first_success_after_a_failure_is_written(store, process):
     breaker = process()
-    breaker.failed("acme")
+    fail(breaker)
     for _ in range(10):
         breaker.succeeded("acme")
 
@@ -158,7 +169,7 @@ def test_calls_proceed_while_the_store_is_unavailable(process, monkeypatch):
 
     monkeypatch.setattr(MemoryCircuits, "read", refuse)
     monkeypatch.setattr(MemoryCircuits, "change", refuse)
-    breaker.failed("acme")
+    fail(breaker)
 
     assert breaker.admit("acme") == 0
 
@@ -192,3 +203,57 @@ def test_releasing_after_a_finished_probe_changes_nothing(store, process):
     breaker.released("acme")
 
     assert store.circuits["acme"].state == "closed"
+
+
+@pytest.mark.parametrize("pause_s", [0, 61])
+def test_the_failures_of_one_user_open_no_circuit(store, process, pause_s):
+    """Whichever worker they reach, and also if other users' calls succeed between them."""
+    for outcome in "fffffsfsfsfsfsfff":
+        breaker = process()
+        breaker.admit("acme")
+        breaker.succeeded("acme") if outcome == "s" else fail(breaker, error=FAILURE)
+        store.pass_s(pause_s)
+
+    assert [process().admit("acme") for _ in range(3)] == [0, 0, 0]
+
+
+def test_a_single_failure_of_another_user_does_not_complete_a_row_of_failures(store, process):
+    fail(process(), 10, FAILURE, ALICE)
+    fail(process(), 1, FAILURE, BOB)
+
+    assert store.circuits["acme"].state == "closed"
+
+
+def test_failures_of_several_users_open_the_circuit(store, process):
+    for user_id in (ALICE, BOB, CAROL, ALICE, BOB):
+        fail(process(), 3, FAILURE, user_id)
+
+    assert process().admit("acme") == 20
+
+
+@pytest.mark.parametrize(
+    "error", [UnusableAnswer("acme", "nonsense"), ProviderRejected("acme", "status 400"), ProviderMisconfigured("acme", "status 401")]
+)
+def test_a_failure_that_says_nothing_about_others_is_not_counted(store, process, error):
+    for user_id in (ALICE, BOB, CAROL) * 3:
+        fail(process(), 1, error, user_id)
+
+    assert store.circuits == {}
+
+
+def test_the_request_that_failed_last_does_not_keep_the_circuit_open_by_failing_as_the_probe(store, process):
+    for user_id in (ALICE, BOB, CAROL, BOB, ALICE):
+        fail(process(), 1, FAILURE, user_id)
+    store.pass_s(20)
+    prober, other = process(), process()
+    prober.admit("acme")
+    fail(prober, 1, FAILURE, ALICE)
+
+    assert other.admit("acme") == 0
+
+
+def test_the_store_holds_no_user_id(store, process):
+    fail(process())
+
+    assert 0 <= store.circuits["acme"].failed_by < 2**31
+    assert str(store.circuits["acme"].failed_by) not in str(ALICE.int)

@@ -10,6 +10,7 @@ from importlib import import_module
 
 import pytest
 
+from parley.ids import new_id
 from parley.llm.candidates import Candidate
 from parley.llm.circuit_breaker import COOLDOWN, Circuit, CircuitBreaker
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
@@ -24,6 +25,7 @@ from tests.fakes.vendor import refuses, resets, running_vendor, says, streams
 ASKED = ModelRequest([Message("user", "How are you?")])
 HELLO = [TextDelta("Hel"), TextDelta("lo"), Finished("stop", Usage(12, 3, 4))]
 FAILED, BUSY = ProviderFailed("acme", "500"), ProviderBusy("acme", retry_after_s=0.01)
+UNREACHABLE = ProviderFailed("acme", "no connection", is_outage=True)
 
 
 def candidate(id, **fields):
@@ -59,13 +61,14 @@ def store():
 
 @pytest.fixture
 def ask(store):
-    """Call the candidates with scripts, and return the stream and the scripts."""
+    """Call the candidates with scripts, by default for a new user, and return the stream and the scripts."""
 
-    def ask(candidates=(ONE,), total_s=5.0, reserve_again=None, is_background=False, **scripts):
+    def ask(candidates=(ONE,), total_s=5.0, reserve_again=None, is_background=False, user_id=None, **scripts):
         provider = Scripts(scripts)
         retry_policy = RetryPolicy(first_pause_s=0.001, longest_pause_s=1.0)
         router = ModelRouter(provider, CircuitBreaker(store), retry_policy=retry_policy, is_background=is_background)
-        return router.ask(candidates, ASKED, total_s=total_s, reserve_again=reserve_again), provider
+        stream = router.ask(candidates, ASKED, user_id=user_id or new_id(), total_s=total_s, reserve_again=reserve_again)
+        return stream, provider
 
     return ask
 
@@ -204,14 +207,14 @@ def routed(store, providers):
 
 def test_a_model_that_does_not_respond_falls_back(store):
     hasty = candidate("one", timeout_s=0.05)
-    stream = routed(store, {"one": Silent(), "two": Scripts({"two": [HELLO]})}).ask([hasty, TWO], ASKED, total_s=5.0)
+    stream = routed(store, {"one": Silent(), "two": Scripts({"two": [HELLO]})}).ask([hasty, TWO], ASKED, user_id=new_id(), total_s=5.0)
 
     assert text_of(stream) == "Hello"
     assert calls_of(stream) == [("one", "failed", True), ("two", "completed", False)]
 
 
 def test_an_answer_that_exceeds_the_deadline_is_interrupted(store):
-    stream = routed(store, {"one": Silent(TextDelta("Hel"))}).ask([ONE], ASKED, total_s=0.1)
+    stream = routed(store, {"one": Silent(TextDelta("Hel"))}).ask([ONE], ASKED, user_id=new_id(), total_s=0.1)
     events = [next(stream), next(stream)]
     with pytest.raises(ProviderTimeout):
         next(stream)
@@ -222,7 +225,7 @@ def test_an_answer_that_exceeds_the_deadline_is_interrupted(store):
 
 def test_another_thread_can_close_a_stream_that_is_being_read(store):
     silent = Silent(TextDelta("Hel"))
-    stream = routed(store, {"one": silent}).ask([ONE, TWO], ASKED, total_s=5.0)
+    stream = routed(store, {"one": silent}).ask([ONE, TWO], ASKED, user_id=new_id(), total_s=5.0)
     closing = threading.Thread(target=lambda: (silent.waiting.wait(5), stream.close()))
     closing.start()
     events = list(stream)
@@ -235,7 +238,7 @@ def test_another_thread_can_close_a_stream_that_is_being_read(store):
 def test_a_repeated_call_that_may_cost_twice_reserves_again(store):
     hasty, reserved = candidate("one", timeout_s=0.05), []
     stream = routed(store, {"one": Silent(), "two": Scripts({"two": [HELLO]})}).ask(
-        [hasty, TWO], ASKED, total_s=5.0, reserve_again=lambda: reserved.append(1)
+        [hasty, TWO], ASKED, user_id=new_id(), total_s=5.0, reserve_again=lambda: reserved.append(1)
     )
     list(stream)
 
@@ -259,17 +262,37 @@ def test_a_provider_with_an_open_circuit_is_skipped_without_a_call(ask):
     assert scripts.called == ["two"]
 
 
+def test_one_users_failures_open_no_circuit_for_others(ask):
+    alice = new_id()
+    for _ in range(4):
+        with pytest.raises(ProviderFailed):
+            list(ask(one=[[FAILED], [FAILED], [FAILED]], user_id=alice)[0])
+    stream, _ = ask(one=[HELLO])
+
+    assert text_of(stream) == "Hello"
+
+
+def test_models_of_one_server_have_circuits_of_their_own(ask):
+    one, other = (candidate(name, base_url="http://both.example/v1") for name in ("one", "other"))
+    for _ in range(5):
+        with pytest.raises(ProviderFailed):
+            list(ask([one], one=[[UNREACHABLE], [UNREACHABLE], [UNREACHABLE]])[0])
+    stream, _ = ask([other], other=[HELLO])
+
+    assert text_of(stream) == "Hello"
+
+
 def test_with_every_circuit_open_the_caller_learns_when_to_retry(ask):
     for _ in range(2):
         with pytest.raises(ProviderFailed):
-            list(ask(one=[[FAILED], [FAILED], [FAILED]])[0])
+            list(ask(one=[[UNREACHABLE], [UNREACHABLE], [UNREACHABLE]])[0])
     with pytest.raises(ProviderBusy) as caught:
         list(ask(one=[HELLO])[0])
 
     assert caught.value.retry_after_s == pytest.approx(20)
 
 
-@pytest.mark.parametrize(("fault", "states"), [(BUSY, set()), (FAILED, {"open"})])
+@pytest.mark.parametrize(("fault", "states"), [(ProviderBusy("acme", retry_after_s=0.01, is_outage=True), set()), (UNREACHABLE, {"open"})])
 def test_background_work_refused_for_load_opens_no_circuit(ask, store, fault, states):
     for _ in range(2):
         with pytest.raises(ProviderFailed):
@@ -292,7 +315,7 @@ OVERLOADED = says(b'data: {"error": {"type": "overloaded_error"}}\n\n')
 def test_a_call_that_ends_before_its_first_text_is_billed_unless_it_was_refused(store, fault, is_billed):
     with running_vendor(fault) as vendor:
         router = ModelRouter(vendor.closing(ProviderRegistry({})), CircuitBreaker(store), retry_policy=RetryPolicy(calls=1))
-        stream = router.ask([candidate("one", base_url=vendor.url)], ASKED, total_s=10.0)
+        stream = router.ask([candidate("one", base_url=vendor.url)], ASKED, user_id=new_id(), total_s=10.0)
         with pytest.raises(ProviderFailed):
             list(stream)
 
@@ -319,7 +342,7 @@ def test_with_30_percent_faults_and_a_healthy_fallback_nearly_every_turn_is_answ
         providers = healthy.closing(ProviderRegistry({}))
         router = ModelRouter(providers, CircuitBreaker(store), retry_policy=RetryPolicy(first_pause_s=0.001))
         for _ in range(300):
-            stream = router.ask(chosen, ASKED, total_s=10.0)
+            stream = router.ask(chosen, ASKED, user_id=new_id(), total_s=10.0)
             answered += text_of(stream) == "Hello"
             calls[len(stream.calls)] += 1
             store.pass_s(1)
@@ -332,7 +355,7 @@ def test_with_30_percent_faults_and_a_healthy_fallback_nearly_every_turn_is_answ
 @pytest.mark.parametrize("script", [HELLO, [ProviderMisconfigured("acme", "401")]])
 def test_a_probe_without_a_result_leaves_the_circuit_to_the_next_caller(store, ask, script):
     """A probe that is closed before its first text or refused for our key does not block other callers for a minute."""
-    key = "openai-compatible http://one.example/v1"
+    key = "openai-compatible http://one.example/v1 one"
     store.circuits[key] = Circuit("open", opened_at=store.now - COOLDOWN)
     stream, _ = ask(one=[script])
     with suppress(ProviderMisconfigured):

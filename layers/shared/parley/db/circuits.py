@@ -1,4 +1,4 @@
-"""Circuit breaker state of the model providers, shared by all workers; the breaker itself is in `parley.llm.circuit_breaker`."""
+"""Circuit breaker state of the models, shared by all workers; the breaker itself is in `parley.llm.circuit_breaker`."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -13,7 +13,7 @@ from parley.db.tables import breakers
 from parley.db.transactions import global_scope
 from parley.llm.circuit_breaker import Circuit
 
-# The outer join returns the time even if no provider has a row yet.
+# The outer join returns the time even if no model has a row yet.
 _READ = text("SELECT clock_timestamp() AS now, b.* FROM (SELECT) AS one LEFT JOIN breakers AS b ON true")
 _COLUMNS = [breakers.c[field.name] for field in fields(Circuit)]
 
@@ -25,19 +25,19 @@ class DatabaseCircuits:
         self._engine = engine
 
     def read(self) -> tuple[Mapping[str, Circuit], datetime]:
-        """Return all circuits by provider, and the current time."""
+        """Return all circuits by key, and the current time."""
         with self._scope() as connection:
             rows = connection.execute(_READ).all()
         return {row.provider: _circuit(dict(row._mapping)) for row in rows if row.provider}, rows[0].now
 
-    def change(self, provider: str, step: Callable[[Circuit, datetime], Circuit | None]) -> Circuit | None:
-        """Apply `step` to a provider's circuit while its row is locked, and return the result.
+    def change(self, key: str, step: Callable[[Circuit, datetime], Circuit | None]) -> Circuit | None:
+        """Apply `step` to a model's circuit while its row is locked, and return the result.
 
         `step` gets the circuit and the current time, and returns the new circuit, or None to leave it unchanged.
         """
-        which = breakers.c.provider == provider
+        which = breakers.c.provider == key
         with self._scope() as connection:
-            connection.execute(upsert(breakers).values(provider=provider).on_conflict_do_nothing())
+            connection.execute(upsert(breakers).values(provider=key).on_conflict_do_nothing())
             row = connection.execute(select(func.clock_timestamp().label("now"), *_COLUMNS).where(which).with_for_update()).one()
             changed = step(_circuit(dict(row._mapping)), row.now)
             if changed is not None:

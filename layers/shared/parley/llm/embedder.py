@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from parley.llm.errors import ProviderFailed
+from parley.llm.errors import UnusableAnswer
 from parley.llm.tokens import estimate_tokens
 
 type EmbeddingPurpose = Literal["document", "query"]
@@ -50,14 +50,14 @@ def embedding_batches(embedder: Embedder, texts: Sequence[str]) -> Iterator[list
 def checked_embeddings(
     provider: str, vectors: list[list[float]], texts: Sequence[str], *, dimensions: int, input_tokens: int | None
 ) -> EmbeddingResult:
-    """Return the vendor's vectors if their number, length and values are valid. Raises ProviderFailed otherwise."""
+    """Return the vendor's vectors if their number, length and values are valid. Raises UnusableAnswer otherwise."""
     if len(vectors) != len(texts):
-        raise ProviderFailed(provider, f"{len(vectors)} vectors for {len(texts)} texts")
+        raise UnusableAnswer(provider, f"{len(vectors)} vectors for {len(texts)} texts")
     for vector in vectors:
         if len(vector) != dimensions:
-            raise ProviderFailed(provider, f"a vector has {len(vector)} numbers instead of {dimensions} as in the catalogue")
+            raise UnusableAnswer(provider, f"a vector has {len(vector)} numbers instead of {dimensions} as in the catalogue")
         if not all(isinstance(number, int | float) and math.isfinite(number) for number in vector):
-            raise ProviderFailed(provider, "a vector contains values that are not finite numbers")
+            raise UnusableAnswer(provider, "a vector contains values that are not finite numbers")
     if input_tokens is not None:
         return EmbeddingResult(vectors, input_tokens)
     return EmbeddingResult(vectors, sum(map(estimate_tokens, texts)), is_estimated=True)

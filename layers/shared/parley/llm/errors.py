@@ -2,7 +2,8 @@
 
 ModelCannot                 422 model_cannot             the model lacks an ability; nothing was sent
 ContextTooLong              413 context_too_long         the prompt does not fit; nothing was sent
-ProviderFailed              502 provider_failed          the response was unusable or the connection broke
+ProviderFailed              502 provider_failed          the vendor failed or the connection broke
+  UnusableAnswer            502 provider_failed          the vendor answered, but the answer cannot be used
   ProviderBusy              503 provider_busy            refused because of load
   ProviderTimeout           504 provider_timeout         no response in time
   ProviderRefused           502 provider_refused         repeating is useless:
@@ -39,15 +40,23 @@ class ContextTooLong(ParleyError):
 
 
 class ProviderFailed(ParleyError):
-    """The vendor's response was unusable, or the connection broke."""
+    """The vendor failed, or the connection broke.
+
+    `is_outage` means that the vendor is unmistakably down for everybody: it cannot be reached, or says so. Any other failure may be
+    due to this request.
+    """
 
     status, code = 502, "provider_failed"
     public_message = "The model failed to answer. Try again."
     retryable = True
 
-    def __init__(self, provider: str, reason: str) -> None:
+    def __init__(self, provider: str, reason: str, *, is_outage: bool = False) -> None:
         super().__init__(f"{provider!r}: {reason}")
-        self.provider = provider
+        self.provider, self.is_outage = provider, is_outage
+
+
+class UnusableAnswer(ProviderFailed):
+    """The vendor answered, but the answer cannot be used. This says nothing about the answers to other requests."""
 
 
 class ProviderBusy(ProviderFailed):
@@ -56,8 +65,8 @@ class ProviderBusy(ProviderFailed):
     status, code = 503, "provider_busy"
     public_message = "The model is busy. Try again shortly."
 
-    def __init__(self, provider: str, *, retry_after_s: float | None) -> None:
-        super().__init__(provider, f"busy, retry_after_s={retry_after_s}")
+    def __init__(self, provider: str, *, retry_after_s: float | None, is_outage: bool = False) -> None:
+        super().__init__(provider, f"busy, retry_after_s={retry_after_s}", is_outage=is_outage)
         self.requested_wait_s = retry_after_s
         self.retry_after_s = retry_after_s if retry_after_s is not None else 5.0
 

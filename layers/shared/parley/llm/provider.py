@@ -6,7 +6,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
 
-from parley.llm.errors import ProviderFailed
+from parley.llm.errors import UnusableAnswer
 from parley.llm.messages import Finished, ModelEvent, ModelRequest, TextDelta, Thought, ToolCall, Usage
 
 CONNECT_TIMEOUT_S = 5.0  # short, because connecting cannot be cancelled
@@ -117,7 +117,7 @@ class Provider(Protocol):
 def validated_events(events: Iterator[ModelEvent], *, provider: str) -> Iterator[ModelEvent]:
     """Yield the provider's events with their texts made storable, because a vendor may send anything.
 
-    Raises ProviderFailed for an event of an unknown type or with fields of the wrong type.
+    Raises UnusableAnswer for an event of an unknown type or with fields of the wrong type.
     """
     for event in events:
         match event:
@@ -130,7 +130,7 @@ def validated_events(events: Iterator[ModelEvent], *, provider: str) -> Iterator
             case Finished(str(), Usage() as usage) if _is_countable(usage):
                 yield event
             case _:
-                raise ProviderFailed(provider, f"an unusable {type(event).__name__}")
+                raise UnusableAnswer(provider, f"an unusable {type(event).__name__}")
 
 
 def storable(text: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from parley.llm.errors import ProviderFailed
+from parley.llm.errors import UnusableAnswer
 from parley.llm.tokens import estimate_tokens
 
 
@@ -39,16 +39,16 @@ def ranked_positions(scores: Mapping[int, float], *, count: int) -> list[int]:
 def checked_ranking(
     provider: str, rows: Sequence[tuple[object, object]], query: str, texts: Sequence[str], *, tokens: object
 ) -> RerankResult:
-    """Return the order given by the vendor's rows of (index, score). Raises ProviderFailed for invalid rows."""
+    """Return the order given by the vendor's rows of (index, score). Raises UnusableAnswer for invalid rows."""
     scores: dict[int, float] = {}
     for index, score in rows:
         if type(index) is not int or not 0 <= index < len(texts):
-            raise ProviderFailed(provider, f"an index outside the {len(texts)} texts")
+            raise UnusableAnswer(provider, f"an index outside the {len(texts)} texts")
         if not isinstance(score, int | float) or not math.isfinite(score):
-            raise ProviderFailed(provider, "a score that is not a finite number")
+            raise UnusableAnswer(provider, "a score that is not a finite number")
         scores[index] = score
     if not scores:
-        raise ProviderFailed(provider, f"no scores for {len(texts)} texts")
+        raise UnusableAnswer(provider, f"no scores for {len(texts)} texts")
     order = ranked_positions(scores, count=len(texts))
     if isinstance(tokens, int) and tokens >= 0:
         return RerankResult(order, tokens)

@@ -12,12 +12,13 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Self
+from uuid import UUID
 
 from parley.deadline import AlarmClock
 from parley.errors import ParleyError, Unavailable
 from parley.llm import tokens
 from parley.llm.candidates import Candidate
-from parley.llm.circuit_breaker import CircuitBreaker, provider_key
+from parley.llm.circuit_breaker import CircuitBreaker, circuit_key
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
 from parley.llm.genai_spans import end_chat_span, note_event, start_chat_span
 from parley.llm.messages import Finished, ModelEvent, ModelRequest, TextDelta, ToolCall
@@ -178,14 +179,21 @@ class ModelRouter:
         self.now_s, self.draw = now_s, draw
 
     def ask(
-        self, candidates: Sequence[Candidate], request: ModelRequest, *, total_s: float, reserve_again: Callable[[], None] | None = None
+        self,
+        candidates: Sequence[Candidate],
+        request: ModelRequest,
+        *,
+        user_id: UUID | None,
+        total_s: float,
+        reserve_again: Callable[[], None] | None = None,
     ) -> "ModelStream":
         """Return the answer of the first candidate that succeeds within `total_s` seconds.
 
+        `user_id` is the user for whom the call is made: the failures of one user open no circuit.
         `reserve_again` runs before a call is repeated if the vendor may charge for the failed call; it may raise an error to
-        prevent the call. The stream raises the last call's error, or ProviderBusy if every provider's circuit is open.
+        prevent the call. The stream raises the last call's error, or ProviderBusy if every model's circuit is open.
         """
-        return ModelStream(self, candidates, request, total_s=total_s, reserve_again=reserve_again or (lambda: None))
+        return ModelStream(self, candidates, request, user_id=user_id, total_s=total_s, reserve_again=reserve_again or (lambda: None))
 
 
 class ModelStream:
@@ -197,11 +205,12 @@ class ModelStream:
         candidates: Sequence[Candidate],
         request: ModelRequest,
         *,
+        user_id: UUID | None,
         total_s: float,
         reserve_again: Callable[[], None],
     ) -> None:
         self.calls: list[ModelCall] = []
-        self._router, self._request, self._reserve_again = router, request, reserve_again
+        self._router, self._request, self._user_id, self._reserve_again = router, request, user_id, reserve_again
         self._ready_s = dict.fromkeys(candidates, 0.0)
         self._first_choice = next(iter(candidates), None)
         self._deadline_s = router.now_s() + total_s
@@ -228,12 +237,12 @@ class ModelStream:
             self._events.close()
 
     def _run(self) -> Generator[ModelStreamEvent]:
-        providers = {provider_key(candidate.model) for candidate in self._ready_s}
+        circuits = {circuit_key(candidate.model) for candidate in self._ready_s}
         try:
             yield from self._call_until_answered()
         finally:
-            for provider in providers:
-                self._router.breaker.released(provider)
+            for circuit in circuits:
+                self._router.breaker.released(circuit)
 
     def _call_until_answered(self) -> Generator[ModelStreamEvent]:
         while (candidate := self._next_candidate()) is not None:
@@ -261,7 +270,7 @@ class ModelStream:
             self._monitor.cancel()
         for number, event in enumerate(self._monitor):
             if number == 0:
-                self._router.breaker.succeeded(provider_key(call.model))
+                self._router.breaker.succeeded(circuit_key(call.model))
             if span is not NO_SPAN:
                 note_event(span, event, number=number, elapsed_s=time.monotonic() - began_s)
             yield event
@@ -271,7 +280,7 @@ class ModelStream:
         blocked_s = []
         for candidate in sorted(self._ready_s, key=self._ready_s.__getitem__):
             self._check_time(candidate)
-            waits_s = self._router.breaker.admit(provider_key(candidate.model))
+            waits_s = self._router.breaker.admit(circuit_key(candidate.model))
             if waits_s == 0:
                 if self._closed.wait(max(self._ready_s[candidate] - self._router.now_s(), 0)):
                     return None
@@ -291,21 +300,23 @@ class ModelStream:
         """Decide whether and when to call a model again. Raises `exc` if no further call may be made."""
         self._failure = exc
         logger.warning("model_call_failed", model=call.model_id, problem=exc.code, reason=str(exc), number=len(self.calls))
+        self._note_health(call, exc)
         if isinstance(exc, ProviderRejected):
-            self._router.breaker.succeeded(provider_key(call.model))  # the provider is healthy; the request is at fault
             raise exc
         put_metrics({"ProviderErrors": 1}, provider=call.model.provider, model=call.model_id, problem=exc.code)
         if isinstance(exc, ProviderMisconfigured):
             logger.error("provider_misconfigured", provider=call.model.provider, model=call.model_id)
             del self._ready_s[candidate]
         else:
-            if not (self._router.is_background and isinstance(exc, ProviderBusy)):
-                self._router.breaker.failed(provider_key(call.model))
             self._ready_s[candidate] = self._router.now_s() + self._pause_s(exc)
         if call.status == "interrupted" or len(self.calls) >= self._router.retry_policy.calls or not self._ready_s:
             raise exc
         if min(self._ready_s.values()) - self._router.now_s() > self._router.retry_policy.longest_pause_s:
             raise exc
+
+    def _note_health(self, call: ModelCall, exc: ProviderFailed | Unavailable) -> None:
+        if isinstance(exc, ProviderFailed) and not (self._router.is_background and isinstance(exc, ProviderBusy)):
+            self._router.breaker.failed(circuit_key(call.model), exc, user_id=self._user_id)
 
     def _pause_s(self, exc: ParleyError) -> float:
         """Return the pause before the model's next call: as long as the vendor requests, else doubled each time, with 50% jitter."""

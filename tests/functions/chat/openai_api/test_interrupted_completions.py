@@ -114,14 +114,23 @@ def test_embedding_has_no_more_time_than_its_function(engine, alice):
     slow.let.set()
 
 
-def test_a_provider_that_keeps_failing_to_embed_opens_its_circuit(engine, alice):
+def test_a_model_that_keeps_failing_to_embed_for_several_users_opens_its_circuit(engine, alice, bob):
     services = replace(make_services(engine, None), embedder_for=lambda model: BreakingEmbedder())
-    for _ in range(5):
+    for person in (alice, bob, alice, bob, alice):
+        with pytest.raises(ProviderFailed):
+            embed(services, person, "two")
+
+    with pytest.raises(ProviderBusy):
+        embed(services, bob, "one")
+
+
+def test_one_users_failures_to_embed_open_no_circuit(engine, alice, bob):
+    services = replace(make_services(engine, None), embedder_for=lambda model: BreakingEmbedder())
+    for _ in range(9):
         with pytest.raises(ProviderFailed):
             embed(services, alice, "two")
 
-    with pytest.raises(ProviderBusy):
-        embed(services, alice, "one")
+    assert len(embed(services, bob, "one").data) == 1
 
 
 def test_batches_embedded_before_a_failure_are_paid_for(engine, alice, row):

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
+from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout, UnusableAnswer
 from parley.llm.messages import Finished, Message, ModelRequest, OutputSchema, TextDelta, Thought, ToolCall, ToolDefinition, ToolResult
 from parley.llm.provider import validated_events
-from tests.fakes.vendor import refuses, resets
+from tests.fakes.vendor import refuses, resets, running_vendor
 from tests.fakes.wire_formats.wire_format import CALLS
 
 CALCULATOR = ToolDefinition("calculator", "Reckons.", {"type": "object", "properties": {"expression": {"type": "string"}}})
@@ -108,6 +108,23 @@ def test_a_failed_call_is_not_repeated_by_the_sdk(vendor, wire):
     assert len(vendor.requests) == 1
 
 
+@pytest.mark.parametrize(("status", "is_outage"), [(400, False), (429, False), (500, False), (502, False), (503, True), (529, True)])
+def test_only_a_vendor_that_says_so_is_down_for_everybody(vendor, wire, status, is_outage):
+    vendor.script = refuses(status)
+
+    assert read(wire, vendor)[1].is_outage == is_outage
+
+
+def test_a_vendor_that_cannot_be_reached_is_down_for_everybody(wire):
+    with running_vendor() as vendor:
+        provider = wire.provider(vendor)
+        vendor.callers.pop_all()
+    _, error = read(wire, vendor, provider=provider)
+    provider.close()
+
+    assert (type(error), error.is_outage) == (ProviderFailed, True)
+
+
 def test_a_vendor_that_does_not_respond_times_out(vendor, wire):
     vendor.script = lambda _: threading.Event().wait(1)
     _, error = read(wire, vendor, timeout_s=0.2)
@@ -144,7 +161,7 @@ def test_unreadable_data_is_a_failure_of_the_vendor(vendor, wire, raw):
     events, error = read(wire, vendor)
 
     assert events == []
-    assert type(error) is ProviderFailed
+    assert (type(error) in {ProviderFailed, UnusableAnswer}, error.is_outage) == (True, False)
 
 
 def test_a_stream_cut_anywhere_delivers_a_prefix_and_no_end(vendor, wire):

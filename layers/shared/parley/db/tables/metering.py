@@ -1,6 +1,6 @@
 """Usage, budgets, rate limits, and the circuit breakers of the providers."""
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Date, Index, Numeric, Table, Text, Uuid
+from sqlalchemy import Boolean, CheckConstraint, Column, Date, Index, Integer, Numeric, Table, Text, Uuid
 
 from parley.db.tables.columns import counter, metadata, owner, required_timestamp, timestamp, usd
 
@@ -77,4 +77,5 @@ breakers = Table(
     timestamp("window_at", nullable=True),
     timestamp("opened_at", nullable=True),
     timestamp("probe_at", nullable=True),
+    Column("failed_by", Integer),
 )

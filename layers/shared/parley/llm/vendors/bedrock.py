@@ -11,19 +11,19 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.eventstream import ParserError
-from botocore.exceptions import BotoCoreError, ClientError, EventStreamError, HTTPClientError, ReadTimeoutError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, EventStreamError, HTTPClientError, ReadTimeoutError
 from botocore.exceptions import ConnectTimeoutError as BotoConnectTimeout
 from urllib3.exceptions import HTTPError, TimeoutError
 
 from parley.llm.embedder import EmbeddingPurpose, EmbeddingResult, checked_embeddings
-from parley.llm.errors import ProviderFailed, ProviderTimeout
+from parley.llm.errors import ProviderFailed, ProviderTimeout, UnusableAnswer
 from parley.llm.messages import ModelEvent, ModelRequest
 from parley.llm.provider import CONNECT_TIMEOUT_S, CancelHandle, ProviderStream
 from parley.llm.vendors import bedrock_converse
 from parley.llm.vendors.errors import VendorError, error_for_status
 from parley.llm.vendors.tool_calls import with_own_names, with_vendor_names
 
-_BUSY_CODES = {"ThrottlingException", "ServiceUnavailableException", "ModelNotReadyException", "ServiceQuotaExceededException"}
+_BUSY_CODES = {"ThrottlingException", "ModelNotReadyException", "ServiceQuotaExceededException"}
 _TIMEOUT_CODES = {"ModelTimeoutException"}
 _MISCONFIGURED_CODES = {"AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException", "ExpiredTokenException"}
 
@@ -125,15 +125,17 @@ def _translated_errors(provider: str) -> Iterator[None]:
     try:
         yield
     except (ReadTimeoutError, BotoConnectTimeout, TimeoutError) as exc:
-        raise ProviderTimeout(provider, "no response in time") from exc
+        raise ProviderTimeout(provider, "no response in time", is_outage=isinstance(exc, BotoConnectTimeout)) from exc
     except EventStreamError as exc:
         raise _provider_error(provider, exc, status=500) from None
     except ClientError as exc:
         raise _provider_error(provider, exc, status=exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)) from None
     except ProviderFailed:
         raise
-    except (BotoCoreError, HTTPClientError, HTTPError, ParserError, OSError, ValueError, LookupError, TypeError, AttributeError) as exc:
-        raise ProviderFailed(provider, type(exc).__name__) from exc
+    except (ParserError, ValueError, LookupError, TypeError, AttributeError) as exc:
+        raise UnusableAnswer(provider, type(exc).__name__) from exc
+    except (BotoCoreError, HTTPClientError, HTTPError, OSError) as exc:
+        raise ProviderFailed(provider, type(exc).__name__, is_outage=isinstance(exc, EndpointConnectionError)) from exc
 
 
 def _provider_error(provider: str, error: ClientError, *, status: int) -> ProviderFailed:
@@ -144,6 +146,8 @@ def _provider_error(provider: str, error: ClientError, *, status: int) -> Provid
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     if name in _BUSY_CODES:
         status = 429
+    elif name == "ServiceUnavailableException":
+        status = 503
     elif name in _TIMEOUT_CODES:
         return ProviderTimeout(provider, name)
     elif name in _MISCONFIGURED_CODES:

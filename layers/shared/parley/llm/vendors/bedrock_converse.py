@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from parley.llm.errors import ProviderFailed
+from parley.llm.errors import ProviderFailed, UnusableAnswer
 from parley.llm.messages import (
     Finished,
     FinishReason,
@@ -101,7 +101,7 @@ def read_events(stream: Iterable[dict[str, Any]], request: ModelRequest, *, prov
     if reader.reason is None:
         raise ProviderFailed(provider, "the stream ended without messageStop")
     if reader.reason.startswith("malformed"):
-        raise ProviderFailed(provider, reader.reason)
+        raise UnusableAnswer(provider, reader.reason)
     if reader.reason == "tool_use":
         yield from reader.calls.whole(provider)
     yield Finished(_FINISH_REASONS.get(reader.reason, "stop"), reader.usage or estimate_usage(request, "".join(reader.texts)))

@@ -8,8 +8,10 @@ from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigure
 MAX_RETRY_AFTER_S = 3600.0
 MAX_REASON_CHARS = 300
 _BUSY_STATUSES = {429, 503, 529}
+_OUTAGE_STATUSES = {503, 529}
 _MISCONFIGURED_STATUSES = {401, 402, 403, 404}
-_BUSY_CODES = {"overloaded_error", "rate_limit_error", "rate_limit_exceeded", "server_overloaded"}
+_OUTAGE_CODES = {"overloaded_error", "server_overloaded"}
+_BUSY_CODES = {"rate_limit_error", "rate_limit_exceeded"} | _OUTAGE_CODES
 _NO_CREDIT_CODES = {"insufficient_quota", "billing_not_active"}  # OpenAI returns 429 for these, but waiting does not help
 
 
@@ -45,7 +47,7 @@ def error_for_status(
     if status in _MISCONFIGURED_STATUSES or _NO_CREDIT_CODES & {error.type, error.code}:
         return ProviderMisconfigured(provider, reason)
     if status in _BUSY_STATUSES:
-        return ProviderBusy(provider, retry_after_s=retry_after_s(retry_after))
+        return ProviderBusy(provider, retry_after_s=retry_after_s(retry_after), is_outage=status in _OUTAGE_STATUSES)
     if status == 408:
         return ProviderTimeout(provider, reason)
     if status >= 500:
@@ -56,7 +58,8 @@ def error_for_status(
 def error_in_stream(provider: str, error: VendorError) -> ProviderFailed:
     """Return the error for a vendor error that arrives within a stream and so has no status."""
     if _BUSY_CODES & {error.type, error.code}:
-        return ProviderBusy(provider, retry_after_s=None)
+        is_outage = bool(_OUTAGE_CODES & {error.type, error.code})
+        return ProviderBusy(provider, retry_after_s=None, is_outage=is_outage)
     return ProviderFailed(provider, f"broke off: {error.for_logs}")
 
 

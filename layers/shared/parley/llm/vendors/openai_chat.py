@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import httpx2
 
-from parley.llm.errors import ProviderFailed
+from parley.llm.errors import ProviderFailed, UnusableAnswer
 from parley.llm.messages import (
     Finished,
     FinishReason,
@@ -137,7 +137,7 @@ def _read(chunk: dict[str, Any], calls: ToolCallAssembler, provider: str) -> tup
             calls.add(index, id=fragment.get("id"), name=function.get("name"), arguments=function.get("arguments"))
         return _text(delta.get("content") or delta.get("refusal")), choice.get("finish_reason")
     except (AttributeError, TypeError, LookupError) as exc:
-        raise ProviderFailed(provider, f"an unreadable chunk: {type(exc).__name__}") from exc
+        raise UnusableAnswer(provider, f"an unreadable chunk: {type(exc).__name__}") from exc
 
 
 def _text(content: Any) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from parley.llm.errors import ProviderFailed, ProviderTimeout
+from parley.llm.errors import ProviderFailed, ProviderTimeout, UnusableAnswer
 from parley.llm.vendors.errors import VendorError, error_for_status
 
 
@@ -20,15 +20,22 @@ def translated_errors(sdk: Any, provider: str, *, key: str | None) -> Iterator[N
     try:
         yield
     except (sdk.APITimeoutError, httpx2.TimeoutException) as exc:
-        raise ProviderTimeout(provider, "no response in time") from exc
+        raise ProviderTimeout(provider, "no response in time", is_outage=_is_unreachable(exc)) from exc
     except sdk.APIStatusError as exc:
         retry_after = exc.response.headers.get("retry-after")
         # `from None`: the SDK's error quotes the vendor's body, which may repeat prompt and key.
         raise error_for_status(provider, exc.status_code, VendorError.read(exc.body), retry_after=retry_after, key=key) from None
     except ProviderFailed:
         raise
-    except (sdk.APIError, httpx2.HTTPError, ValueError, LookupError, TypeError, AttributeError) as exc:
-        raise ProviderFailed(provider, type(exc).__name__) from exc
+    except (sdk.APIResponseValidationError, ValueError, LookupError, TypeError, AttributeError) as exc:
+        raise UnusableAnswer(provider, type(exc).__name__) from exc
+    except (sdk.APIError, httpx2.HTTPError) as exc:
+        raise ProviderFailed(provider, type(exc).__name__, is_outage=_is_unreachable(exc)) from exc
+
+
+def _is_unreachable(error: Exception) -> bool:
+    """Return whether no connection could be made. The SDKs keep the HTTP client's error as the cause of their own."""
+    return isinstance(error.__cause__ or error, httpx2.ConnectError | httpx2.ConnectTimeout)
 
 
 def raw_arguments(body: Mapping[str, Any], *, required_list: str) -> dict[str, Any]:
@@ -52,7 +59,7 @@ def event_chunks(response: httpx2.Response, *, provider: str) -> Iterator[dict[s
         try:
             chunk = json.loads(event.data)
         except ValueError as exc:
-            raise ProviderFailed(provider, "an unreadable chunk: not JSON") from exc
+            raise UnusableAnswer(provider, "an unreadable chunk: not JSON") from exc
         if not isinstance(chunk, dict):
-            raise ProviderFailed(provider, f"an unreadable chunk: {type(chunk).__name__}")
+            raise UnusableAnswer(provider, f"an unreadable chunk: {type(chunk).__name__}")
         yield chunk

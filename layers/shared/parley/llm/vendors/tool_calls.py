@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from parley.llm.errors import ProviderFailed
+from parley.llm.errors import UnusableAnswer
 from parley.llm.messages import Message, ModelEvent, ModelRequest, ToolCall
 
 
@@ -37,7 +37,7 @@ class ToolCallAssembler:
             call.arguments.append(arguments)
 
     def whole(self, provider: str) -> list[ToolCall]:
-        """Return the complete calls, in order. Raises ProviderFailed if the arguments of a call are not a JSON object."""
+        """Return the complete calls, in order. Raises UnusableAnswer if the arguments of a call are not a JSON object."""
         return [
             ToolCall(call.id or f"call_{index}", call.name, checked_arguments(provider, "".join(call.arguments)))
             for index, call in sorted(self._by_index.items())
@@ -46,13 +46,13 @@ class ToolCallAssembler:
 
 
 def checked_arguments(provider: str, text: str) -> str:
-    """Return `text` if it is a JSON object, or `{}` if it is empty. Raises ProviderFailed for anything else."""
+    """Return `text` if it is a JSON object, or `{}` if it is empty. Raises UnusableAnswer for anything else."""
     try:
         if isinstance(json.loads(text or "{}"), dict):
             return text or "{}"
     except ValueError:
         pass
-    raise ProviderFailed(provider, "the arguments of a tool call are not a JSON object")
+    raise UnusableAnswer(provider, "the arguments of a tool call are not a JSON object")
 
 
 # The intersection of OpenAI's, Anthropic's, Mistral's and Bedrock's rules.
