@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Self
 from uuid import UUID
 
 from functions.chat.errors import OutOfTime
@@ -20,6 +22,7 @@ from parley.clock import utc_now
 from parley.db.transactions import principal_scope
 from parley.db.turn.stream_leases import StreamLease
 from parley.deadline import Deadline
+from parley.errors import Unauthorized
 from parley.ids import new_id
 from parley.llm.candidates import Candidate, able_candidates, candidates_for
 from parley.llm.catalogue import Catalogue
@@ -29,6 +32,7 @@ from parley.llm.router import CallStarted, ModelStream, ModelStreamEvent
 from parley.metering import limits
 from parley.metering.limits import BillingSubject
 from parley.metering.metered_call import MeteredCall
+from parley.observability import put_metrics
 
 type CompletionEvent = TextDelta | ToolCall | Finished | Ping
 
@@ -73,6 +77,45 @@ class StopSequences:
         """Return the withheld text. Call this after the text has ended without a stop sequence."""
         withheld, self._withheld = self._withheld, ""
         return withheld
+
+
+class CompletionCount:
+    """A context manager that counts a completion among the turns in the metrics, with its outcome and the time to its first text.
+
+    A completion that its client or the end of the session cuts short is `stopped`. An error makes it `interrupted`, or `failed` if
+    nothing has arrived before.
+    """
+
+    def __init__(self, model_id: Callable[[], str]) -> None:
+        self._model_id, self._started_s = model_id, time.monotonic()
+        self._has_begun = False
+        self._first_token_ms: float | None = None
+
+    def watch(self, events: Iterator[ModelStreamEvent | Ping]) -> Iterator[ModelStreamEvent | Ping]:
+        """Yield the events, and remember the first text or tool call."""
+        for event in events:
+            if isinstance(event, TextDelta) and self._first_token_ms is None:
+                self._first_token_ms = round((time.monotonic() - self._started_s) * 1000, 1)
+            self._has_begun = self._has_begun or isinstance(event, TextDelta | ToolCall)
+            yield event
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        first_token_ms = self._first_token_ms
+        put_metrics(
+            {"Turns": 1} | ({"FirstTokenMs": first_token_ms} if first_token_ms is not None else {}),
+            outcome=self._outcome(kind),
+            model=self._model_id(),
+        )
+
+    def _outcome(self, kind: type[BaseException] | None) -> str:
+        if kind is None:
+            return "completed"
+        if issubclass(kind, GeneratorExit | Unauthorized):
+            return "stopped"
+        return "interrupted" if self._has_begun else "failed"
 
 
 def _overlap(text: str, sequence: str) -> int:
@@ -134,7 +177,8 @@ def _begin_completion(
     metered.calls = model_stream.calls
     model_id = lambda: model_stream.calls[-1].model_id if model_stream.calls else candidates[0].id  # noqa: E731
     model_ms = lambda: sum(call.waited_s for call in model_stream.calls) * 1000  # noqa: E731
-    return CompletionStream(_settled_events(metered, lease, model_stream, StopSequences(stops), deadline), model_id, model_ms=model_ms)
+    events = _settled_events(metered, lease, model_stream, StopSequences(stops), deadline, CompletionCount(model_id))
+    return CompletionStream(events, model_id, model_ms=model_ms)
 
 
 def _prepare_request(
@@ -163,13 +207,14 @@ def _check_fits(candidate: Candidate, request: ModelRequest) -> None:
 
 
 def _settled_events(
-    metered: MeteredCall, lease: StreamLease, model_stream: ModelStream, stops: StopSequences, deadline: Deadline
+    metered: MeteredCall, lease: StreamLease, model_stream: ModelStream, stops: StopSequences, deadline: Deadline, count: CompletionCount
 ) -> Generator[CompletionEvent]:
     """Yield the answer's events. The cost is settled before `Finished`, so that a complete answer is always paid for."""
     reader = StreamReader(model_stream)
-    with lease, metered:
+    with count, lease, metered:
         try:
-            finished = yield from _completion_events(model_stream, _leased(lease, _events_with_pings(reader, deadline)), reader, stops)
+            events = count.watch(_leased(lease, _events_with_pings(reader, deadline)))
+            finished = yield from _completion_events(model_stream, events, reader, stops)
         finally:
             reader.close(timeout_s=_CLOSE_TIMEOUT_S)
     yield finished
