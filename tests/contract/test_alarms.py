@@ -89,6 +89,24 @@ def test_the_connections_of_the_proxy_are_watched_if_there_is_one(created):
     assert "ProxyConnections" not in created("alarms", **DIRECT).of(ALARM)
 
 
+def test_the_connections_of_the_proxy_are_compared_whatever_the_number_of_its_hosts(created):
+    """The proxy publishes these metrics for its role READ_WRITE, a value per host and minute. AWS advises their sum.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy.monitoring.html
+    """
+    share, *parts = created("alarms").of(ALARM)["ProxyConnections"]["Metrics"]
+    names = {part["Id"]: part["MetricStat"]["Metric"]["MetricName"] for part in parts}
+
+    assert (share["Expression"], names) == (
+        "100 * open / allowed",
+        {"open": "DatabaseConnections", "allowed": "MaxDatabaseConnectionsAllowed"},
+    )
+    for part in parts:
+        dimensions = {one["Name"]: one["Value"] for one in part["MetricStat"]["Metric"]["Dimensions"]}
+        assert dimensions | {"ProxyName": ""} == {"ProxyName": "", "TargetGroup": "default", "TargetRole": "READ_WRITE"}
+        assert part["MetricStat"]["Stat"] == "Sum"
+
+
 @pytest.mark.parametrize(
     ("values", "missing"),
     [
@@ -125,7 +143,8 @@ def metrics_of_alarms(alarms):
 def metrics_of_dashboard(dashboard):
     """Yield (namespace, metric, dimensions) of every line of every widget."""
     for widget in dashboard["widgets"]:
-        for namespace, name, *rest in widget["properties"]["metrics"]:
+        lines = [line for line in widget["properties"]["metrics"] if "expression" not in line[0]]
+        for namespace, name, *rest in lines:
             dimensions = [one for one in rest if isinstance(one, str)]
             yield namespace, name, dict(zip(dimensions[::2], dimensions[1::2], strict=True))
 

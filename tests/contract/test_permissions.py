@@ -4,6 +4,10 @@ import re
 
 import pytest
 
+from local.template import parameters, source
+from tests.contract.conftest import TEMPLATE
+from tests.contract.test_database_modes import Created
+
 
 def listed(one_or_more):
     return one_or_more if isinstance(one_or_more, list) else [one_or_more]
@@ -21,11 +25,26 @@ def if_its_condition_holds(statement):
     return statement
 
 
-def test_mail_goes_also_where_the_address_has_a_configuration_set(translated):
-    found = [one for one in statements(translated, "UpkeepFunctionRole") if one["Action"] == ["ses:SendEmail"]]
-    kinds = {resource["Fn::Sub"].rsplit(":", 1)[1] for statement in found for resource in statement["Resource"]}
+@pytest.mark.parametrize(
+    ("values", "identities"),
+    [
+        ({"MailFrom": "parley@chat.example.com"}, {"parley@chat.example.com", "chat.example.com"}),
+        ({"MailFrom": "parley@chat.example.com", "MailDomain": "example.com"}, {"parley@chat.example.com", "example.com"}),
+    ],
+)
+def test_mail_is_sent_as_the_sender_alone_through_the_address_or_its_domain(translated, values, identities):
+    created = Created(translated, parameters.parameter_values(source.read_source(TEMPLATE), values))
+    (mail,) = [one for one in created.statements("UpkeepFunctionRole") if one["Action"] == ["ses:SendEmail"]]
+    resources = {re.sub(r"^arn:aws:ses:[^:]+:[^:]+:", "", resource) for resource in mail["Resource"]}
 
-    assert kinds == {"identity/*", "configuration-set/*"}
+    assert resources == {f"identity/{identity}" for identity in identities} | {"configuration-set/*"}
+    assert mail["Condition"] == {"StringEquals": {"ses:FromAddress": values["MailFrom"]}}
+
+
+def test_a_stack_without_a_sender_may_send_nothing(translated):
+    created = Created(translated, parameters.parameter_values(source.read_source(TEMPLATE), {"MailFrom": ""}))
+
+    assert not [one for one in created.statements("UpkeepFunctionRole") if "ses:SendEmail" in one["Action"]]
 
 
 def test_upkeep_writes_exports_and_nothing_else(translated):
