@@ -7,9 +7,10 @@ import pytest
 from local.template import parameters, source
 from local.template.resolve import Resolver
 from tests.contract.conftest import TEMPLATE
-from tests.contract.test_database_modes import Created
+from tests.contract.test_database_modes import LOGIN_ROLES, Created, as_list
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/abc"
+SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:parley/owner-AbCdEf"
 CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/abc"
 DOMAIN = {"DomainName": "chat.example.com", "CertificateArn": CERTIFICATE}
 
@@ -73,25 +74,56 @@ def test_a_host_name_without_a_certificate_is_refused(translated, values, is_acc
     assert Resolver(translated, chosen).value(rule["Assert"]) is is_accepted
 
 
-def test_a_key_encrypts_files_logs_and_alarms_and_only_for_those_who_use_them(created):
-    with_key, without = created(KmsKeyArn=KEY), created()
+def test_a_key_encrypts_files_logs_alarms_queues_and_secrets(created):
+    secrets = {"DatabaseMode": "Direct", "DatabaseHost": "db.example.com", "DatabaseAuth": "secret", "DatabaseOwnerSecret": SECRET}
+    with_key = created(KmsKeyArn=KEY, **secrets)
     (bucket,) = with_key.of("AWS::S3::Bucket").values()
-    (policy,) = with_key.of("AWS::IAM::ManagedPolicy").values()
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    (statement,) = policy["PolicyDocument"]["Statement"]
+    queues = with_key.of("AWS::SQS::Queue")
 
     assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}
     assert {group["KmsKeyId"] for group in with_key.of("AWS::Logs::LogGroup").values()} == {KEY}
+    assert {secret["KmsKeyId"] for secret in with_key.of("AWS::SecretsManager::Secret").values()} == {KEY}
     assert with_key.of("AWS::CloudFormation::Stack")["AlarmStack"]["Parameters"]["KmsKeyArn"] == KEY
-    assert set(policy["Roles"]) == {f"{name}FunctionRole" for name in ("Auth", "Chat", "Documents", "Ingest", "Upkeep")}
-    assert (statement["Resource"], list(statement["Condition"]["StringEquals"])) == (KEY, ["kms:ViaService"])
-    assert without.of("AWS::IAM::ManagedPolicy") == {}
-    assert not [group for group in without.of("AWS::Logs::LogGroup").values() if "KmsKeyId" in group]
+    # The schedules' own roles, which may use no key, send to this queue.
+    assert [name for name, queue in queues.items() if queue.get("KmsMasterKeyId") != KEY] == ["ScheduleDeadLetters"]
+    assert [name for name, queue in queues.items() if queue["SqsManagedSseEnabled"] is True] == ["ScheduleDeadLetters"]
 
 
-def test_every_role_that_reaches_files_may_use_the_key(created):
+def test_without_a_key_aws_encrypts_with_its_own(created):
+    stack = created()
+
+    assert {queue["SqsManagedSseEnabled"] for queue in stack.of("AWS::SQS::Queue").values()} == {True}
+    assert "kms" not in json.dumps([stack.statements(role) for role in stack.of("AWS::IAM::Role")]).lower()
+    for kind in ("AWS::SQS::Queue", "AWS::Logs::LogGroup", "AWS::S3::Bucket"):
+        assert "arn:aws:kms" not in json.dumps(stack.of(kind))
+
+
+def test_roles_that_reach_files_queues_or_secrets_may_use_the_key_and_only_through_these(created):
     roles = created(KmsKeyArn=KEY)
-    (policy,) = roles.of("AWS::IAM::ManagedPolicy").values()
-    reaching = {name for name in roles.of("AWS::IAM::Role") if any("s3:" in json.dumps(one) for one in roles.statements(name))}
+    queues = {f"arn:aws:sqs:us-east-1:123456789012:{name}" for name, one in roles.of("AWS::SQS::Queue").items() if "KmsMasterKeyId" in one}
+    statements = {name: roles.statements(name) for name in roles.of("AWS::IAM::Role")}
+    granted = {name: [one for one in found if one.get("Resource") == KEY] for name, found in statements.items()}
+    reaching = {name for name, found in statements.items() if any("s3:" in str(one["Action"]) or queues & named(one) for one in found)}
 
-    assert reaching == set(policy["Roles"])
+    assert len(reaching) == 7
+    assert reaching <= {name for name, found in granted.items() if found} == {f"{name}Role" for name in LOGIN_ROLES}
+    for (statement,) in filter(None, granted.values()):
+        services = {service.split(".")[0] for service in statement["Condition"]["StringEquals"]["kms:ViaService"]}
+        assert (set(statement["Action"]), services) == ({"kms:Decrypt", "kms:GenerateDataKey"}, {"s3", "secretsmanager", "sqs"})
+
+
+def named(statement):
+    """Return the resources that a statement names."""
+    return set(as_list(statement["Resource"]))
+
+
+def test_a_key_of_its_own_encrypts_the_cluster_and_its_master_password(created):
+    outer = created(DatabaseKmsKeyArn=KEY, KmsKeyArn=KEY.replace("abc", "other"))
+    nested = outer.of("AWS::CloudFormation::Stack")["Database"]["Parameters"]
+    template = source.read_source(TEMPLATE.parent / "stacks" / "database.yaml").content
+    (cluster,) = Created(template, {name: str(value) for name, value in nested.items()}).of("AWS::RDS::DBCluster").values()
+    reading = [one for one in outer.statements("MigrateFunctionRole") if one.get("Resource") == KEY]
+
+    assert (cluster["KmsKeyId"], cluster["MasterUserSecret"]) == (KEY, {"KmsKeyId": KEY})
+    assert [one["Action"] for one in reading] == ["kms:Decrypt"]
