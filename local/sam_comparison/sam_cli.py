@@ -12,7 +12,9 @@ import yaml
 
 from local.sam_comparison.answers import FunctionAnswer, read_answer
 from local.sam_comparison.process import ProcessFailed, run_command
+from local.template.parameters import scalar_text
 from local.template.pseudo import REGION, STACK
+from local.template.resolve import Resolver
 
 TEMPLATE_FILE = "sam-local.yaml"
 PARAMETERS_FILE = "sam-local-parameters.yaml"
@@ -21,6 +23,7 @@ _TASK_ROOT = "/var/task"
 _SAM_PROGRAM = str(Path(sys.executable).with_name("sam"))
 _BUILD_S = 900
 _INVOKE_S = 180
+_NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
 def derive_template(build: Path, *, parameters: Mapping[str, str], environment: Mapping[str, str], pgpass: str) -> None:
@@ -29,12 +32,35 @@ def derive_template(build: Path, *, parameters: Mapping[str, str], environment: 
     The passwords are in a file, not in a variable, because some functions log in to the database as two roles. libpq requires
     mode 600.
     """
-    template = yaml.safe_load((build / "template.yaml").read_text(encoding="utf-8"))
+    template = with_conditions_decided(yaml.safe_load((build / "template.yaml").read_text(encoding="utf-8")), parameters)
     for folder in _function_folders(template, build):
         _write_private(folder / _PGPASS_FILE, pgpass_for_any_server(pgpass))
     variables = {**environment, "PGPASSFILE": f"{_TASK_ROOT}/{_PGPASS_FILE}"}
     _write_yaml(build / TEMPLATE_FILE, with_environment(template, variables))
     _write_yaml(build / PARAMETERS_FILE, {**parameters, "AWS::StackName": STACK})
+
+
+def with_conditions_decided(template: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Return the template with each `Fn::If` replaced by its chosen branch.
+
+    `sam local` evaluates both branches, and drops the value if one of them cannot be evaluated, such as the output of a nested stack.
+    """
+    defaults = {name: scalar_text(one.get("Default", "")) for name, one in template.get("Parameters", {}).items()}
+    resolver = Resolver({"Resources": {}, "Conditions": template.get("Conditions", {})}, defaults | dict(parameters))
+    decided: dict[str, Any] = _decided(template, resolver)
+    return decided
+
+
+def _decided(node: Any, resolver: Resolver) -> Any:
+    if isinstance(node, list):
+        return [item for item in (_decided(item, resolver) for item in node) if item != _NO_VALUE]
+    if not isinstance(node, dict):
+        return node
+    if node.keys() == {"Fn::If"}:
+        condition, yes, no = node["Fn::If"]
+        return _decided(yes if resolver.holds(condition) else no, resolver)
+    pairs = ((key, _decided(item, resolver)) for key, item in node.items())
+    return {key: item for key, item in pairs if item != _NO_VALUE}
 
 
 def with_environment(template: dict[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:

@@ -70,3 +70,33 @@ def test_sam_takes_what_is_named_as_a_resource_for_its_reference():
     resolver = IntrinsicResolver(template=template, symbol_resolver=symbols)
 
     assert resolver.intrinsic_property_resolver({"Ref": "Queue"}, False) == "http://host:1/123456789012/Queue"
+
+
+CHOICE = {"Fn::If": ["InVpc", {"Fn::GetAtt": ["Database", "Outputs.Host"]}, {"Ref": "Host"}]}
+WITH_CONDITIONS = {
+    "Parameters": {"Mode": {"Type": "String", "Default": "Proxy"}, "Host": {"Type": "String", "Default": ""}},
+    "Conditions": {"InVpc": {"Fn::Equals": [{"Ref": "Mode"}, "Proxy"]}},
+    "Resources": {
+        "Database": {"Type": "AWS::CloudFormation::Stack", "Condition": "InVpc"},
+        "Auth": {
+            "Type": "AWS::Serverless::Function",
+            "Properties": {
+                "CodeUri": "Auth",
+                "VpcConfig": {"Fn::If": ["InVpc", {"SubnetIds": ["a"]}, {"Ref": "AWS::NoValue"}]},
+                "Layers": ["Shared", {"Fn::If": ["InVpc", "Tools", {"Ref": "AWS::NoValue"}]}],
+                "Environment": {"Variables": {"HOST": CHOICE}},
+            },
+        },
+    },
+}
+
+
+def test_sam_gets_the_branch_that_holds_and_not_one_that_it_cannot_evaluate():
+    decided = sam_cli.with_conditions_decided(WITH_CONDITIONS, {"Mode": "Direct", "Host": "db.example.com"})
+
+    assert decided["Resources"]["Auth"]["Properties"] == {
+        "CodeUri": "Auth",
+        "Layers": ["Shared"],
+        "Environment": {"Variables": {"HOST": {"Ref": "Host"}}},
+    }
+    assert sam_cli.with_conditions_decided(WITH_CONDITIONS, {})["Resources"]["Auth"]["Properties"]["VpcConfig"] == {"SubnetIds": ["a"]}
