@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=2.0, help="seconds of load for each server and request mode in each round")
     parser.add_argument("--pairs", type=int, default=200, help="pairs of known and unknown addresses for each kind of request")
     parser.add_argument("--turns", type=int, default=500, help="turns during which memory is measured")
-    parser.add_argument("--follow-up", type=float, default=130.0, help="seconds during which the follow-up work of turns is measured")
+    parser.add_argument("--follow-up", type=float, default=45.0, help="seconds during which the follow-up work of turns is measured")
     parser.add_argument("--without-litellm", action="store_true", help="do not install and start LiteLLM")
     parser.add_argument("--only", action="append", choices=list(BENCHMARKS), help="run this benchmark and print it, without saving; repeat")
     parser.add_argument("--strict", action="store_true", help=f"exit with status 2 if the load at the start was over {MAX_LOAD:g}")

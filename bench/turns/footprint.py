@@ -37,7 +37,7 @@ provider = "openai-compatible"
 name = "fake"
 base_url = "{upstream}"
 """
-_SETTLE_S = 25.0
+_SETTLE_S = 30.0
 _EVENTS = "SELECT count(*) FROM turn_events"
 _OLD_EVENTS = """
 INSERT INTO turn_events (user_id, turn_id, number, name, data, at)

@@ -1,4 +1,4 @@
-"""Updates the memory of a conversation: its summary, the facts about its user, and its passages for search.
+"""Updates the memory of a conversation: the facts about its user, its summary, and passages that its turns did not store or embed.
 
 The conversation is read in segments. Facts, passages and the position reached are stored in one transaction per segment.
 """
@@ -12,10 +12,10 @@ from functions.summarize.backfill import embed_missing
 from functions.summarize.facts import Fact
 from functions.summarize.services import SummarizeServices
 from functions.summarize.summaries import update_summary
-from functions.summarize.transcript import LAST_VARIANT, lines_after
-from parley.db import conversations, messages, passages
+from functions.summarize.transcript import lines_after
+from parley.db import conversations, passages
 from parley.db.engine import Connection
-from parley.db.messages import MessageCursor, StoredMessage
+from parley.db.messages import StoredMessage
 from parley.db.outbox import ClaimedEntry
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
@@ -30,27 +30,24 @@ SEGMENT_TOKENS = 6000
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """The memory that one segment of a conversation yields.
+    """The memory that one segment of a conversation yields. The segment ends with message `upto_seq`.
 
-    The segment ends with message `upto_seq`. `first_seq` is the first message of the passages. It may be older than the segment,
-    because the last stored passage is extended.
+    `passages` are those that no turn has stored, for example of a question whose answer failed.
     """
 
-    first_seq: int
     upto_seq: int
     facts: Sequence[Fact]
     passages: Sequence[Passage]
 
 
 def remember_conversation(services: SummarizeServices, claimed: ClaimedEntry, deadline: Deadline) -> None:
-    """Update the summary of a conversation and, if its user allows memory, the facts and passages.
+    """Update the facts from a conversation, if its user allows memory, and then its summary.
 
-    Raises NotFound and the errors of `complete`.
+    Facts come first, because they matter to the user's next question. Raises NotFound and the errors of `complete`.
     """
     user_id, conversation_id = claimed.user_id, claimed.subject_id
     with user_scope(services.engine, user_id) as connection:
         progress = conversations.extraction_progress(connection, conversation_id, user_id=user_id)
-    update_summary(services, conversation_id, user_id=user_id, upto_seq=progress.answered_seq, deadline=deadline)
     if progress.is_allowed:
         extract_memories(services, conversation_id, user_id=user_id, upto_seq=progress.answered_seq, deadline=deadline)
         embed_missing(services, user_id=user_id, deadline=deadline)
@@ -58,6 +55,7 @@ def remember_conversation(services: SummarizeServices, claimed: ClaimedEntry, de
         # Messages sent while memory is off are never remembered, even if it is turned on later.
         with user_scope(services.engine, user_id) as connection:
             conversations.mark_extracted(connection, conversation_id, user_id=user_id, seq=progress.answered_seq)
+    update_summary(services, conversation_id, user_id=user_id, upto_seq=progress.answered_seq, deadline=deadline)
 
 
 def extract_memories(services: SummarizeServices, conversation_id: UUID, *, user_id: UUID, upto_seq: int, deadline: Deadline) -> None:
@@ -82,21 +80,18 @@ def _extract_next_segment(
         if not lines:
             return False
         last_seq = lines[-1].line.seq
-        first_seq, messages_to_split = _messages_to_split(connection, conversation_id, user_id=user_id, upto_seq=last_seq)
+        missing = _without_passage(connection, conversation_id, [line.message for line in lines], user_id=user_id)
     new_facts = facts.extract_facts(services, models, lines, user_id=user_id, deadline=deadline)
-    extraction = Extraction(first_seq, last_seq, new_facts, split_into_passages(messages_to_split))
+    extraction = Extraction(last_seq, new_facts, split_into_passages(missing))
     return _store_extraction(services, conversation_id, extraction, user_id=user_id) and last_seq < upto_seq
 
 
-def _messages_to_split(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int) -> tuple[int, list[StoredMessage]]:
-    """Return the number of the first message to split into passages, and all messages to split.
-
-    They include the messages of the last stored passage, which may still grow.
-    """
-    first_seq = passages.next_start_seq(connection, conversation_id, user_id=user_id)
-    after = MessageCursor(first_seq - 1, LAST_VARIANT)
-    limit = max(upto_seq - first_seq + 1, 0)
-    return first_seq, messages.page(connection, conversation_id, user_id=user_id, order="asc", after=after, limit=limit)
+def _without_passage(
+    connection: Connection, conversation_id: UUID, messages: Sequence[StoredMessage], *, user_id: UUID
+) -> list[StoredMessage]:
+    """Return the messages, given oldest first, that no passage contains."""
+    covered = passages.covered_ranges(connection, conversation_id, user_id=user_id, first_seq=messages[0].seq)
+    return [message for message in messages if not any(message.seq in seqs for seqs in covered)]
 
 
 def _store_extraction(services: SummarizeServices, conversation_id: UUID, extraction: Extraction, *, user_id: UUID) -> bool:
@@ -111,13 +106,12 @@ def _store_extraction(services: SummarizeServices, conversation_id: UUID, extrac
         fact_vectors, passage_vectors = vectors[: len(extraction.facts)], vectors[len(extraction.facts) :]
     with user_scope(services.engine, user_id) as connection:
         # Passages come first, because this statement locks the conversation and checks that the segment may still be stored.
-        if not passages.replace_from(
+        if not passages.add_missing(
             connection,
             conversation_id,
+            extraction.passages,
             user_id=user_id,
-            first_seq=extraction.first_seq,
             upto_seq=extraction.upto_seq,
-            new_passages=extraction.passages,
             vectors=passage_vectors,
         ):
             return False

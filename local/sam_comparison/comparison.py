@@ -139,7 +139,7 @@ async def _compare(
 
 
 async def _wait_for_jobs(stack: ComparisonStack, step: ScenarioStep) -> None:
-    # Titles, facts and passages are made two minutes after a turn; the conversation's routes return them.
+    # Titles are made after a turn, and facts and summaries 15 seconds later; the conversation's routes return them.
     await stack.wait_until_idle(delayed="Memory" if step.folder == "conversation" else "")
 
 

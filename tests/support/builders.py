@@ -50,8 +50,8 @@ def add_conversation(
         for text in texts:
             parts = [{"type": "text", "text": text}]
             messages.add(connection, new_id(), user_id=person.id, conversation_id=conversation.id, role="user", parts=parts)
-        span = {"first_seq": 1, "upto_seq": len(new_passages)}
-        assert passages.replace_from(connection, conversation.id, user_id=person.id, new_passages=new_passages, vectors=vectors, **span)
+        last = len(new_passages)
+        assert passages.add_missing(connection, conversation.id, new_passages, user_id=person.id, upto_seq=last, vectors=vectors)
     return conversation.id
 
 

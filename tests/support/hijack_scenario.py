@@ -156,9 +156,8 @@ class HijackScenario:
     def add_passage(self, conversation_id: UUID) -> None:
         """Store one passage with the poisoned text of a conversation."""
         passage = Passage(1, 2, f"2026-11-02\nUser: tell me of cats\nAssistant: {POISON}", CONVERSATION_DAY)
-        options: dict[str, Any] = {"first_seq": 1, "upto_seq": 2, "vectors": None}
         with user_scope(self.engine, self.user.id) as connection:
-            assert passages.replace_from(connection, conversation_id, user_id=self.user.id, new_passages=[passage], **options)
+            assert passages.add_missing(connection, conversation_id, [passage], user_id=self.user.id, upto_seq=2)
 
     def add_fact(self, conversation_id: UUID, text: str) -> None:
         """Store a fact extracted from a conversation."""

@@ -48,6 +48,7 @@ from parley.deadline import Deadline, retry_while_unavailable
 from parley.errors import ParleyError
 from parley.metering import limits
 from parley.metering.metered_call import count_spending
+from parley.metering.passage_vectors import embed_passages
 from parley.observability import add_log_context, logger, put_metrics
 
 
@@ -103,8 +104,8 @@ def resume_turn(
 def run_turn(services: ChatServices, turn: Turn, deadline: Deadline) -> Iterator[NumberedEvent | Ping]:
     """Run a turn that has begun until it ends or pauses.
 
-    The follow-up jobs are queued after the last event, so that no client waits for the queue. Exhaust or close the events before the
-    invocation ends: Lambda then freezes the worker.
+    The follow-up jobs are queued, and the turn's passages embedded, after the last event, so that no client waits for them. Exhaust or
+    close the events before the invocation ends: Lambda then freezes the worker.
     """
     add_log_context(turn_id=turn.id)
     with closing(Watchdog(services.queue, user_id=turn.user_id, turn_id=turn.id)) as watchdog:
@@ -124,6 +125,7 @@ def run_turn(services: ChatServices, turn: Turn, deadline: Deadline) -> Iterator
         yield last
         _count_turn(turn, last)
         queue_follow_up(services, turn)
+        embed_passages(services.embedding, turn.passages, billing_subject=turn.billing_subject)
 
 
 def queue_follow_up(services: ChatServices, turn: Turn) -> None:
@@ -254,7 +256,7 @@ def _store_result(engine: Engine, turn: Turn, last: NumberedEvent) -> NumberedEv
                 raise _AlreadyEnded
     except _AlreadyEnded:
         return _release_reservations(engine, turn)
-    turn.follow_up = ended.follow_up
+    turn.follow_up, turn.passages = ended.follow_up, ended.passages
     if isinstance(last.event, TurnCompleted | IncompleteAnswer):
         return NumberedEvent(last.number, replace(last.event, message=ended.answer))
     return last
@@ -289,6 +291,7 @@ def _turn_result(turn: Turn, last: NumberedEvent) -> TurnResult:
         cost_usd=usage.cost_usd,
         first_token_ms=timings.first_token_ms,
         total_ms=timings.total_ms,
+        question=turn.context.question.text,
     )
 
 

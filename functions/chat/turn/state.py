@@ -117,7 +117,8 @@ class EventBuffer:
 class Turn:
     """The state of a running turn. Times are on this worker's clock.
 
-    `reservations` are not settled yet. `follow_up` holds the outbox entries stored at the end of the turn. For a resumed turn,
+    `reservations` are not settled yet. `follow_up` holds the outbox entries stored at the end of the turn, and `passages` the ids and
+    texts of its passages. For a resumed turn,
     `resumed_from` is its checkpoint, and `decisions` maps call ids to approval (True) or denial (False). `invalid_calls` holds the
     ids of calls whose arguments cannot be stored. `image_bytes` caches images by key; an unreadable one is None.
     """
@@ -142,6 +143,7 @@ class Turn:
     request_id: str = ""
     event_buffer: EventBuffer = field(default_factory=EventBuffer)
     follow_up: Sequence[OutboxEntry] = ()
+    passages: Sequence[tuple[UUID, str]] = ()
     resumed_from: Checkpoint = field(default_factory=Checkpoint)
     decisions: Mapping[str, bool] = MappingProxyType({})
     invalid_calls: set[str] = field(default_factory=set)

@@ -82,9 +82,8 @@ def test_without_an_embedding_service_texts_are_stored_and_vectors_follow(engine
     assert rows("SELECT embedding_model FROM memories WHERE user_id = :id", id=alice.id) == [("lexical",)]
 
 
-def test_an_incognito_conversation_is_never_remembered(read, say, rows, change, alice):
-    id = say(alice, "I live in Lyon.")
-    change("UPDATE conversations SET is_incognito = true WHERE id = :id", id=UUID(id))
+def test_an_incognito_conversation_is_never_remembered(read, say, rows, alice):
+    id = say(alice, "I live in Lyon.", incognito=True)
     read(alice, id)
 
     assert rows(FACTS, id=alice.id) == rows(PASSAGES, id=alice.id) == []
@@ -131,9 +130,31 @@ def test_messages_copied_by_a_fork_are_not_extracted_again(engines, read, say, r
 
 def test_turning_memory_off_during_extraction_stores_nothing(engines, read, say, rows, change, alice):
     off = lambda request: change("UPDATE users SET memory_enabled = false WHERE id = :id", id=alice.id)  # noqa: E731
-    read(alice, say(alice, "I live in Lyon."), make_services(engines, RecordingOfflineProvider(off)))
+    id = say(alice, "I live in Lyon.")
+    change("DELETE FROM passages WHERE user_id = :id", id=alice.id)
+    read(alice, id, make_services(engines, RecordingOfflineProvider(off)))
 
     assert rows(FACTS, id=alice.id) == rows(PASSAGES, id=alice.id) == []
+
+
+def test_messages_sent_while_memory_is_off_are_never_remembered_even_if_it_is_on_before_they_are_read(auth, read, say, rows, alice):
+    auth.patch("/auth/me", {"memory_enabled": False}, as_=alice)
+    id = say(alice, "I live in Lyon.")
+    auth.patch("/auth/me", {"memory_enabled": True}, as_=alice)
+    read(alice, id)
+
+    assert rows(FACTS, id=alice.id) == rows(PASSAGES, id=alice.id) == []
+
+
+def test_passages_that_a_turn_did_not_store_are_added_and_the_stored_ones_stay(read, say, rows, change, alice):
+    id = say(alice, "one")
+    change("DELETE FROM passages WHERE user_id = :id", id=alice.id)
+    say(alice, "two", id)
+    stored = rows("SELECT id FROM passages WHERE user_id = :id", id=alice.id)
+    read(alice, id)
+
+    assert {seq for first, last, _ in rows(PASSAGES, id=alice.id) for seq in range(first, last + 1)} == {1, 2, 3, 4}
+    assert set(stored) <= set(rows("SELECT id FROM passages WHERE user_id = :id", id=alice.id))
 
 
 def provider_of_facts(*facts):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from parley.memory.passages import PASSAGE_CHARACTERS, PASSAGE_MESSAGES, split_into_passages
+from parley.memory.passages import PASSAGE_CHARACTERS, split_into_passages
 
 MONDAY = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
@@ -22,11 +22,16 @@ def test_a_passage_begins_with_its_day_and_names_the_speakers():
     assert [(one.first_seq, one.last_seq, one.text) for one in pieces] == [(1, 2, "2026-11-02\nUser: Where is it?\nAssistant: In Lyon.")]
 
 
-def test_a_passage_has_at_most_four_messages():
-    pieces = split_into_passages([Line(number, "short") for number in range(1, 11)])
+def test_a_passage_has_messages_of_one_turn_only():
+    lines = [Line(1, "no answer"), Line(2, "question"), Line(3, "answer", "assistant"), Line(4, "question"), Line(5, "answer", "assistant")]
 
-    assert [(one.first_seq, one.last_seq) for one in pieces] == [(1, 4), (5, 8), (9, 10)]
-    assert PASSAGE_MESSAGES == 4
+    assert [(one.first_seq, one.last_seq) for one in split_into_passages(lines)] == [(1, 1), (2, 3), (4, 5)]
+
+
+def test_messages_with_a_gap_between_them_share_no_passage():
+    lines = [Line(1, "question"), Line(4, "answer to something else", "assistant")]
+
+    assert [(one.first_seq, one.last_seq) for one in split_into_passages(lines)] == [(1, 1), (4, 4)]
 
 
 def test_a_long_message_is_split_at_paragraphs_into_its_own_passages():
@@ -45,15 +50,15 @@ def test_no_passage_is_longer_than_small_models_read_even_without_spaces():
 
 
 def test_a_new_day_begins_a_new_passage():
-    pieces = split_into_passages([Line(1, "good night"), Line(2, "good morning", created_at=MONDAY + timedelta(days=1))])
+    pieces = split_into_passages([Line(1, "good night"), Line(2, "good morning", "assistant", created_at=MONDAY + timedelta(days=1))])
 
     assert [one.text[:10] for one in pieces] == ["2026-11-02", "2026-11-03"]
 
 
-def test_more_messages_change_at_most_the_last_passage():
-    lines = [Line(number, f"message {number}") for number in range(1, 8)]
+def test_the_passages_of_a_turn_depend_on_no_other_turn():
+    lines = [Line(number, f"message {number}", "user" if number % 2 else "assistant") for number in range(1, 9)]
 
-    assert split_into_passages(lines)[:1] == split_into_passages(lines[:5])[:1]
+    assert split_into_passages(lines) == split_into_passages(lines[:4]) + split_into_passages(lines[4:])
 
 
 def test_a_message_without_text_is_omitted():

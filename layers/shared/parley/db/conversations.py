@@ -156,7 +156,7 @@ def next_seq_cte(conversation_id: UUID, *, user_id: UUID, where: Sequence[Column
 def fork(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int) -> Conversation:
     """Copy a conversation with its active messages up to `upto_seq`, and return the copy. The copied messages get new ids.
 
-    If memory was already extracted from a message, its copy is marked as extracted too; otherwise recall would find everything
+    The copies are marked as extracted: memory has them, or gets them, from the originals, and recall would find everything
     twice. Raises NotFound, and InvalidInput if the conversation has no message `upto_seq`.
     """
     source = get(connection, conversation_id, user_id=user_id)
@@ -219,7 +219,7 @@ _FORK = text(
     WITH forked AS (
             INSERT INTO conversations (user_id, id, title, model, system_prompt, last_seq, is_incognito, mined_upto_seq)
             SELECT c.user_id, CAST(:id AS uuid), CAST(:title AS text), c.model, c.system_prompt, CAST(:upto_seq AS integer), c.is_incognito,
-                   least(c.mined_upto_seq, CAST(:upto_seq AS integer))
+                   CAST(:upto_seq AS integer)
               FROM conversations c WHERE c.user_id = CAST(:user_id AS uuid) AND c.id = CAST(:source_id AS uuid)
             RETURNING user_id, id, title, model, system_prompt, last_seq, created_at, updated_at, is_incognito
          ),

@@ -129,6 +129,12 @@ def get(connection: Connection, message_id: UUID, *, user_id: UUID) -> StoredMes
     return StoredMessage(**row._mapping)
 
 
+def text_at(connection: Connection, conversation_id: UUID, *, user_id: UUID, seq: int) -> str:
+    """Return the text of the active message number `seq`, empty if there is no such message."""
+    rows = connection.execute(_select_active(conversation_id, user_id).where(messages.c.seq == seq))
+    return "".join(StoredMessage(**row._mapping).text for row in rows)
+
+
 def newest(connection: Connection, conversation_id: UUID, *, user_id: UUID, limit: int) -> list[StoredMessage]:
     """Return the conversation's last `limit` active messages, oldest first."""
     statement = _select_active(conversation_id, user_id).order_by(messages.c.seq.desc()).limit(limit)

@@ -4,36 +4,43 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text, update
+from sqlalchemy import Connection, text
 
-from parley.db.tables import passages
-from parley.db.vectors import Vector, vector_columns, vector_parameters
+from parley.db.vectors import Vector, vector_parameters
 from parley.ids import new_id
 from parley.memory.passages import Passage
 
 
-def next_start_seq(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> int:
-    """Return the number of the message from which passages must be rebuilt.
+def replace_turn(
+    connection: Connection, conversation_id: UUID, turn_passages: Sequence[Passage], *, user_id: UUID, first_seq: int, last_seq: int
+) -> list[tuple[UUID, str]]:
+    """Store the passages of the conversation's last turn, whose messages are `first_seq` to `last_seq`, and return their ids and texts.
 
-    Normally this is the first message of the last passage, which may still grow. If no passage contains the last extracted message,
-    this is the message after the last extracted message: messages sent while memory was off must stay out, and the copied
-    messages of a fork are already in the passages of its source.
+    They replace the passages of an answer that was regenerated. If the conversation is incognito or its user has turned memory off,
+    nothing is stored, and memory is never extracted from these messages. The caller has locked the conversation.
     """
-    seq = connection.execute(_NEXT_START_SEQ, {"user_id": user_id, "conversation_id": conversation_id}).scalar_one_or_none()
-    return int(seq or 1)
+    columns = _passage_columns(turn_passages, None)
+    values = {"user_id": user_id, "conversation_id": conversation_id, "first_seq": first_seq, "last_seq": last_seq}
+    is_stored = connection.execute(_REPLACE_TURN, values | columns).scalar_one()
+    return list(zip(columns["ids"], columns["texts"], strict=True)) if is_stored else []
 
 
-def replace_from(
+def covered_ranges(connection: Connection, conversation_id: UUID, *, user_id: UUID, first_seq: int) -> list[range]:
+    """Return the numbers of the messages from `first_seq` on that passages contain, as one range for each passage."""
+    values = {"user_id": user_id, "conversation_id": conversation_id, "first_seq": first_seq}
+    return [range(row.first_seq, row.last_seq + 1) for row in connection.execute(_COVERED, values)]
+
+
+def add_missing(
     connection: Connection,
     conversation_id: UUID,
+    missing: Sequence[Passage],
     *,
     user_id: UUID,
-    first_seq: int,
     upto_seq: int,
-    new_passages: Sequence[Passage],
-    vectors: Sequence[Vector] | None,
+    vectors: Sequence[Vector] | None = None,
 ) -> bool:
-    """Replace the passages from message `first_seq` on, and mark messages up to `upto_seq` as extracted. Safe to repeat.
+    """Mark messages up to `upto_seq` as extracted, and store passages of messages that no stored passage contains. Safe to repeat.
 
     `vectors` has one vector for each passage; if it is None, only full-text search finds the passages until `put_vectors` is called.
     Returns False, and stores nothing, if another run has already extracted more, the conversation is deleted or incognito, or its
@@ -43,7 +50,8 @@ def replace_from(
     # A separate statement: it locks the conversation, so that the next statement sees the passages of a concurrent run.
     if connection.execute(_MARK_EXTRACTED, conversation | {"upto_seq": upto_seq}).rowcount == 0:
         return False
-    connection.execute(_REPLACE, conversation | {"first_seq": first_seq} | _passage_columns(new_passages, vectors))
+    if missing:
+        connection.execute(_ADD_MISSING, conversation | _passage_columns(missing, vectors))
     return True
 
 
@@ -69,9 +77,9 @@ def without_vector(connection: Connection, *, user_id: UUID, model: str, limit: 
 
 def put_vectors(connection: Connection, vectors: Sequence[tuple[UUID, Vector]], *, user_id: UUID) -> None:
     """Set the vectors of passages, given as (id, vector). A passage deleted meanwhile is skipped."""
-    for passage_id, vector in vectors:
-        which = (passages.c.user_id == user_id, passages.c.id == passage_id)
-        connection.execute(update(passages).where(*which).values(**vector_columns(vector)))
+    parameters = [vector_parameters(vector) for _, vector in vectors]
+    columns = {"vectors": [row["vector"] for row in parameters], "models": [row["model"] for row in parameters]}
+    connection.execute(_PUT_VECTORS, {"user_id": user_id, "ids": [passage_id for passage_id, _ in vectors]} | columns)
 
 
 def users_without_vectors(connection: Connection, *, model: str, after: UUID | None, limit: int) -> list[UUID]:
@@ -90,38 +98,79 @@ _MARK_EXTRACTED = text(
        AND c.mined_upto_seq <= :upto_seq AND c.last_seq >= :upto_seq AND u.id = c.user_id AND u.memory_enabled
     """
 )
-_REPLACE = text(
-    """
-    WITH deleted AS (
-            DELETE FROM passages WHERE user_id = :user_id AND conversation_id = :conversation_id AND last_seq >= :first_seq
-         )
-    INSERT INTO passages (user_id, id, conversation_id, first_seq, last_seq, text, said_at, embedding, embedding_model)
-    SELECT CAST(:user_id AS uuid), n.id, CAST(:conversation_id AS uuid), n.first_seq, n.last_seq, n.text, n.said_at,
-           CAST(n.vector AS halfvec), n.model
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:first_seqs AS integer[]), CAST(:last_seqs AS integer[]), CAST(:texts AS text[]),
+_NEW_ROWS = """unnest(CAST(:ids AS uuid[]), CAST(:first_seqs AS integer[]), CAST(:last_seqs AS integer[]), CAST(:texts AS text[]),
                   CAST(:said_at AS timestamptz[]), CAST(:vectors AS text[]), CAST(:models AS text[]))
-           AS n(id, first_seq, last_seq, text, said_at, vector, model)
+           AS n(id, first_seq, last_seq, text, said_at, vector, model)"""
+_INSERT_ROWS = """INSERT INTO passages (user_id, id, conversation_id, first_seq, last_seq, text, said_at, embedding, embedding_model)
+            SELECT CAST(:user_id AS uuid), n.id, CAST(:conversation_id AS uuid), n.first_seq, n.last_seq, n.text, n.said_at,
+                   CAST(n.vector AS halfvec), n.model"""
+_IS_CONVERSATION = "c.user_id = CAST(:user_id AS uuid) AND c.id = CAST(:conversation_id AS uuid)"
+# Passages of an older release contain messages of two turns. If one is deleted, memory is extracted again from its first message on.
+_REPLACE_TURN_SQL = f"""
+    WITH allowed AS (
+            SELECT c.id FROM conversations c JOIN users u ON u.id = c.user_id
+             WHERE {_IS_CONVERSATION} AND NOT c.is_incognito AND u.memory_enabled
+         ),
+         skipped AS (
+            UPDATE conversations c SET mined_upto_seq = greatest(c.mined_upto_seq, CAST(:last_seq AS integer))
+             WHERE {_IS_CONVERSATION} AND NOT c.is_incognito AND NOT EXISTS (SELECT FROM allowed)
+         ),
+         deleted AS (
+            DELETE FROM passages p WHERE p.user_id = CAST(:user_id AS uuid) AND p.conversation_id = CAST(:conversation_id AS uuid)
+               AND p.last_seq >= CAST(:first_seq AS integer)
+            RETURNING p.first_seq
+         ),
+         reset AS (
+            UPDATE conversations c SET mined_upto_seq = least(c.mined_upto_seq, (SELECT min(first_seq) FROM deleted) - 1)
+             WHERE {_IS_CONVERSATION} AND EXISTS (SELECT FROM allowed)
+               AND EXISTS (SELECT FROM deleted WHERE first_seq < CAST(:first_seq AS integer))
+         ),
+         stored AS (
+            {_INSERT_ROWS}
+              FROM {_NEW_ROWS}, allowed
+         )
+    SELECT EXISTS (SELECT FROM allowed)
+    """  # noqa: S608 - constants only
+# On one line, the statement is short enough for psycopg to keep it parsed (4,096 characters).
+_REPLACE_TURN = text(" ".join(_REPLACE_TURN_SQL.split()))
+_COVERED = text(
+    """
+    SELECT first_seq, last_seq FROM passages
+     WHERE user_id = :user_id AND conversation_id = :conversation_id AND last_seq >= :first_seq
     """
 )
-_NEXT_START_SEQ = text(
+_ADD_MISSING = text(
+    f"""
+            {_INSERT_ROWS}
+              FROM {_NEW_ROWS}
+             WHERE NOT EXISTS (SELECT FROM passages p WHERE p.user_id = CAST(:user_id AS uuid)
+                                  AND p.conversation_id = CAST(:conversation_id AS uuid)
+                                  AND p.first_seq <= n.last_seq AND p.last_seq >= n.first_seq)
     """
-    SELECT coalesce(max(p.first_seq), c.mined_upto_seq + 1)
-      FROM conversations c
-      LEFT JOIN passages p ON p.user_id = c.user_id AND p.conversation_id = c.id AND p.last_seq >= c.mined_upto_seq
-     WHERE c.user_id = :user_id AND c.id = :conversation_id GROUP BY c.user_id, c.id, c.mined_upto_seq
+)
+_PUT_VECTORS = text(
+    """
+    UPDATE passages p SET embedding = CAST(n.vector AS halfvec), embedding_model = n.model
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:vectors AS text[]), CAST(:models AS text[])) AS n(id, vector, model)
+     WHERE p.user_id = CAST(:user_id AS uuid) AND p.id = n.id
     """
 )
 # Three index probes instead of `<>`, which would read every passage that already has the right model.
+_DIFFERENT_MODEL = ("embedding_model < :model", "embedding_model > :model", "embedding_model IS NULL")
 _USERS_WITHOUT_VECTORS = text(
     f"""
     SELECT DISTINCT user_id FROM ({
         " UNION ALL ".join(
             f"SELECT user_id FROM passages WHERE {differs} AND (CAST(:after AS uuid) IS NULL OR user_id > :after)"
-            for differs in ("embedding_model < :model", "embedding_model > :model", "embedding_model IS NULL")
+            for differs in _DIFFERENT_MODEL
         )
     }) AS stale ORDER BY user_id LIMIT :limit
     """  # noqa: S608 - constants only
 )
 _WITHOUT_VECTOR = text(
-    "SELECT id, text FROM passages WHERE user_id = :user_id AND embedding_model IS DISTINCT FROM :model ORDER BY id LIMIT :limit"
+    f"""
+    SELECT id, text FROM ({
+        " UNION ALL ".join(f"SELECT id, text FROM passages WHERE user_id = :user_id AND {differs}" for differs in _DIFFERENT_MODEL)
+    }) AS stale ORDER BY id LIMIT :limit
+    """  # noqa: S608 - constants only
 )

@@ -7,7 +7,6 @@ from typing import Protocol
 
 # Small embedding models read at most 256 tokens.
 PASSAGE_CHARACTERS = 800
-PASSAGE_MESSAGES = 4
 _SPEAKERS = {"user": "User", "assistant": "Assistant", "tool": "Tool"}
 _BREAK_MARKS = ("\n\n", "\n", ". ", " ")
 
@@ -47,31 +46,40 @@ class _Utterance:
         return f"{_SPEAKERS.get(self.message.role, self.message.role)}: {self.text}"
 
 
-def split_into_passages(
-    messages: Sequence[PassageMessage], *, characters: int = PASSAGE_CHARACTERS, at_most: int = PASSAGE_MESSAGES
-) -> list[Passage]:
-    """Split messages, oldest first, into passages of up to `at_most` messages and about `characters`.
+@dataclass(frozen=True, slots=True)
+class PassageQuestion:
+    """A question whose other fields as a message are not at hand."""
 
-    A longer message is split, and each of its parts is a separate passage, so that passages can be replaced starting at any
-    message. A passage begins with its day (UTC), and each message in it with its speaker. Messages without text are
-    omitted. The result is deterministic; appending messages changes at most the last passage.
+    seq: int
+    text: str
+    created_at: datetime
+    role: str = "user"
+
+
+def split_into_passages(messages: Sequence[PassageMessage], *, characters: int = PASSAGE_CHARACTERS) -> list[Passage]:
+    """Split messages, oldest first, into passages of about `characters`, none of which has messages of two turns.
+
+    A question and its answer are one passage. A longer message is split, and each of its parts is a separate passage. A passage
+    begins with its day (UTC), and each message in it with its speaker. Messages without text are omitted. The result is
+    deterministic, and the passages of a turn depend on no other turn: they are stored once, with the turn.
     """
     passages: list[Passage] = []
     group: list[_Utterance] = []
     for utterance in _utterances(messages, characters):
-        if group and not _fits_passage(group, utterance, characters, at_most):
+        if group and not _fits_passage(group, utterance, characters):
             passages.append(_passage(group))
             group = []
         group.append(utterance)
     return [*passages, _passage(group)] if group else passages
 
 
-def _fits_passage(group: Sequence[_Utterance], utterance: _Utterance, characters: int, at_most: int) -> bool:
-    """Return whether another message fits: same day, not part of a longer message, and within both limits."""
-    if group[-1].is_part or utterance.is_part:
+def _fits_passage(group: Sequence[_Utterance], utterance: _Utterance, characters: int) -> bool:
+    """Return whether another message fits: it follows in the same turn and on the same day, no message is split, and all are short."""
+    last, message = group[-1].message, utterance.message
+    if group[-1].is_part or utterance.is_part or message.role == "user" or message.seq != last.seq + 1:
         return False
-    is_same_day = group[0].message.created_at.date() == utterance.message.created_at.date()
-    return is_same_day and len(group) < at_most and sum(len(other.text) for other in group) + len(utterance.text) <= characters
+    is_same_day = group[0].message.created_at.date() == message.created_at.date()
+    return is_same_day and sum(len(other.text) for other in group) + len(utterance.text) <= characters
 
 
 def _passage(group: Sequence[_Utterance]) -> Passage:

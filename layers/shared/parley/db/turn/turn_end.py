@@ -9,18 +9,19 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from parley.db import outbox
+from parley.db import messages, outbox, passages
 from parley.db.messages import StoredMessage
 from parley.db.outbox import OutboxEntry
 from parley.db.turn import turn_events
 from parley.db.turn.turn_events import LoggedEvent
 from parley.db.turn.turns import STALE_AFTER, TurnStatus
 from parley.ids import new_id
+from parley.memory.passages import PassageQuestion, split_into_passages
 
 
 @dataclass(frozen=True, slots=True)
 class TurnResult:
-    """The outcome of a turn. `message_id` is None if no answer is stored."""
+    """The outcome of a turn. `message_id` is None if no answer is stored, and `question` if its text must be read."""
 
     status: TurnStatus
     message_id: UUID | None
@@ -35,14 +36,19 @@ class TurnResult:
     cost_usd: Decimal = Decimal(0)
     first_token_ms: float | None = None
     total_ms: float | None = None
+    question: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EndedTurn:
-    """An ended turn: the stored answer, if any, and the outbox entries to send after the commit."""
+    """An ended turn: the stored answer, if any, and the outbox entries to send after the commit.
+
+    `passages` are the ids and texts of the turn's passages, which have no vectors yet.
+    """
 
     answer: StoredMessage | None
     follow_up: Sequence[OutboxEntry]
+    passages: Sequence[tuple[UUID, str]] = ()
 
 
 def finish(
@@ -56,6 +62,8 @@ def finish(
     was: Literal["running", "waiting"] = "running",
 ) -> EndedTurn | None:
     """Store the result of an open turn, its answer, its last events and the follow-up jobs, in one statement.
+
+    A second statement stores question and answer as passages, so that search by words finds them at once.
 
     Earlier answers to the same question stay as variants. The new answer becomes the active variant, unless it is empty.
     Returns None, and stores nothing, if the turn's status is no longer `was`, if the turn was deleted with its conversation, or
@@ -78,7 +86,16 @@ def finish(
     row = connection.execute(_FINISH, values).one()
     if not row.is_ended:
         return None
-    return EndedTurn(_answer_message(row, turn_result, conversation_id), OutboxEntry.from_json(row.follow_up))
+    answer, stored_passages = _answer_message(row, turn_result, conversation_id), list[tuple[UUID, str]]()
+    if answer and values["says_something"]:
+        seq, question = answer.seq - 1, turn_result.question
+        if question is None:
+            question = messages.text_at(connection, conversation_id, user_id=user_id, seq=seq)
+        turn_passages = split_into_passages([PassageQuestion(seq, question, row.asked_at), answer])
+        stored_passages = passages.replace_turn(
+            connection, conversation_id, turn_passages, user_id=user_id, first_seq=seq, last_seq=answer.seq
+        )
+    return EndedTurn(answer, OutboxEntry.from_json(row.follow_up), stored_passages)
 
 
 def _answer_message(row: Row[Any], turn_result: TurnResult, conversation_id: UUID) -> StoredMessage | None:
@@ -125,7 +142,7 @@ _FINISH_SQL = f"""
             UPDATE conversations c SET last_seq = greatest(c.last_seq, question.seq + 1), updated_at = clock_timestamp()
               FROM ended JOIN messages question ON question.user_id = CAST(:user_id AS uuid) AND question.id = ended.user_message_id
              WHERE c.user_id = CAST(:user_id AS uuid) AND c.id = ended.conversation_id AND CAST(:message_id AS uuid) IS NOT NULL
-            RETURNING question.seq + 1 AS seq, c.is_title_automatic OR c.title IS NULL AS is_untitled
+            RETURNING question.seq + 1 AS seq, question.created_at AS asked_at, c.is_title_automatic OR c.title IS NULL AS is_untitled
          ),
          others AS (
             SELECT m.id, m.variant FROM messages m JOIN answer_position ON m.seq = answer_position.seq
@@ -146,7 +163,8 @@ _FINISH_SQL = f"""
          ),
          {turn_events.log_cte("ended")},
          {outbox.FOLLOW_UP_CTES.strip()}
-    SELECT EXISTS (SELECT FROM ended) AS is_ended, {outbox.ENTRIES_TO_SEND} AS follow_up, answered.*
+    SELECT EXISTS (SELECT FROM ended) AS is_ended, {outbox.ENTRIES_TO_SEND} AS follow_up, (SELECT asked_at FROM answer_position),
+           answered.*
       FROM (SELECT) AS one LEFT JOIN answered ON true
     """  # noqa: S608 - constants only
 _FINISH = text(" ".join(_FINISH_SQL.split()))
