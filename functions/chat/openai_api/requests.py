@@ -1,6 +1,5 @@
 """Convert OpenAI's requests to LLM requests."""
 
-import json
 from collections.abc import Iterator, Sequence
 
 from functions.chat.openai_api.schemas import (
@@ -38,6 +37,7 @@ def to_request(body: CompletionIn) -> llm.ModelRequest:
         temperature=body.temperature,
         tools=tools,
         tool_choice=choice,
+        client_runs_tools=True,
         output=body.response_format.output() if body.response_format else None,
     )
 
@@ -123,12 +123,8 @@ def _to_part(part: TextPartIn | RefusalPartIn | ImagePartIn, role: str, loc: tup
 def _to_tool_call(call: ToolCallIn, role: str, loc: tuple[str | int, ...]) -> llm.ToolCall:
     if role != "assistant":
         raise InvalidInput("only assistant messages may have tool calls", loc=loc)
-    try:
-        if isinstance(json.loads(call.function.arguments or "{}"), dict):
-            return llm.ToolCall(call.id, call.function.name, call.function.arguments or "{}")
-    except (ValueError, RecursionError):
-        pass
-    raise InvalidInput("arguments must be a JSON object encoded as a string", loc=(*loc, "function", "arguments"))
+    # Sent back as the model wrote it: text that is no JSON, too, because the client may have told the model so.
+    return llm.ToolCall(call.id, call.function.name, call.function.arguments or "{}")
 
 
 def _text(message: MessageIn) -> str:

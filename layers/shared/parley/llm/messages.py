@@ -67,7 +67,10 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The model's request to run a tool; `arguments` is the text of a JSON object, already validated as one."""
+    """The model's request to run a tool; `arguments` is the text of a JSON object, already validated as one.
+
+    If the client runs the tools (`ModelRequest.client_runs_tools`), `arguments` is any text that the model wrote.
+    """
 
     id: str
     name: str
@@ -169,6 +172,7 @@ class ModelRequest:
     `facts`, `passages` of past conversations and `sources` are written into the newest user message (`prompts.py`), after
     the prefix that vendors cache. `task` is the purpose of the answer, for which usage is recorded. Vendors do not receive it: the
     prompt contains the instructions. Only the offline provider, which does not read prompts, answers according to `task`.
+    With `client_runs_tools`, a call's arguments are passed on as the model wrote them, for the client to check or repair.
     """
 
     messages: Sequence[Message]
@@ -177,6 +181,7 @@ class ModelRequest:
     temperature: float | None = None
     tools: Sequence[ToolDefinition] = ()
     tool_choice: ToolChoice = "auto"
+    client_runs_tools: bool = False
     output: OutputSchema | None = None
     facts: Sequence[str] = ()
     passages: Sequence[str] = ()

@@ -1,7 +1,9 @@
 """The common behaviour of all providers: their real SDKs against a fake vendor that speaks their formats."""
 
+import json
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -123,6 +125,32 @@ def test_a_vendor_that_cannot_be_reached_is_down_for_everybody(wire):
     provider.close()
 
     assert (type(error), error.is_outage) == (ProviderFailed, True)
+
+
+@pytest.fixture
+def nonsense():
+    """Script the arguments of the second tool call as text that is no JSON, and return the text."""
+    before = CALLS[1]
+    CALLS[1] = (*before[:2], '{"city": "Zür')
+    yield CALLS[1][2]
+    CALLS[1] = before
+
+
+def test_arguments_that_are_no_json_make_the_answer_unusable(vendor, wire, nonsense):
+    wire.plays(vendor, wire.calls())
+
+    assert type(read(wire, vendor)[1]) is UnusableAnswer
+
+
+def test_arguments_that_are_no_json_reach_a_client_that_runs_the_tools_and_return_as_they_were(vendor, wire, nonsense):
+    wire.plays(vendor, wire.calls())
+    calls = [event for event in read(wire, vendor, replace(ASK, client_runs_tools=True))[0] if isinstance(event, ToolCall)]
+    history = [*ASK.messages, Message("assistant", calls), Message("tool", [ToolResult(call.id, "no") for call in calls])]
+    wire.plays(vendor, wire.texts("ok"))
+    _, error = read(wire, vendor, ModelRequest(history, client_runs_tools=True))
+
+    assert (calls[1].arguments, error) == (nonsense, None)
+    assert json.dumps(nonsense)[1:-1] in json.dumps(vendor.last_body)
 
 
 def test_a_vendor_that_does_not_respond_times_out(vendor, wire):

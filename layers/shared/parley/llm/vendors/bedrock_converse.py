@@ -23,7 +23,7 @@ from parley.llm.messages import (
 )
 from parley.llm.prompts import grounded_messages
 from parley.llm.tokens import estimate_usage
-from parley.llm.vendors.tool_calls import ToolCallAssembler
+from parley.llm.vendors.tool_calls import ToolCallAssembler, arguments_object
 
 OPENAI_URL = "https://bedrock-runtime.{region}.amazonaws.com/openai/v1"  # the endpoint for Bedrock API keys
 _CACHE_POINT: dict[str, Any] = {"cachePoint": {"type": "default"}}
@@ -84,8 +84,8 @@ def _block(origin: str, part: Part) -> Iterator[dict[str, Any]]:
             yield {"text": text}
         case Image(media_type, data):
             yield {"image": {"format": media_type.removeprefix("image/"), "source": {"bytes": data}}}
-        case ToolCall(id, name, arguments):
-            yield {"toolUse": {"toolUseId": id, "name": name, "input": json.loads(arguments)}}
+        case ToolCall(id, name):
+            yield {"toolUse": {"toolUseId": id, "name": name, "input": arguments_object(part)}}
         case ToolResult(call_id, text, is_error):
             status = "error" if is_error else "success"
             yield {"toolResult": {"toolUseId": call_id, "content": [{"text": text or " "}], "status": status}}
@@ -103,7 +103,7 @@ def read_events(stream: Iterable[dict[str, Any]], request: ModelRequest, *, prov
     if reader.reason.startswith("malformed"):
         raise UnusableAnswer(provider, reader.reason)
     if reader.reason == "tool_use":
-        yield from reader.calls.whole(provider)
+        yield from reader.calls.whole(provider, request)
     yield Finished(_FINISH_REASONS.get(reader.reason, "stop"), reader.usage or estimate_usage(request, "".join(reader.texts)))
 
 

@@ -121,7 +121,7 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
     # Some servers end tool calls with "stop". Calls that ran into the output limit are incomplete.
     has_calls = bool(calls) and str(reason) in {"tool_calls", "stop"}
     if has_calls:
-        yield from calls.whole(provider)
+        yield from calls.whole(provider, request)
     finish_reason = "tool_calls" if has_calls else _FINISH_REASONS.get(str(reason), "stop")
     yield Finished(finish_reason, usage or estimate_usage(request, "".join(texts)))
 

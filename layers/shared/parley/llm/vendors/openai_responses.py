@@ -111,7 +111,7 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
                 if item["type"] == "reasoning":
                     yield _thought(origin, item)
                 elif item["type"] == "function_call":
-                    calls.append(ToolCall(item["call_id"], item["name"], checked_arguments(provider, item["arguments"])))
+                    calls.append(ToolCall(item["call_id"], item["name"], checked_arguments(provider, item["arguments"], request)))
             case "response.failed":
                 raise error_in_stream(provider, VendorError.read(chunk["response"]))
             case "error":

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from typing import Any
 
 from parley.llm.errors import UnusableAnswer
 from parley.llm.messages import Message, ModelEvent, ModelRequest, ToolCall
@@ -36,23 +37,38 @@ class ToolCallAssembler:
         if arguments:
             call.arguments.append(arguments)
 
-    def whole(self, provider: str) -> list[ToolCall]:
-        """Return the complete calls, in order. Raises UnusableAnswer if the arguments of a call are not a JSON object."""
+    def whole(self, provider: str, request: ModelRequest) -> list[ToolCall]:
+        """Return the complete calls, in order, with their arguments as of `checked_arguments`."""
         return [
-            ToolCall(call.id or f"call_{index}", call.name, checked_arguments(provider, "".join(call.arguments)))
+            ToolCall(call.id or f"call_{index}", call.name, checked_arguments(provider, "".join(call.arguments), request))
             for index, call in sorted(self._by_index.items())
             if call.name or call.arguments
         ]
 
 
-def checked_arguments(provider: str, text: str) -> str:
-    """Return `text` if it is a JSON object, or `{}` if it is empty. Raises UnusableAnswer for anything else."""
+def checked_arguments(provider: str, text: str, request: ModelRequest) -> str:
+    """Return `text`, or `{}` if it is empty.
+
+    Raises UnusableAnswer if it is not a JSON object, unless the client runs the tools and decides what to do with it.
+    """
+    text = text or "{}"
+    if not request.client_runs_tools and _parsed_object(text) is None:
+        raise UnusableAnswer(provider, "the arguments of a tool call are not a JSON object")
+    return text
+
+
+def arguments_object(call: ToolCall) -> dict[str, Any]:
+    """Return a call's arguments for vendors that take only objects. Text that is no JSON object is wrapped as Anthropic's docs advise."""
+    parsed = _parsed_object(call.arguments)
+    return {"INVALID_JSON": call.arguments} if parsed is None else parsed
+
+
+def _parsed_object(text: str) -> dict[str, Any] | None:
     try:
-        if isinstance(json.loads(text or "{}"), dict):
-            return text or "{}"
-    except ValueError:
-        pass
-    raise UnusableAnswer(provider, "the arguments of a tool call are not a JSON object")
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
 
 
 # The intersection of OpenAI's, Anthropic's, Mistral's and Bedrock's rules.
