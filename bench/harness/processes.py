@@ -26,7 +26,10 @@ def tree(root: int) -> list[int]:
 
 
 def cpu_ms(pids: list[int]) -> float | None:
-    """Return the total processor time that the processes have used. The time of each process is rounded to 10 ms."""
+    """Return the total processor time of the processes and of their children that have ended.
+
+    The time of each process is rounded to 10 ms.
+    """
     ticks = [ticks for pid in pids if (ticks := _ticks(pid)) is not None]
     return sum(ticks) * 1000 / _TICKS_PER_S if ticks else None
 
@@ -61,7 +64,8 @@ def _parents() -> dict[int, int]:
 
 def _ticks(pid: int) -> int | None:
     fields = _fields(pid)
-    return int(fields[11]) + int(fields[12]) if fields else None
+    # Own time in user and kernel mode, and that of the children that it has waited for.
+    return sum(map(int, fields[11:15])) if fields else None
 
 
 def _fields(pid: int) -> list[str]:

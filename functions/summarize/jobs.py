@@ -21,14 +21,26 @@ MAX_TITLE_TRIES = 5
 
 
 def run_job(services: SummarizeServices, job: Job, *, deadline: Deadline) -> None:
-    """Run a job, unless it is done or another worker has claimed it.
+    """Run a job and then the other follow-up job of its conversation, each unless it is done or another worker has claimed it.
 
-    Raises UnknownJob for a job that is not follow-up work, and the job's own errors.
+    Raises UnknownJob for a job that is not follow-up work, and the jobs' own errors. The other job runs even if the first one fails.
     """
     if not isinstance(job, OutboxJob) or job.topic not in outbox.FOLLOW_UP_TOPICS:
         raise UnknownJob(f"not follow-up work: {job.type!r}")
     with user_scope(services.engine, job.user_id) as connection:
         claimed = outbox.claim(connection, job.entry_id, user_id=job.user_id, lease_s=LEASE_S)
+    try:
+        if claimed:
+            run_claimed_job(services, claimed, deadline=deadline)
+    finally:
+        _run_other(services, job, deadline=deadline)
+
+
+def _run_other(services: SummarizeServices, job: OutboxJob, *, deadline: Deadline) -> None:
+    if job.subject_id is None:
+        return
+    with user_scope(services.engine, job.user_id) as connection:
+        claimed = outbox.claim_other(connection, job.subject_id, user_id=job.user_id, but_topic=job.topic, lease_s=LEASE_S)
     if claimed:
         run_claimed_job(services, claimed, deadline=deadline)
 

@@ -31,8 +31,8 @@ DOCUMENTS_PREFIX = "documents"
 UPLOAD_FORM_LIFETIME_S = 3600
 # A code that a user waits for must not wait for the queue's visibility timeout because SES refused it once.
 RETRY_DELAYS_S = (10.0, 60.0, 300.0)
-# The delay lets one job read a whole burst of turns, and leaves it time to find facts within 30 s. Search needs no job: a turn stores its
-# own passages.
+# The delay lets one job read a whole burst of turns, and leaves it time to find facts within 30 s. The first turn of a conversation needs
+# a title at once, and the same job reads its facts. Search needs no job: a turn stores its own passages.
 TOPIC_DELAYS_S: dict[str, float] = {"remember": 15}
 
 
@@ -163,8 +163,13 @@ class MemoryQueue(UpkeepQueue):
         self.send_later(OutboxJob.of(entry), delay_s=0 if at_once else TOPIC_DELAYS_S.get(entry.topic, 0))
 
     def send_entries(self, entries: Iterable[OutboxEntry]) -> None:
-        """Send outbox entries in one call of SQS, each as `send_entry` does."""
-        messages = [SqsMessage(_job_json(OutboxJob.of(entry)), TOPIC_DELAYS_S.get(entry.topic, 0)) for entry in entries]
+        """Send outbox entries in one call of SQS, each as `send_entry` does.
+
+        The entries of one conversation are one message, with the shortest of their delays, because a job runs all of them.
+        """
+        by_delay = sorted(entries, key=lambda entry: TOPIC_DELAYS_S.get(entry.topic, 0), reverse=True)
+        chosen = {entry.subject_id: entry for entry in by_delay}.values()
+        messages = [SqsMessage(_job_json(OutboxJob.of(entry)), TOPIC_DELAYS_S.get(entry.topic, 0)) for entry in chosen]
         try:
             self.put_all(messages)
         except Unavailable:

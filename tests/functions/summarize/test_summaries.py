@@ -161,7 +161,7 @@ def test_a_job_close_to_the_deadline_goes_back_to_the_queue(engines, engine, say
     job, services = request_update(engine, alice, say(alice, "hello")), make_services(engines)
     jobs.run_job(services, job, deadline=make_deadline(1))
 
-    assert [entry.id for entry in services.queue.sent] == [job.entry_id]
+    assert [(entry.topic, entry.id == job.entry_id) for entry in services.queue.sent] == [("remember", True), ("title", False)]
 
 
 def test_the_job_of_a_deleted_conversation_is_dropped(engines, engine, say, conversation, rows, alice):

@@ -106,6 +106,13 @@ def claim(connection: Connection, entry_id: UUID, *, user_id: UUID, lease_s: flo
     return ClaimedEntry(**row._mapping) if row else None
 
 
+def claim_other(connection: Connection, conversation_id: UUID, *, user_id: UUID, but_topic: str, lease_s: float) -> ClaimedEntry | None:
+    """Claim the unclaimed follow-up entry of a conversation whose topic is not `but_topic` for `lease_s` seconds, or return None."""
+    values = {"user_id": user_id, "conversation_id": conversation_id, "topic": but_topic, "lease_s": lease_s}
+    row = connection.execute(_CLAIM_OTHER, values).one_or_none()
+    return ClaimedEntry(**row._mapping) if row else None
+
+
 def claim_next(connection: Connection, *, lease_s: float) -> ClaimedEntry | None:
     """Claim the oldest unclaimed entry for `lease_s` seconds, or return None. Requires the background role.
 
@@ -175,17 +182,17 @@ _CLAIM = text(
     UPDATE outbox o {_SET_CLAIMED} WHERE o.user_id = :user_id AND o.id = :id AND o.{_TOPIC_IN} AND {_IS_FREE} RETURNING {_COLUMNS}
     """
 )
-_CLAIM_NEXT = text(
-    f"""
+_CLAIM_FIRST_OF = f"""
     WITH next AS (
             SELECT o.user_id, o.id FROM outbox o
-             WHERE o.{_TOPIC_IN} AND {_IS_FREE} AND (o.tries = 0 OR o.due_at <= now())
+             WHERE o.{_TOPIC_IN} AND {_IS_FREE} AND {{condition}}
              ORDER BY o.created_at LIMIT 1 FOR UPDATE SKIP LOCKED
          )
     UPDATE outbox o {_SET_CLAIMED} FROM next WHERE o.user_id = next.user_id AND o.id = next.id
     RETURNING {", ".join(f"o.{name}" for name in _COLUMNS.split(", "))}
     """  # noqa: S608 - constants only
-)
+_CLAIM_NEXT = text(_CLAIM_FIRST_OF.format(condition="(o.tries = 0 OR o.due_at <= now())"))
+_CLAIM_OTHER = text(_CLAIM_FIRST_OF.format(condition="o.user_id = :user_id AND o.subject_id = :conversation_id AND o.topic <> :topic"))
 # The row is locked first. A turn that ends at the same moment has then either raised the generation already, which this
 # statement sees, or will store a new entry afterwards.
 _FINISH = text(

@@ -1,0 +1,94 @@
+"""The follow-up of a conversation's first turn: one message, whose job writes the title and reads the facts."""
+
+import boto3
+import pytest
+
+from functions.summarize import jobs
+from functions.summarize.jobs import run_job
+from parley.db import outbox
+from parley.db.transactions import user_scope
+from parley.jobs import MemoryQueue, parse_job
+from parley.llm.errors import ProviderFailed
+from tests.functions.summarize.services import RecordingOfflineProvider, make_deadline, make_services
+from tests.support.turns import HELLO, ScriptedProvider, take
+from tests.support.turns import make_services as make_chat_services
+
+ENTRIES = "SELECT topic FROM outbox WHERE user_id = :id ORDER BY topic"
+FACTS = "SELECT text FROM memories WHERE user_id = :id"
+
+
+@pytest.fixture
+def queue():
+    return boto3.client("sqs").create_queue(QueueName="first-turns")["QueueUrl"]
+
+
+@pytest.fixture
+def first_turn(engine, queue, alice):
+    """Take a conversation's first turn and return the jobs that it sent."""
+    take(make_chat_services(engine, ScriptedProvider(HELLO), memory_queue=MemoryQueue(queue)), alice, "I am allergic to nuts.")
+    sent = boto3.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    return [parse_job(message["Body"]) for message in sent]
+
+
+def test_the_entries_of_a_first_turn_are_one_message_without_a_delay(first_turn, rows, alice):
+    assert [job.topic for job in first_turn] == ["title"]
+    assert rows(ENTRIES, id=alice.id) == [("remember",), ("title",)]
+
+
+def test_the_job_of_a_title_reads_the_facts_as_well(engines, first_turn, rows, alice):
+    provider = RecordingOfflineProvider()
+    run_job(make_services(engines, provider), first_turn[0], deadline=make_deadline())
+
+    assert rows(FACTS, id=alice.id) == [("The user is allergic to nuts.",)]
+    assert provider.tasks()[:2] == ["title", "facts"]
+    assert rows(ENTRIES, id=alice.id) == []
+
+
+def test_a_message_that_comes_twice_reads_nothing_twice(engines, first_turn, alice):
+    provider = RecordingOfflineProvider()
+    for _ in range(2):
+        run_job(make_services(engines, provider), first_turn[0], deadline=make_deadline())
+
+    assert sorted(provider.tasks()) == ["facts", "summary", "title"]
+
+
+def test_facts_are_read_even_if_the_title_fails(engines, first_turn, rows, alice):
+    def fail_title(request):
+        if request.task == "title":
+            raise ProviderFailed("offline", "away")
+
+    with pytest.raises(ProviderFailed):
+        run_job(make_services(engines, RecordingOfflineProvider(fail_title)), first_turn[0], deadline=make_deadline())
+
+    assert rows(FACTS, id=alice.id) == [("The user is allergic to nuts.",)]
+    assert rows(ENTRIES, id=alice.id) == [("title",)]
+
+
+def test_facts_that_failed_are_read_when_the_message_comes_again(engines, first_turn, rows, alice):
+    def fail_facts(request):
+        if request.task == "facts":
+            raise ProviderFailed("offline", "away")
+
+    with pytest.raises(ProviderFailed):
+        run_job(make_services(engines, RecordingOfflineProvider(fail_facts)), first_turn[0], deadline=make_deadline())
+    run_job(make_services(engines), first_turn[0], deadline=make_deadline())
+
+    assert rows(FACTS, id=alice.id) == [("The user is allergic to nuts.",)]
+
+
+def test_a_job_that_another_worker_runs_is_left_to_it(engine, engines, first_turn, rows, alice):
+    (entry_id,) = rows("SELECT id FROM outbox WHERE user_id = :id AND topic = 'remember'", id=alice.id)[0]
+    with user_scope(engine, alice.id) as connection:
+        assert outbox.claim(connection, entry_id, user_id=alice.id, lease_s=jobs.LEASE_S)
+    provider = RecordingOfflineProvider()
+    run_job(make_services(engines, provider), first_turn[0], deadline=make_deadline())
+
+    assert provider.tasks() == ["title"]
+
+
+def test_a_job_of_another_conversation_is_not_run(engines, engine, first_turn, rows, alice):
+    take(make_chat_services(engine, ScriptedProvider(HELLO)), alice, "I live in Lyon.")
+    run_job(make_services(engines), first_turn[0], deadline=make_deadline())
+
+    assert rows(FACTS, id=alice.id) == [("The user is allergic to nuts.",)]
+    assert rows(ENTRIES, id=alice.id) == [("remember",), ("title",)]
