@@ -5,7 +5,7 @@ Stop sequences are applied here, so that they work with every vendor.
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
@@ -178,6 +178,8 @@ def _begin_completion(
     model_id = lambda: model_stream.calls[-1].model_id if model_stream.calls else candidates[0].id  # noqa: E731
     model_ms = lambda: sum(call.waited_s for call in model_stream.calls) * 1000  # noqa: E731
     events = _settled_events(metered, lease, model_stream, StopSequences(stops), deadline, CompletionCount(model_id))
+    if request.options.parallel_tool_calls is False:
+        events = _with_one_call(events)
     return CompletionStream(events, model_id, model_ms=model_ms)
 
 
@@ -241,6 +243,16 @@ def _completion_events(
     if rest := stops.rest():
         yield TextDelta(rest)
     return finished or Finished("stop", model_stream.calls[-1].usage)
+
+
+def _with_one_call(events: Generator[CompletionEvent]) -> Generator[CompletionEvent]:
+    """Yield the events without the second and further tool calls, for vendors that cannot be asked for a single call."""
+    has_call = False
+    with closing(events):
+        for event in events:
+            if not (isinstance(event, ToolCall) and has_call):
+                yield event
+            has_call = has_call or isinstance(event, ToolCall)
 
 
 def _leased(lease: StreamLease, events: Iterator[ModelStreamEvent | Ping]) -> Iterator[ModelStreamEvent | Ping]:

@@ -17,6 +17,7 @@ from functions.chat.turn.question import MAX_MESSAGE_CHARACTERS
 from parley.errors import InvalidInput
 from parley.llm import messages as llm
 
+_SYSTEM_ROLES = ("system", "developer")
 _NO_PARAMETERS = {"type": "object", "properties": {}}
 
 
@@ -25,9 +26,10 @@ def to_request(body: CompletionIn) -> llm.ModelRequest:
 
     Raises InvalidInput if tool results do not match the tool calls before them, or `tool_choice` does not match `tools`.
     """
-    system = "\n\n".join(_text(message) for message in body.messages if message.role in ("system", "developer"))
-    messages = list(_to_messages(body.messages))
-    if not messages:  # some clients send their question as the system message
+    first = next((index for index, message in enumerate(body.messages) if message.role not in _SYSTEM_ROLES), len(body.messages))
+    system = "\n\n".join(map(_text, body.messages[:first]))
+    messages = list(_to_messages(body.messages, first))
+    if all(message.role == "system" for message in messages):  # some clients send their question as the system message
         messages, system = [llm.Message("user", system)], ""
     tools, choice = _to_tools(body)
     return llm.ModelRequest(
@@ -38,6 +40,7 @@ def to_request(body: CompletionIn) -> llm.ModelRequest:
         tools=tools,
         tool_choice=choice,
         client_runs_tools=True,
+        options=body.options(),
         output=body.response_format.output() if body.response_format else None,
     )
 
@@ -58,11 +61,11 @@ def last_question(body: CompletionIn) -> tuple[str, list[llm.Image]]:
     return text, images
 
 
-def _to_messages(messages: Sequence[MessageIn]) -> Iterator[llm.Message]:
-    """Yield the messages; consecutive tool results become one message."""
+def _to_messages(messages: Sequence[MessageIn], first: int) -> Iterator[llm.Message]:
+    """Yield the messages from number `first` on; consecutive tool results become one message."""
     results: list[llm.ToolResult] = []
     unanswered: set[str] = set()
-    for index, message in enumerate(messages):
+    for index, message in enumerate(messages[first:], start=first):
         loc = ("body", "messages", index)
         if message.role == "tool":
             results.append(_to_tool_result(message, unanswered, loc))
@@ -70,10 +73,11 @@ def _to_messages(messages: Sequence[MessageIn]) -> Iterator[llm.Message]:
         if results:
             yield llm.Message("tool", results)
             results = []
-        if message.role in ("system", "developer"):
+        if message.role in _SYSTEM_ROLES:
+            yield llm.Message("system", _text(message), message.name)
             continue
         _require_results(unanswered, loc)
-        converted = llm.Message("user" if message.role == "user" else "assistant", list(_to_parts(message, loc)))
+        converted = llm.Message("user" if message.role == "user" else "assistant", list(_to_parts(message, loc)), message.name)
         unanswered = {part.id for part in converted.parts if isinstance(part, llm.ToolCall)}
         yield converted
     if results:
@@ -115,7 +119,7 @@ def _to_part(part: TextPartIn | RefusalPartIn | ImagePartIn, role: str, loc: tup
         case ImagePartIn() if role != "user":
             raise InvalidInput("only user messages may have images", loc=loc)
     try:
-        return llm.Image.from_data_url(part.image_url.url)
+        return llm.Image.from_data_url(part.image_url.url, detail=part.image_url.detail or "auto")
     except InvalidInput as exc:
         raise InvalidInput(str(exc.errors[0]["msg"]), loc=(*loc, "image_url", "url")) from exc
 
@@ -123,7 +127,7 @@ def _to_part(part: TextPartIn | RefusalPartIn | ImagePartIn, role: str, loc: tup
 def _to_tool_call(call: ToolCallIn, role: str, loc: tuple[str | int, ...]) -> llm.ToolCall:
     if role != "assistant":
         raise InvalidInput("only assistant messages may have tool calls", loc=loc)
-    # Sent back as the model wrote it: text that is no JSON, too, because the client may have told the model so.
+    # As the model wrote them: arguments that are not JSON, too, because the client may have told the model so.
     return llm.ToolCall(call.id, call.function.name, call.function.arguments or "{}")
 
 
@@ -147,4 +151,7 @@ def _to_tools(body: CompletionIn) -> tuple[list[llm.ToolDefinition], llm.ToolCho
 
 
 def _to_tool(tool: ToolIn) -> llm.ToolDefinition:
-    return llm.ToolDefinition(tool.function.name, tool.function.description or "", tool.function.parameters or _NO_PARAMETERS)
+    function = tool.function
+    return llm.ToolDefinition(
+        function.name, function.description or "", function.parameters or _NO_PARAMETERS, strict=bool(function.strict)
+    )

@@ -6,11 +6,12 @@ ignored, too, because clients send back whole answers, which may come from any v
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from functions.chat.schemas import OpenAIName, ResponseFormatIn
 from parley.http.schemas import Input
+from parley.llm import messages as llm
 
 # OpenAI's API has the same limits.
 MAX_MESSAGES = 2048
@@ -42,6 +43,7 @@ class ImageUrlIn(LenientInput):
     """The URL of an image, which must be a data URL."""
 
     url: str
+    detail: llm.ImageDetail | None = None
 
 
 class ImagePartIn(LenientInput):
@@ -74,6 +76,7 @@ class MessageIn(LenientInput):
     refusal: str | None = None
     tool_calls: list[ToolCallIn] | None = None
     tool_call_id: str | None = None
+    name: str | None = None
 
 
 class FunctionIn(Input):
@@ -112,45 +115,73 @@ class StreamOptionsIn(Input):
     include_obfuscation: bool | None = None
 
 
+def _as_whole_number(value: Any) -> Any:
+    """Return `100.0` as 100, because clients in languages with one type of number send it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+type WholeNumber = Annotated[int, BeforeValidator(_as_whole_number)]
+
+
 class IgnoredFieldsIn(Input):
     """Fields that do not change the content of the answer. They are accepted and ignored."""
 
     metadata: dict[str, str] | None = None
+    prediction: dict[str, Any] | None = None
     prompt_cache_key: str | None = None
     prompt_cache_options: dict[str, Any] | None = None
     prompt_cache_retention: str | None = None
-    reasoning_effort: str | None = None
     safety_identifier: str | None = None
-    seed: int | None = None
     service_tier: str | None = None
+    store: bool | None = None
     user: str | None = None
-    verbosity: str | None = None
 
 
 class NeutralFieldsIn(IgnoredFieldsIn):
     """Fields that are supported only with their default values."""
 
-    frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
-    logit_bias: Annotated[dict[str, int], Field(max_length=0)] | None = None
+    audio: None = None
+    function_call: Literal["none", "auto"] | None = None
+    functions: None = None
     logprobs: Literal[False] | None = None
     modalities: list[Literal["text"]] | None = None
-    n: Literal[1] | None = None
-    parallel_tool_calls: Literal[True] | None = None
-    presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
-    store: Literal[False] | None = None
-    top_logprobs: Literal[0] | None = None
-    top_p: Annotated[float, Field(ge=1, le=1)] | None = None
+    n: Annotated[Literal[1], BeforeValidator(_as_whole_number)] | None = None
+    top_logprobs: Annotated[Literal[0], BeforeValidator(_as_whole_number)] | None = None
+    web_search_options: None = None
 
 
-class CompletionIn(NeutralFieldsIn):
+class OptionsIn(NeutralFieldsIn):
+    """Options that a vendor may have. `top_k` and `min_p` are those of vLLM and llama.cpp."""
+
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    logit_bias: Annotated[dict[str, WholeNumber], Field(max_length=1024)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    parallel_tool_calls: bool | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    reasoning_effort: Annotated[str, Field(max_length=20)] | None = None
+    seed: WholeNumber | None = None
+    top_k: Annotated[WholeNumber, Field(ge=-1)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    verbosity: Annotated[str, Field(max_length=20)] | None = None
+
+    def options(self) -> llm.GenerationOptions:
+        """Return the options, without those that leave the answer as it is."""
+        neutral = {"top_p": 1, "top_k": 0, "min_p": 0, "frequency_penalty": 0, "presence_penalty": 0, "logit_bias": {}}
+        chosen = {name: getattr(self, name) for name in OptionsIn.__annotations__}
+        if chosen["top_k"] == -1:  # all tokens, at vLLM
+            chosen["top_k"] = None
+        return llm.GenerationOptions(**{name: None if value == neutral.get(name) else value for name, value in chosen.items()})
+
+
+class CompletionIn(OptionsIn):
     """The body of POST /v1/chat/completions."""
 
     model: Annotated[str, Field(min_length=1, max_length=100, examples=["offline"])]
     messages: Annotated[
         list[MessageIn], Field(min_length=1, max_length=MAX_MESSAGES, examples=[[{"role": "user", "content": "What is 12.5% of 840?"}]])
     ]
-    max_completion_tokens: Annotated[int, Field(gt=0)] | None = None
-    max_tokens: Annotated[int, Field(gt=0)] | None = None
+    max_completion_tokens: Annotated[WholeNumber, Field(gt=0)] | None = None
+    max_tokens: Annotated[WholeNumber, Field(gt=0)] | None = None
     response_format: ResponseFormatIn | None = None
     stop: Annotated[str, Field(min_length=1)] | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=MAX_STOPS)] | None = (
         None

@@ -33,6 +33,7 @@ from parley.deadline import Deadline
 from parley.errors import InvalidInput
 from parley.llm import messages as llm
 from parley.llm.errors import ProviderFailed
+from parley.llm.model import CHANGE_ANSWERS
 
 CONVERSATION_HEADER, NEW_CONVERSATION = "X-Conversation-Id", "new"
 # The conversation has its own tools, and a turn has no stop sequences.
@@ -53,7 +54,9 @@ def answer_in_conversation(
 
     Raises InvalidInput, and the errors of `take_turn`.
     """
-    if unsupported := [name for name in _UNSUPPORTED_FIELDS if getattr(body, name) is not None]:
+    unsupported = [name for name in _UNSUPPORTED_FIELDS if getattr(body, name) is not None]
+    unsupported += body.options().chosen(CHANGE_ANSWERS)
+    if unsupported:
         raise InvalidInput(f"not supported with X-Conversation-Id: {', '.join(unsupported)}", loc=("body", unsupported[0]))
     text, images = last_question(body)
     question = Question(

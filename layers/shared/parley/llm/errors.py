@@ -19,8 +19,8 @@ class ModelCannot(InvalidInput):
 
     code = "model_cannot"
 
-    def __init__(self, model: str, ability: str) -> None:
-        super().__init__(f"model {model!r} does not support {ability}")
+    def __init__(self, model: str, ability: str, *, field: str | None = None) -> None:
+        super().__init__(f"model {model!r} does not support {ability}", loc=("body", field) if field else ("body",))
         self.public_message = f"The model {model!r} does not support {ability}."
         self.ability = ability
 

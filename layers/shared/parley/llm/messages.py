@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -24,6 +24,9 @@ _MAGIC_BYTES = {
 }
 
 
+type ImageDetail = Literal["auto", "low", "high", "original"]
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """Plain text."""
@@ -37,9 +40,10 @@ class Image:
 
     media_type: str
     data: bytes
+    detail: ImageDetail = "auto"
 
     @classmethod
-    def from_data_url(cls, url: str) -> Self:
+    def from_data_url(cls, url: str, *, detail: ImageDetail = "auto") -> Self:
         """Parse `data:image/…;base64,…`. Raises InvalidInput for anything else: vendors must not fetch URLs for us."""
         match = _DATA_URL.match(url)
         try:
@@ -48,7 +52,7 @@ class Image:
             media_type, content = match[1].lower(), base64.b64decode(url[match.end() :], validate=True)
             if not _MAGIC_BYTES[media_type].match(content):
                 raise ValueError(f"not {media_type}")
-            return cls(media_type, content)
+            return cls(media_type, content, detail)
         except (ValueError, binascii.Error) as exc:
             raise InvalidInput(
                 "an image must be a base64 data URL of a PNG, JPEG, GIF or WebP that matches its declared type", loc=("body", "images")
@@ -99,7 +103,7 @@ class Thought:
 
 type Part = Text | Image | ToolCall | ToolResult | Thought
 
-type Role = Literal["user", "assistant", "tool"]
+type Role = Literal["user", "assistant", "tool", "system"]
 type FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 type Task = Literal["chat", "title", "summary", "facts", "describe"]
 type ToolChoice = Literal["auto", "required", "none"]
@@ -107,10 +111,11 @@ type ToolChoice = Literal["auto", "required", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of the context; a plain string is a single `Text`."""
+    """One message of the context; a plain string is a single `Text`. `name` tells participants with the same role apart."""
 
     role: Role
     content: str | Sequence[Part]
+    name: str | None = None
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -130,7 +135,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
-    """A tool that the model may call; `parameters` is the JSON schema of an object.
+    """A tool that the model may call; `parameters` is the JSON schema of an object, which some vendors guarantee if `strict`.
 
     `text` is all of it as one text, for estimates of tokens, which every step of a turn makes again.
     """
@@ -138,6 +143,7 @@ class ToolDefinition:
     name: str
     description: str
     parameters: Mapping[str, Any]
+    strict: bool = False
     text: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -166,6 +172,30 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class GenerationOptions:
+    """Further wishes of a client in OpenAI's terms. None leaves the choice to the vendor.
+
+    A vendor that lacks `seed`, `reasoning_effort` or `verbosity` ignores it. The other options change the answer: `Model.check`
+    refuses a model whose vendor lacks one of them. With `parallel_tool_calls=False`, an answer has at most one tool call.
+    """
+
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: Mapping[str, int] | None = None
+    seed: int | None = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
+    parallel_tool_calls: bool | None = None
+
+    def chosen(self, names: Collection[str]) -> dict[str, Any]:
+        """Return the options among `names` that the client chose, by name."""
+        return {name: value for name in sorted(names) if (value := getattr(self, name)) is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRequest:
     """The input of a model call: a stable system prompt, then the messages, oldest first.
 
@@ -182,6 +212,7 @@ class ModelRequest:
     tools: Sequence[ToolDefinition] = ()
     tool_choice: ToolChoice = "auto"
     client_runs_tools: bool = False
+    options: GenerationOptions = GenerationOptions()
     output: OutputSchema | None = None
     facts: Sequence[str] = ()
     passages: Sequence[str] = ()

@@ -1,6 +1,6 @@
 """A model of the catalogue with its abilities and prices, and a call of a model with its usage and status."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Literal, Self
@@ -20,6 +20,19 @@ type KeyReference = Annotated[str, Field(pattern=r"^(env|secret):\S+$")]
 
 _NEED_BASE_URL = {"openai-compatible"}
 _APIS: dict[str, set[str | None]] = {"openai": {None, "chat", "responses"}, "bedrock": {None, "chat", "converse"}}
+# The options that change the answer, and the APIs that have them. The offline provider draws nothing.
+CHANGE_ANSWERS = frozenset({"top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty", "logit_bias"})
+_OPENAI_OPTIONS = CHANGE_ANSWERS - {"top_k", "min_p"}
+_OPTIONS: dict[str, frozenset[str]] = {
+    "openai": _OPENAI_OPTIONS,
+    "bedrock": _OPENAI_OPTIONS,
+    "openai-compatible": CHANGE_ANSWERS,
+    "mistral": frozenset({"top_p", "frequency_penalty", "presence_penalty"}),
+    "anthropic": frozenset({"top_p", "top_k"}),
+    "responses": frozenset({"top_p"}),
+    "converse": frozenset({"top_p"}),
+    "offline": CHANGE_ANSWERS,
+}
 _HAVE_EMBEDDINGS = {"openai", "openai-compatible", "mistral", "bedrock", "offline"}
 _HAVE_RERANK = {"openai-compatible", "offline"}
 
@@ -83,16 +96,26 @@ class Model(CatalogueTable):
 
     def check(self, request: ModelRequest, *, id: str) -> None:
         """Raise ModelCannot, with the model's `id`, if the request needs an ability that the model does not have."""
-        needs = {
-            "tools": ("tools", bool(request.tools)),
-            "images": ("images", any(message.has_images for message in request.messages)),
-            "json": ("a JSON schema for its answer", request.output is not None),
+        needs: dict[str, tuple[str, bool, str | None]] = {
+            "tools": ("tools", bool(request.tools), "tools"),
+            "images": ("images", any(message.has_images for message in request.messages), None),
+            "json": ("a JSON schema for its answer", request.output is not None, "response_format"),
         }
-        for ability, (description, is_needed) in needs.items():
+        for ability, (description, is_needed, loc) in needs.items():
             if is_needed and ability not in self.abilities:
-                raise ModelCannot(id, description)
+                raise ModelCannot(id, description, field=loc)
         if request.temperature is not None and self.fixed_temperature:
-            raise ModelCannot(id, "a temperature")
+            raise ModelCannot(id, "a temperature", field="temperature")
+        if lacking := request.options.chosen(CHANGE_ANSWERS - self._supported_options):
+            name = next(iter(lacking))
+            raise ModelCannot(id, name, field=name)
+
+    @property
+    def _supported_options(self) -> Set[str]:
+        if self.fixed_temperature:
+            return frozenset()
+        api = "responses" if self.api == "responses" else "converse" if self.provider == "bedrock" and not self.api_key else self.provider
+        return _OPTIONS[api]
 
     def cost_usd(self, usage: Usage) -> Decimal:
         """Return the cost by the catalogue's prices. If cached tokens have no price of their own, they cost as much as other input."""

@@ -42,6 +42,15 @@ def grounded_messages(request: ModelRequest) -> tuple[Message, ...]:
     return tuple(messages)
 
 
+def with_system_first(request: ModelRequest) -> ModelRequest:
+    """Return the request with its later system messages at the end of the system prompt, for APIs that have no other place for them."""
+    later = [message.text for message in request.messages if message.role == "system"]
+    if not later:
+        return request
+    messages = [message for message in request.messages if message.role != "system"]
+    return replace(request, system="\n\n".join(filter(None, [request.system, *later])), messages=messages)
+
+
 def _context_text(request: ModelRequest) -> str:
     facts = [FACTS_HEADING, *(f"- {fact}" for fact in request.facts), ""] if request.facts else []
     passages = [PASSAGES_HEADING, *(f"{passage}\n" for passage in request.passages)] if request.passages else []

@@ -21,10 +21,19 @@ def contents(request):
     return [(message.role, list(message.parts)) for message in request.messages]
 
 
-def test_system_and_developer_messages_are_the_system_prompt():
-    request = read({"role": "system", "content": "a"}, USER, {"role": "developer", "content": [{"type": "text", "text": "b"}]})
+def test_system_and_developer_messages_at_the_beginning_are_the_system_prompt():
+    request = read({"role": "system", "content": "a"}, {"role": "developer", "content": [{"type": "text", "text": "b"}]}, USER)
 
     assert (request.system, contents(request)) == ("a\n\nb", [("user", [llm.Text("hello")])])
+
+
+def test_a_later_system_message_keeps_its_place():
+    request = read({"role": "system", "content": "a"}, USER, {"role": "developer", "content": "b"}, USER)
+
+    assert (request.system, [(message.role, message.text) for message in request.messages]) == (
+        "a",
+        [("user", "hello"), ("system", "b"), ("user", "hello")],
+    )
 
 
 def test_a_system_prompt_alone_is_the_question():

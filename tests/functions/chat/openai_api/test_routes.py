@@ -73,8 +73,9 @@ def test_a_limit_ends_the_answer_by_length(chat, alice):
         ({"messages": [{"role": "user"}]}, "messages[0].content"),
         ({"n": 2}, "n"),
         ({"logprobs": True}, "logprobs"),
-        ({"top_p": 0.5}, "top_p"),
         ({"functions": []}, "functions"),
+        ({"audio": {"voice": "ash"}}, "audio"),
+        ({"max_tokens": 10.5}, "max_tokens"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"temperature": 3}, "temperature"),
     ],
@@ -85,7 +86,14 @@ def test_unsupported_fields_are_refused_by_name(chat, alice, fields, param):
     assert (answer.status, answer.json["error"]["type"], answer.json["error"]["param"]) == (400, "invalid_request_error", param)
 
 
-@pytest.mark.parametrize("fields", [{"n": 1}, {"user": "me"}, {"seed": 7}, {"metadata": {"a": "b"}}, {"top_p": 1}, {"stop": None}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({"n": 1}, {"n": 1.0}, {"user": "me"}, {"seed": 7}, {"metadata": {"a": "b"}}, {"top_p": 1}, {"stop": None}),
+        *({"store": True}, {"prediction": None}, {"audio": None}, {"functions": None}, {"function_call": "auto"}),
+        *({"max_tokens": 100.0}, {"reasoning_effort": "low"}, {"verbosity": "low"}, {"top_k": -1}, {"parallel_tool_calls": False}),
+    ],
+)
 def test_fields_without_effect_are_accepted(chat, alice, fields):
     assert complete(chat, alice, **fields).status == 200
 

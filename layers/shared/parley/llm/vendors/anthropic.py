@@ -23,7 +23,7 @@ from parley.llm.messages import (
     ToolResult,
     Usage,
 )
-from parley.llm.prompts import grounded_messages
+from parley.llm.prompts import grounded_messages, with_system_first
 from parley.llm.provider import CancelHandle, ProviderStream
 from parley.llm.tokens import estimate_usage
 from parley.llm.vendors.errors import VendorError, error_in_stream
@@ -48,16 +48,20 @@ _TOOL_CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 
 def request_body(origin: str, model_name: str, request: ModelRequest) -> dict[str, Any]:
     """Return the request body. The stable prefix, tools and system prompt, is marked for the vendor's cache."""
+    request = with_system_first(request)
     body: dict[str, Any] = {"model": model_name, "messages": request_messages(origin, request), "stream": True}
     body["max_tokens"] = request.max_output_tokens or DEFAULT_MAX_TOKENS
     if request.system:
         body["system"] = [{"type": "text", "text": request.system} | _CACHE_MARK]
     if request.temperature is not None:
         body["temperature"] = min(request.temperature, 1.0)  # the vendor's maximum; other vendors accept up to 2
+    body |= request.options.chosen({"top_p", "top_k"})
     if request.tools:
         tools = [{"name": tool.name, "description": tool.description, "input_schema": dict(tool.parameters)} for tool in request.tools]
         body["tools"] = [*tools[:-1], tools[-1] | _CACHE_MARK]
         body["tool_choice"] = {"type": _TOOL_CHOICES[request.tool_choice]}
+        if request.options.parallel_tool_calls is False and request.tool_choice != "none":
+            body["tool_choice"]["disable_parallel_tool_use"] = True
     if request.output:
         body["output_config"] = {"format": {"type": "json_schema", "schema": dict(request.output.schema)}}
     return body

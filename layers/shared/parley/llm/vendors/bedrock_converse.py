@@ -21,7 +21,7 @@ from parley.llm.messages import (
     ToolResult,
     Usage,
 )
-from parley.llm.prompts import grounded_messages
+from parley.llm.prompts import grounded_messages, with_system_first
 from parley.llm.tokens import estimate_usage
 from parley.llm.vendors.tool_calls import ToolCallAssembler, arguments_object
 
@@ -40,11 +40,12 @@ _FINISH_REASONS: dict[str, FinishReason] = {
 
 def converse_arguments(origin: str, model_name: str, request: ModelRequest, *, caches: bool) -> dict[str, Any]:
     """Return the arguments of `converse_stream`."""
+    request = with_system_first(request)
     call: dict[str, Any] = {"modelId": model_name, "messages": request_messages(origin, request)}
     point = [_CACHE_POINT] if caches else []
     if request.system:
         call["system"] = [{"text": request.system}, *point]
-    limits = {"maxTokens": request.max_output_tokens, "temperature": request.temperature}
+    limits = {"maxTokens": request.max_output_tokens, "temperature": request.temperature, "topP": request.options.top_p}
     if set_limits := {name: limit for name, limit in limits.items() if limit is not None}:
         call["inferenceConfig"] = set_limits
     # The API has no tool choice "none", and requires the tools if earlier messages contain tool calls.

@@ -15,4 +15,10 @@ def mistral_call_id(call_id: str) -> str:
 
 
 # Mistral reports usage without being asked, and rejects unknown fields.
-DIALECT = Dialect(asks_usage=False, call_id=mistral_call_id, required="any")
+DIALECT = Dialect(
+    asks_usage=False,
+    call_id=mistral_call_id,
+    required="any",
+    has_names=False,
+    options={"seed": "random_seed"} | {name: name for name in ("top_p", "frequency_penalty", "presence_penalty")},
+)

@@ -1,7 +1,8 @@
 """OpenAI's Chat Completions format: request bodies and streams."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import httpx2
@@ -17,6 +18,7 @@ from parley.llm.messages import (
     Text,
     TextDelta,
     ToolCall,
+    ToolDefinition,
     ToolResult,
     Usage,
 )
@@ -38,18 +40,25 @@ def _unchanged(call_id: str) -> str:
     return call_id
 
 
+_SAME_NAMES = ("top_p", "frequency_penalty", "presence_penalty", "logit_bias", "seed", "reasoning_effort")
+COMPATIBLE_OPTIONS = MappingProxyType({name: name for name in (*_SAME_NAMES, "top_k", "min_p")})
+OPENAI_OPTIONS = MappingProxyType({name: name for name in (*_SAME_NAMES, "verbosity")})
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """A server's deviations from the common format.
 
-    OpenAI's own models reject `max_tokens`; most other servers accept only that name. Mistral rejects `stream_options`
-    and long tool call ids.
+    OpenAI's own models reject `max_tokens`; most other servers accept only that name. Mistral rejects `stream_options`,
+    participants' names and long tool call ids. `options` maps our options to the server's names; other options are not sent.
     """
 
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     asks_usage: bool = True
     call_id: Callable[[str], str] = _unchanged
     required: str = "required"
+    has_names: bool = True
+    options: Mapping[str, str] = COMPATIBLE_OPTIONS
 
 
 def request_body(model_name: str, request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
@@ -61,16 +70,20 @@ def request_body(model_name: str, request: ModelRequest, dialect: Dialect) -> di
         body[dialect.limit_field] = request.max_output_tokens
     if request.temperature is not None:
         body["temperature"] = request.temperature
+    body |= {dialect.options[name]: value for name, value in request.options.chosen(dialect.options).items()}
     if request.tools:
-        body["tools"] = [
-            {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}}
-            for tool in request.tools
-        ]
+        body["tools"] = [{"type": "function", "function": _function(tool)} for tool in request.tools]
         body["tool_choice"] = dialect.required if request.tool_choice == "required" else request.tool_choice
+        body |= request.options.chosen({"parallel_tool_calls"})
     if request.output:
         schema = {"name": request.output.name, "schema": dict(request.output.schema), "strict": request.output.strict}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     return body
+
+
+def _function(tool: ToolDefinition) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return function | {"strict": True} if tool.strict else function
 
 
 def request_messages(request: ModelRequest, dialect: Dialect) -> list[dict[str, Any]]:
@@ -84,14 +97,15 @@ def _message_items(message: Message, dialect: Dialect) -> Iterator[dict[str, Any
     for part in message.parts:
         if isinstance(part, ToolResult):
             yield {"role": "tool", "tool_call_id": dialect.call_id(part.call_id), "content": part.text}
+    name = {"name": message.name} if message.name and dialect.has_names else {}
     calls = [_call(part, dialect) for part in message.parts if isinstance(part, ToolCall)]
     images = [part for part in message.parts if isinstance(part, Image)]
     if calls:
-        yield {"role": "assistant", "content": message.text or None, "tool_calls": calls}
+        yield {"role": "assistant", "content": message.text or None, "tool_calls": calls} | name
     elif images:
-        yield {"role": message.role, "content": [_content_part(part) for part in message.parts if isinstance(part, Text | Image)]}
+        yield {"role": message.role, "content": [_content_part(part) for part in message.parts if isinstance(part, Text | Image)]} | name
     elif message.role != "tool":
-        yield {"role": message.role, "content": message.text}
+        yield {"role": message.role, "content": message.text} | name
 
 
 def _call(call: ToolCall, dialect: Dialect) -> dict[str, Any]:
@@ -101,7 +115,8 @@ def _call(call: ToolCall, dialect: Dialect) -> dict[str, Any]:
 def _content_part(part: Text | Image) -> dict[str, Any]:
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
-    return {"type": "image_url", "image_url": {"url": part.data_url}}
+    detail = {} if part.detail == "auto" else {"detail": part.detail}
+    return {"type": "image_url", "image_url": {"url": part.data_url} | detail}
 
 
 def read_events(response: httpx2.Response, request: ModelRequest, *, provider: str) -> Iterator[ModelEvent]:

@@ -51,14 +51,20 @@ def request_body(origin: str, model_name: str, request: ModelRequest) -> dict[st
                 "name": tool.name,
                 "description": tool.description,
                 "parameters": dict(tool.parameters),
-                "strict": False,
+                "strict": tool.strict,
             }
             for tool in request.tools
         ]
         body["tool_choice"] = request.tool_choice
+        body |= request.options.chosen({"parallel_tool_calls"})
+    body |= request.options.chosen({"top_p"})
+    if request.options.reasoning_effort:
+        body["reasoning"] = {"effort": request.options.reasoning_effort}
+    if request.options.verbosity:
+        body["text"] = {"verbosity": request.options.verbosity}
     if request.output:
         schema = {"name": request.output.name, "schema": dict(request.output.schema), "strict": request.output.strict}
-        body["text"] = {"format": {"type": "json_schema"} | schema}
+        body["text"] = body.get("text", {}) | {"format": {"type": "json_schema"} | schema}
     return body
 
 
@@ -93,7 +99,7 @@ def _item(origin: str, part: Part) -> Iterator[dict[str, Any]]:
 
 def _content_part(part: Text | Image, role: str) -> dict[str, Any]:
     if isinstance(part, Image):
-        return {"type": "input_image", "image_url": part.data_url, "detail": "auto"}
+        return {"type": "input_image", "image_url": part.data_url, "detail": part.detail}
     return {"type": "output_text" if role == "assistant" else "input_text", "text": part.text}
 
 

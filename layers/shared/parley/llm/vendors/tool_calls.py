@@ -58,7 +58,7 @@ def checked_arguments(provider: str, text: str, request: ModelRequest) -> str:
 
 
 def arguments_object(call: ToolCall) -> dict[str, Any]:
-    """Return a call's arguments for vendors that take only objects. Text that is no JSON object is wrapped as Anthropic's docs advise."""
+    """Return a call's arguments for vendors that take only objects. Other text is wrapped as Anthropic's docs advise."""
     parsed = _parsed_object(call.arguments)
     return {"INVALID_JSON": call.arguments} if parsed is None else parsed
 
