@@ -25,7 +25,7 @@ MAX_LOAD = 1.0
 _BEGIN, _END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], Section]] = {
-    "latency": lambda args: latency.run(latency.Options(args.rounds, args.seconds, not args.without_litellm)),
+    "latency": lambda args: latency.run(latency.Options(args.rounds, args.seconds, not args.without_litellm, not args.without_portkey)),
     "fresh_stack": lambda args: fresh_stack.run(rounds=1, seconds=args.seconds * 2, has_litellm=not args.without_litellm),
     "profile": lambda args: profile.run(turns=args.rounds * 50, follow_up_s=args.follow_up),
     "token_gaps": lambda args: token_gaps.run(rounds=args.rounds * 3),
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--turns", type=int, default=500, help="turns during which memory is measured")
     parser.add_argument("--follow-up", type=float, default=45.0, help="seconds during which the follow-up work of turns is measured")
     parser.add_argument("--without-litellm", action="store_true", help="do not install and start LiteLLM")
+    parser.add_argument("--without-portkey", action="store_true", help="do not install and start Portkey's gateway")
     parser.add_argument("--only", action="append", choices=list(BENCHMARKS), help="run this benchmark and print it, without saving; repeat")
     parser.add_argument("--strict", action="store_true", help=f"exit with status 2 if the load at the start was over {MAX_LOAD:g}")
     parser.add_argument("--write-docs", action="store_true", help=f"write the aims into {DOCS.name} too")

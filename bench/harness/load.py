@@ -22,11 +22,12 @@ _TAIL_BYTES = 4096  # a final event may follow the last token
 
 @dataclass(frozen=True)
 class Request:
-    """The request to send. `keys` are access tokens, assigned to the clients in turn."""
+    """The request to send. `keys` are access tokens, assigned to the clients in turn; `headers` are further lines, `Name: value`."""
 
     url: str
     body: str
     keys: Sequence[str] = ()
+    headers: Sequence[str] = ()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -40,7 +41,7 @@ class Request:
         """Return the request as bytes, as the client with this number sends it."""
         parts = urllib.parse.urlsplit(self.url)
         body = self.body.encode()
-        lines = [f"POST {parts.path} HTTP/1.1", f"Host: {parts.netloc}", "Content-Type: application/json"]
+        lines = [f"POST {parts.path} HTTP/1.1", f"Host: {parts.netloc}", "Content-Type: application/json", *self.headers]
         lines += [f"Authorization: Bearer {self.keys[client % len(self.keys)]}"] if self.keys else []
         return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
@@ -140,11 +141,12 @@ def main() -> None:
     parser.add_argument("--url", required=True)
     parser.add_argument("--body", required=True)
     parser.add_argument("--key", action="append", default=[], help="an access token; repeat for several users")
+    parser.add_argument("--header", action="append", default=[], help="a further line of the request's head; repeat")
     parser.add_argument("--clients", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--warm-up", type=float, default=0.5, metavar="SECONDS")
     args = parser.parse_args()
-    request = Request(args.url, args.body, args.key)
+    request = Request(args.url, args.body, args.key, args.header)
     print(json.dumps(asdict(asyncio.run(measure(request, clients=args.clients, seconds=args.seconds, warm_up_s=args.warm_up)))))
 
 

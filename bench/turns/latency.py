@@ -25,16 +25,17 @@ from bench.turns.targets import Target
 
 @dataclass(frozen=True)
 class Options:
-    """The number of rounds, the seconds of load for each server and request mode in a round, and whether to include LiteLLM."""
+    """The number of rounds, the seconds of load for each server and request mode in a round, and whether to include the rivals."""
 
     rounds: int = 3
     seconds: float = 2.0
     has_litellm: bool = True
+    has_portkey: bool = True
 
 
 def run(options: Options) -> Section:
     """Measure everything and return the tables and figures."""
-    with _running_targets(has_litellm=options.has_litellm) as running_targets:
+    with _running_targets(options) as running_targets:
         for target in running_targets:
             _run_load(target.request(is_streamed=True), RequestMode(is_streamed=True, clients=MANY_CLIENTS), seconds=target.warm_s)
         results = LatencyResults([target.name for target in running_targets])
@@ -47,17 +48,21 @@ def run(options: Options) -> Section:
 
 
 @contextmanager
-def _running_targets(*, has_litellm: bool) -> Iterator[list[Target]]:
+def _running_targets(options: Options) -> Iterator[list[Target]]:
     """Start all servers; the first is the upstream of the others."""
     with TemporaryDirectory(prefix="parley-bench-") as name, ExitStack() as started:
         folder = Path(name)
         fake = started.enter_context(targets.upstream(folder))
         base_url = f"{fake.server.url}/v1"
         running = [fake, started.enter_context(targets.passthrough(folder, base_url=base_url))]
-        if has_litellm:
+        if options.has_litellm:
             running.append(started.enter_context(targets.litellm(folder, base_url=base_url)))
         else:
-            _log("without LiteLLM: the comparison is missing")
+            _log("SKIPPED: without LiteLLM, the comparison is missing")
+        if options.has_portkey and not (obstacle := targets.portkey_obstacle()):
+            running.append(started.enter_context(targets.portkey(folder, base_url=base_url)))
+        else:
+            _log(f"SKIPPED: without Portkey ({obstacle if options.has_portkey else 'as asked'}), its comparison is missing")
         running.append(started.enter_context(targets.parley(folder, base_url=base_url, users=MANY_CLIENTS)))
         yield running
 
@@ -81,6 +86,7 @@ def _run_load(request: Request, mode: RequestMode, *, seconds: float) -> LoadRes
     command = [sys.executable, "-m", "bench.harness.load", "--url", request.url, "--body", request.body]
     command += ["--clients", str(mode.clients), "--seconds", str(seconds)]
     command += [part for key in request.keys for part in ("--key", key)]
+    command += [part for header in request.headers for part in ("--header", header)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServerFailed(f"the load generator failed at {request.url}:\n{done.stderr[-2000:]}")
@@ -102,6 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=Options.rounds)
     parser.add_argument("--seconds", type=float, default=Options.seconds, help="for each server and request mode in each round")
     parser.add_argument("--without-litellm", action="store_true")
+    parser.add_argument("--without-portkey", action="store_true")
 
 
 def main() -> None:
@@ -109,7 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_arguments(parser)
     args = parser.parse_args()
-    print(run(Options(args.rounds, args.seconds, not args.without_litellm)).text)
+    print(run(Options(args.rounds, args.seconds, not args.without_litellm, not args.without_portkey)).text)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from bench.harness.tables import difference_of, format_figure, format_ratio, med
 
 MANY_CLIENTS = 16
 RIVAL = "LiteLLM"
+SECOND_RIVAL = "Portkey"
 OURS = "Parley"
 type Measure = Callable[[str], float | None]
 
@@ -166,12 +167,25 @@ def figures(results: LatencyResults) -> list[Figure]:
         Figure("added p50 of a first token, beside LiteLLM", first_token, "×", at_most=0.4),
         Figure(f"whole turns a second, {many}", _ratio(results, partial(results.per_s, mode=MANY_WHOLE)), "×", at_least=2.5),
         Figure(f"streams a second, {many}", _ratio(results, partial(results.per_s, mode=MANY_STREAMED)), "×", at_least=2.5),
+        *_figures_beside_portkey(results),
     ]
 
 
-def _ratio(results: LatencyResults, measure: Measure) -> float | None:
-    return ratio_of(measure(OURS), _rival(results, measure))
+def _figures_beside_portkey(results: LatencyResults) -> list[Figure]:
+    """Return the figures beside the gateway that does the least; only the whole turn has an aim."""
+    first_token = _ratio(results, partial(results.added_first_token_ms, mode=ALONE_STREAMED), rival=SECOND_RIVAL)
+    per_s = _ratio(results, partial(results.per_s, mode=MANY_STREAMED), rival=SECOND_RIVAL)
+    whole = _ratio(results, partial(results.added_ms, mode=ALONE_WHOLE), rival=SECOND_RIVAL)
+    return [
+        Figure("added p50 of a whole turn, beside Portkey", whole, "×", at_most=2),
+        Figure("added p50 of a first token, beside Portkey", first_token, "×"),
+        Figure(f"streams a second, {MANY_CLIENTS} warm clients, beside Portkey", per_s, "×"),
+    ]
 
 
-def _rival(results: LatencyResults, measure: Measure) -> float | None:
-    return measure(RIVAL) if RIVAL in results.names else None
+def _ratio(results: LatencyResults, measure: Measure, *, rival: str = RIVAL) -> float | None:
+    return ratio_of(measure(OURS), _rival(results, measure, rival))
+
+
+def _rival(results: LatencyResults, measure: Measure, rival: str = RIVAL) -> float | None:
+    return measure(rival) if rival in results.names else None

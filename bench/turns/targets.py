@@ -1,6 +1,7 @@
-"""The servers to compare: the fake model itself, a minimal pass-through, LiteLLM's proxy, and Parley."""
+"""The servers to compare: the fake model itself, a minimal pass-through, LiteLLM's proxy, Portkey's gateway, and Parley."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,9 @@ QUESTION = "hello there, how are you?"
 LITELLM = "litellm[proxy]==1.106.2"
 LITELLM_HOME = Path(".bench/litellm")
 _CONFIG = Path(__file__).with_name("litellm.yaml")
+PORTKEY = "@portkey-ai/gateway@1.15.2"
+PORTKEY_HOME = Path(".bench/portkey")
+_LOOPBACK_ONLY = Path(__file__).with_name("portkey.cjs")
 
 
 @dataclass(frozen=True)
@@ -28,16 +32,17 @@ class Target:
     path: str
     body: dict[str, object]
     keys: Callable[[], Sequence[str]] = tuple
+    headers: Sequence[str] = ()
     warm_s: float = 1.0
 
     def request(self, *, is_streamed: bool) -> Request:
         """Return the request to send to the server."""
-        return Request(self.server.url + self.path, json.dumps(self.body | {"stream": is_streamed}), self.keys())
+        return Request(self.server.url + self.path, json.dumps(self.body | {"stream": is_streamed}), self.keys(), self.headers)
 
 
-def _openai(name: str, server: Server) -> Target:
+def _openai(name: str, server: Server, *, headers: Sequence[str] = ()) -> Target:
     body: dict[str, object] = {"model": "fake", "messages": [{"role": "user", "content": QUESTION}]}
-    return Target(name, server, "/v1/chat/completions", body)
+    return Target(name, server, "/v1/chat/completions", body, headers=headers)
 
 
 @contextmanager
@@ -86,6 +91,21 @@ def litellm(folder: Path, *, base_url: str) -> Iterator[Target]:
 
 
 @contextmanager
+def portkey(folder: Path, *, base_url: str) -> Iterator[Target]:
+    """Run Portkey's gateway as it comes: one process, no cache, no storage, no key checks."""
+    install_portkey()
+    port = free_port()
+    command = [
+        *("node", "--require", str(_LOOPBACK_ONLY.resolve())),
+        str(PORTKEY_HOME.resolve() / "node_modules/@portkey-ai/gateway/build/start-server.js"),
+        *(f"--port={port}", "--headless"),
+    ]
+    headers = ["x-portkey-provider: openai", f"x-portkey-custom-host: {base_url}", "Authorization: Bearer none"]
+    with running_server(command, port=port, log=folder / "portkey.log", environment={"NODE_ENV": "production"}) as server:
+        yield _openai("Portkey", server, headers=headers)
+
+
+@contextmanager
 def parley(folder: Path, *, base_url: str, users: int) -> Iterator[Target]:
     """Run the whole stack: gateway, authorizer, function, database. Each client is a separate user."""
     with running_parley(folder, upstream=base_url) as server:
@@ -103,6 +123,28 @@ def install_litellm() -> None:
     _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(LITELLM_HOME))
     _uv("pip", "install", "--quiet", "--compile-bytecode", "--python", str(LITELLM_HOME / "bin" / "python"), LITELLM)
     installed.write_text(LITELLM)
+
+
+def portkey_obstacle() -> str | None:
+    """Return what is missing for Portkey's gateway, or None."""
+    missing = [program for program in ("node", "npm") if shutil.which(program) is None]
+    return f"{' and '.join(missing)} not installed" if missing else None
+
+
+def install_portkey() -> None:
+    """Install Portkey's gateway with npm if this version is not yet there. Raises `ServerFailed` if that fails."""
+    installed = PORTKEY_HOME / "installed.txt"
+    if installed.is_file() and installed.read_text() == PORTKEY:
+        return
+    print(f"Installing {PORTKEY} into {PORTKEY_HOME} …", file=sys.stderr, flush=True)
+    PORTKEY_HOME.mkdir(parents=True, exist_ok=True)
+    (PORTKEY_HOME.parent / ".gitignore").write_text("*\n")
+    # Without the scripts of its packages: the gateway needs none of them.
+    command = ["npm", "install", "--prefix", str(PORTKEY_HOME), "--ignore-scripts", "--no-audit", "--no-fund", PORTKEY]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ServerFailed(f"cannot install Portkey's gateway (--without-portkey skips it):\n{done.stderr[-2000:]}")
+    installed.write_text(PORTKEY)
 
 
 def _uv(*arguments: str) -> None:

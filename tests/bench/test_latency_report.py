@@ -1,5 +1,5 @@
 from bench.harness.load import LoadResult
-from bench.turns.latency_report import REQUEST_MODES, LatencyResults
+from bench.turns.latency_report import REQUEST_MODES, LatencyResults, figures
 
 MODE = REQUEST_MODES[0]
 
@@ -30,3 +30,15 @@ def test_requests_a_second_count_what_was_answered_in_the_measured_time():
     results.of("upstream", MODE).add_round(seen(1.0, 1.0, 1.0), cpu_ms=None)
 
     assert results.per_s("upstream", MODE) == 1.5
+
+
+def test_each_rival_has_figures_and_a_missing_one_is_not_measured():
+    results = LatencyResults(["fake upstream", "Portkey", "Parley"])
+    for name, ms in zip(results.names, (1.0, 3.0, 9.0), strict=True):
+        for mode in REQUEST_MODES:
+            results.of(name, mode).add_round(seen(ms), cpu_ms=None)
+    found = {figure.name: figure for figure in figures(results)}
+
+    assert found["added p50 of a whole turn, beside Portkey"].value == 4.0
+    assert found["added p50 of a whole turn, beside Portkey"].result == "not reached"
+    assert found["added p50 of a whole turn, beside LiteLLM"].result == "not measured"

@@ -62,6 +62,12 @@ def test_each_client_sends_its_own_key():
     assert b"Authorization: Bearer bob\r\n" in request.encoded(3)
 
 
+def test_further_lines_are_part_of_the_head():
+    request = Request("http://127.0.0.1:1/chat", STREAMED, headers=["x-portkey-provider: openai"])
+
+    assert b"x-portkey-provider: openai\r\n" in request.encoded(0).partition(b"\r\n\r\n")[0] + b"\r\n"
+
+
 def test_only_this_machine_is_loaded():
     with pytest.raises(SystemExit, match="loopback"):
         _ = Request("http://example.com:80/", "{}").address
