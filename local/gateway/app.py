@@ -7,14 +7,16 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 from local.gateway import integration_response
-from local.gateway.asgi import Receive, Send, has_disconnected, read_body, send_reply, send_stream
+from local.gateway.asgi import Receive, Send, has_disconnected, read_body, send_reply, send_stream, until_disconnected
 from local.gateway.authorizers import Authorizers
 from local.gateway.errors import ErrorResponses, GatewayError, Reply
 from local.gateway.event import proxy_event
 from local.gateway.request import GatewayRequest
 from local.gateway.router import RouteMatcher
 from local.runtime.fleet import Fleet
+from local.runtime.invocation import Invocation
 from local.runtime.outcome import Failure, HandlerResult, Outcome, Stream
+from local.runtime.pool import Pool
 from local.template.stack import LambdaIntegration, MockIntegration, RateLimit, RestApi, Route
 
 # The largest event that Lambda accepts, so also the largest that a route can pass on.
@@ -111,7 +113,7 @@ class Gateway:
         if len(event) > EVENT_LIMIT_BYTES:
             raise GatewayError("REQUEST_TOO_LARGE", reason="the event exceeds Lambda's limit of 6 MB")
         deadline = asyncio.get_running_loop().time() + target.timeout_s
-        outcome = await self._outcome(request, target, event, deadline)
+        outcome = await self._outcome(request, target, event, deadline, receive)
         if isinstance(outcome, Failure):
             raise GatewayError("INTEGRATION_FAILURE", reason=f"{outcome.error_type}: {outcome.message}", shows_reason=outcome.is_init)
         if target.is_streaming:
@@ -120,15 +122,25 @@ class Gateway:
             request.notes.append("client disconnected")
         return await send_reply(self._buffered_reply(request, outcome), request, send)
 
-    async def _outcome(self, request: GatewayRequest, target: LambdaIntegration, event: bytes, deadline: float) -> Outcome:
-        """Wait for the function's outcome until `deadline`. After the deadline the function still runs to its end."""
+    async def _outcome(
+        self, request: GatewayRequest, target: LambdaIntegration, event: bytes, deadline: float, receive: Receive
+    ) -> Outcome:
+        """Wait for the function's outcome until `deadline`. After the deadline the function still runs to its end, if it has begun."""
+        pool = self._fleet.pools[target.function]
         invocation = self._fleet.submit(target.function, event, trace_id=request.trace_id, user=request.caller)
+        watch = asyncio.create_task(_withdraw_without_client(pool, invocation, request, receive)) if pool.is_waiting(invocation) else None
         try:
             async with asyncio.timeout_at(deadline):
                 return await asyncio.shield(invocation.outcome)
         except TimeoutError as error:
+            pool.withdraw(invocation, Failure("Throttled", "no worker was free in time"))
             invocation.detach()
             raise GatewayError("INTEGRATION_TIMEOUT", reason=f"the function did not answer within {target.timeout_s:g} s") from error
+        finally:
+            if watch:
+                watch.cancel()
+                # Only one task at a time may receive from the client.
+                await asyncio.wait([watch])
 
     def _buffered_reply(self, request: GatewayRequest, outcome: HandlerResult | Stream) -> Reply:
         if isinstance(outcome, Stream):
@@ -148,3 +160,10 @@ class Gateway:
     async def _refuse(self, refusal: GatewayError, request: GatewayRequest, send: Send) -> int:
         request.error_reason = refusal.reason
         return await send_reply(self._responses.reply(refusal, request), request, send)
+
+
+async def _withdraw_without_client(pool: Pool, invocation: Invocation, request: GatewayRequest, receive: Receive) -> None:
+    """Withdraw a waiting invocation when the client disconnects. On AWS it would not have waited: Lambda refuses what it cannot run."""
+    await until_disconnected(receive)
+    if pool.withdraw(invocation, Failure("Throttled", "the client disconnected before a worker was free")):
+        request.notes.append("client disconnected")

@@ -34,6 +34,12 @@ async def has_disconnected(receive: Receive) -> bool:
     return False
 
 
+async def until_disconnected(receive: Receive) -> None:
+    """Wait until the client closes the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def send_stream(stream: Stream, request: GatewayRequest, *, deadline: float, receive: Receive, send: Send) -> int:
     """Send a streamed response chunk by chunk and return its status.
 
@@ -74,8 +80,7 @@ async def _forward(chunks: AsyncIterator[bytes], first: bytes, send: Send) -> No
 
 async def _watch_for_disconnect(stream: Stream, request: GatewayRequest, receive: Receive) -> None:
     """Abandon the stream when the client disconnects; the function still runs to its end."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    await until_disconnected(receive)
     request.notes.append("client disconnected")
     stream.abandon()
 

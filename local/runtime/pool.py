@@ -54,6 +54,19 @@ class FairQueue:
         """Add an invocation to the end of its user's queue."""
         self._waiting.setdefault(invocation.user, deque()).append(invocation)
 
+    def remove(self, invocation: Invocation) -> bool:
+        """Remove the invocation; return False if it is not waiting."""
+        if not self.has(invocation):
+            return False
+        self._waiting[invocation.user].remove(invocation)
+        if not self._waiting[invocation.user]:
+            del self._waiting[invocation.user]
+        return True
+
+    def has(self, invocation: Invocation) -> bool:
+        """Return whether the invocation is waiting."""
+        return invocation in self._waiting.get(invocation.user, ())
+
     def take(self, *, limit: int) -> Invocation | None:
         """Remove and return the next invocation of a user with fewer than `limit` running invocations, or return None."""
         running = self._running()
@@ -139,6 +152,17 @@ class Pool:
         self._grow()
         return invocation
 
+    def is_waiting(self, invocation: Invocation) -> bool:
+        """Return whether no worker has taken the invocation yet."""
+        return self._queue.has(invocation)
+
+    def withdraw(self, invocation: Invocation, failure: Failure) -> bool:
+        """Fail the invocation and return True if no worker has taken it yet; a running one finishes undisturbed."""
+        if not self._queue.remove(invocation):
+            return False
+        invocation.fail(failure)
+        return True
+
     def warm(self, count: int = 1) -> None:
         """Start workers until there are `count`, so that invocations need not wait for them."""
         for _ in range(count - len(self._workers.keys() - self._retired)):
@@ -213,12 +237,12 @@ class Pool:
             invocation.fail(replace(failure, is_init=True))
             self.counts.errors += 1
 
-    def withdraw(self, worker: Worker) -> None:
+    def dismiss(self, worker: Worker) -> None:
         """Give the worker no further invocation."""
         self._idle = [(idle, handover) for idle, handover in self._idle if idle is not worker]
 
     def gone(self, worker: Worker) -> None:
-        self.withdraw(worker)
+        self.dismiss(worker)
         self._workers.pop(worker, None)
         self._retired.discard(worker)
         self._hand_out()

@@ -29,7 +29,7 @@ class WorkerOwner(Protocol):
 
     def init_failed(self, worker: "Worker", failure: Failure) -> None: ...
 
-    def withdraw(self, worker: "Worker") -> None: ...
+    def dismiss(self, worker: "Worker") -> None: ...
 
     def gone(self, worker: "Worker") -> None: ...
 
@@ -172,7 +172,7 @@ class Worker:
         """Wait for the process to end, then fail its start or its invocation."""
         reader = asyncio.create_task(self._read_output(process))
         status = await process.wait()
-        self._owner.withdraw(self)
+        self._owner.dismiss(self)
         process.kill()
         # A descendant that left the session may keep the pipe open.
         await asyncio.wait([reader], timeout=_PIPE_S)

@@ -23,6 +23,7 @@ from local.runtime.launch import LaunchSpec, launch_from_sources
 from local.server import listen
 from local.services.aws_signature import AwsCredentials
 from local.services.moto import AwsClient
+from local.settings import DEFAULT_WORKERS
 from local.template.load import load
 from local.template.stack import Function, Stack
 from local.watch import Watcher
@@ -52,6 +53,7 @@ class RunningEmulator:
         aws_credentials: AwsCredentials | None = None,
         mails: Path | None = None,
         queue_server: QueueServer | None = None,
+        pool_size: int = DEFAULT_WORKERS,
     ) -> Iterator[Self]:
         port, terminal, begun, end = free_port(), io.StringIO(), threading.Event(), asyncio.Event()
         made: list[Any] = []
@@ -67,7 +69,14 @@ class RunningEmulator:
                 await queue_server.start(queues)
             aws, mailbox = AwsClient(aws_url, credentials) if aws_url else None, Mailbox(mails) if mails else None
             emulator = Emulator(
-                stack, log=log, extra_environment=extra_environment, launch_spec_of=launch_spec_of, aws=aws, queues=queues, mailbox=mailbox
+                stack,
+                log=log,
+                extra_environment=extra_environment,
+                launch_spec_of=launch_spec_of,
+                aws=aws,
+                queues=queues,
+                mailbox=mailbox,
+                pool_size=pool_size,
             )
             await emulator.prepare()
             await emulator.start(listen(port))
