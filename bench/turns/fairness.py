@@ -1,9 +1,13 @@
 """How much one user's worst slows another user's turns: `python -m bench.turns.fairness`. Linux only: reads /proc.
 
-Each kind of worst has two new users on the same stack. One takes turns, alone and then beside the other.
+Each kind of worst has a stack of its own, because the work that it leaves behind must not slow the next kind. One user takes
+turns alone, then beside an ordinary user, who does the same, then beside the worst user. The ratio compares the last two:
+whoever is beside another user shares the processors with that user's ordinary turns too, so a comparison with a user alone
+would also count what nobody does wrong. The table has the turns alone as well.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -19,49 +23,49 @@ from bench.harness.servers import HOST, Server, ServerFailed, call, free_port
 from bench.harness.stack import ChatClient, Users, running_parley
 from bench.harness.tables import format_figure, format_ratio, median, quantile, ratio_of, table, verdict
 from bench.turns import targets
-from bench.turns.worst_user import KINDS
+from bench.turns.worst_user import KINDS, ORDINARY, PAUSE_S
 
 INTRODUCTION = """\
 Whole turns of one user, one after the other, while a process computes on one core all the time: first alone, then beside a
-second user who does the worst that a route allows, with the template's own rate limit. A refused turn counts as an error."""
+second user who also takes turns one after the other, then beside one who does the worst that a route allows, with the
+template's own rate limit. The ratio is that of the last two medians. A refused turn counts as an error."""
 
 MAX_RATIO = 1.5
-_PAUSE_S = 0.05
-_QUIET_LIMIT_S = 45.0
+_WARM_UP_TURNS = 3
+_QUIET_LIMIT_S = 120.0
 # A stack with nothing to do uses about 3% of a core.
 _QUIET_CPU_MS = 60.0
 
 
 @dataclass
 class OtherUser:
-    """The times of a user's turns in milliseconds, alone and beside the worst of another user."""
+    """The times of a user's turns in milliseconds: alone, beside an ordinary user and beside the worst user."""
 
     alone_ms: list[float] = field(default_factory=list)
-    beside_ms: list[float] = field(default_factory=list)
+    ordinary_ms: list[float] = field(default_factory=list)
+    worst_ms: list[float] = field(default_factory=list)
     errors: int = 0
 
     @property
     def ratio(self) -> float | None:
-        """The median beside the other user divided by the median alone; None if a turn failed."""
-        return None if self.errors else ratio_of(median(self.beside_ms), median(self.alone_ms))
+        """The median beside the worst user divided by the median beside an ordinary user; None if a turn failed."""
+        return None if self.errors else ratio_of(median(self.worst_ms), median(self.ordinary_ms))
 
 
 def measure(*, turns: int, kinds: Sequence[str] = tuple(KINDS)) -> dict[str, OtherUser]:
-    """Measure each kind on one stack."""
+    """Measure each kind on a stack of its own."""
     mcp_port = free_port()
     parameters = [f"ToolAllowedHosts={HOST}:{mcp_port}", "RatePerMinute=60"]
-    with TemporaryDirectory(prefix="parley-bench-") as name:
-        folder = Path(name)
-        with (
-            targets.upstream(folder) as fake,
-            running_parley(folder, upstream=f"{fake.server.url}/v1", parameters=parameters) as server,
-            _running_hog(),
-        ):
-            results = {}
-            for kind in kinds:
+    results: dict[str, OtherUser] = {}
+    with TemporaryDirectory(prefix="parley-bench-") as name, targets.upstream(Path(name)) as fake, _running_hog():
+        for kind in kinds:
+            folder = Path(name, str(len(results)))
+            folder.mkdir()
+            with running_parley(folder, upstream=f"{fake.server.url}/v1", parameters=parameters) as server:
                 results[kind] = _measure_kind(server, kind, mcp_port, turns)
-                print(f"fairness: {' | '.join(_row(kind, results[kind]))}", file=sys.stderr, flush=True)
-            return results
+            load = " ".join(f"{average:.1f}" for average in os.getloadavg())
+            print(f"fairness: {' | '.join(_row(kind, results[kind]))} | load {load}", file=sys.stderr, flush=True)
+    return results
 
 
 def run(*, turns: int) -> Section:
@@ -74,27 +78,36 @@ def run(*, turns: int) -> Section:
 
 def report(results: dict[str, OtherUser]) -> str:
     """Return the table as Markdown."""
-    head = ["the other user's worst", "alone ms", "beside ms", "p95 alone", "p95 beside", "errors", "ratio", f"≤ {MAX_RATIO}×"]
-    return f"## One user beside another\n\n{INTRODUCTION}\n\n" + table(head, [_row(kind, user) for kind, user in results.items()])
+    head = ["the other user's worst", "alone ms", "beside ordinary", "beside worst", "p95 ordinary", "p95 worst", "errors", "ratio"]
+    rows = [_row(kind, user) for kind, user in results.items()]
+    return f"## One user beside another\n\n{INTRODUCTION}\n\n" + table([*head, f"≤ {MAX_RATIO}×"], rows)
 
 
 def _row(kind: str, user: OtherUser) -> list[str]:
-    times = [median(user.alone_ms), median(user.beside_ms), quantile(user.alone_ms, 0.95), quantile(user.beside_ms, 0.95)]
+    times = [
+        *map(median, (user.alone_ms, user.ordinary_ms, user.worst_ms)),
+        *(quantile(ms, 0.95) for ms in (user.ordinary_ms, user.worst_ms)),
+    ]
     result = "not reached" if user.errors else verdict(user.ratio, at_most=MAX_RATIO)
     return [kind, *map(format_figure, times), str(user.errors), format_ratio(user.ratio), result]
 
 
 def _measure_kind(server: Server, kind: str, mcp_port: int, turns: int) -> OtherUser:
     other = OtherUser()
-    worst_token, token = Users(server, 2).tokens()
+    second_token, ordinary_token, token = Users(server, 3).tokens()
     with ChatClient(server, token) as client:
-        _take_turns(client, 3, OtherUser(), [])
+        _take_turns(client, _WARM_UP_TURNS, OtherUser(), [])
+        _wait_until_quiet(server)
         _take_turns(client, turns, other, other.alone_ms)
-        with _running_worst_user(server, kind, worst_token, mcp_port) as worst:
-            _take_turns(client, turns, other, other.beside_ms)
-            if worst.poll() is not None:
-                raise ServerFailed(f"{kind}: the worst user ended")
-    _wait_until_quiet(server)
+    # The rate limit allows no third series of turns.
+    token = Users(server, 1).tokens()[0]
+    with ChatClient(server, token) as client:
+        _take_turns(client, _WARM_UP_TURNS, OtherUser(), [])
+        for name, its_token, times_ms in ((ORDINARY, ordinary_token, other.ordinary_ms), (kind, second_token, other.worst_ms)):
+            with _running_second_user(server, name, its_token, mcp_port) as second:
+                _take_turns(client, turns, other, times_ms)
+                if second.poll() is not None:
+                    raise ServerFailed(f"{name}: the second user ended")
     return other
 
 
@@ -105,17 +118,17 @@ def _take_turns(client: ChatClient, count: int, user: OtherUser, times_ms: list[
         except (ServerFailed, OSError) as error:
             print(f"fairness: {error}", file=sys.stderr, flush=True)
             user.errors += 1
-        time.sleep(_PAUSE_S)
+        time.sleep(PAUSE_S)
 
 
 @contextmanager
-def _running_worst_user(server: Server, kind: str, token: str, mcp_port: int) -> Iterator[subprocess.Popen[str]]:
+def _running_second_user(server: Server, kind: str, token: str, mcp_port: int) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "bench.turns.worst_user", kind, "--url", server.url, "--token", token, "--mcp-port", str(mcp_port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             assert process.stdout
             if process.stdout.readline() != "prepared\n":
-                raise ServerFailed(f"{kind}: the worst user could not begin")
+                raise ServerFailed(f"{kind}: the second user could not begin")
             time.sleep(1.0)
             yield process
         finally:
@@ -134,13 +147,14 @@ def _running_hog() -> Iterator[None]:
 
 
 def _wait_until_quiet(server: Server) -> None:
-    """Wait until no worker is busy and the stack has used little processor time for a second, or the limit has passed."""
+    """Wait until no worker is busy and the stack has used little processor time for a second."""
     ends = time.monotonic() + _QUIET_LIMIT_S
     while time.monotonic() < ends:
         before_ms = _cpu_ms(server)
         time.sleep(1.0)
         if _cpu_ms(server) - before_ms < _QUIET_CPU_MS and not _busy_workers(server):
             return
+    raise ServerFailed(f"the stack is still busy after {_QUIET_LIMIT_S:g} s")
 
 
 def _busy_workers(server: Server) -> int:

@@ -1,7 +1,7 @@
 """One user who does the worst that a route allows, until killed: `python -m bench.turns.worst_user patterns --url … --token …`.
 
 `bench.turns.fairness` runs this module beside another user. Each client repeats its request at once, but waits a second
-after a refusal. The kinds are those of `KINDS`.
+after a refusal. The kinds are those of `KINDS`, and `ORDINARY` for the comparison: a user who pauses between turns.
 """
 
 import argparse
@@ -20,6 +20,9 @@ from typing import Any
 
 from bench.harness.servers import HOST
 
+ORDINARY = "one client, turns with pauses"
+# The pause of an ordinary user after each turn.
+PAUSE_S = 0.05
 _REFUSED_S = 1.0
 _BOUNDARY = "bench-boundary"
 _TURN_ID = re.compile(rb'"turn_id": ?"([^"]+)"')
@@ -102,6 +105,11 @@ def _send_pattern(user: WorstUser, _: int) -> None:
 
 def _take_turn(user: WorstUser, _: int) -> None:
     user.call("POST", "/chat", {"message": "hello"})
+
+
+def _take_ordinary_turn(user: WorstUser, number: int) -> None:
+    _take_turn(user, number)
+    time.sleep(PAUSE_S)
 
 
 def _take_slow_turn(user: WorstUser, _: int) -> None:
@@ -191,6 +199,7 @@ KINDS = {
     "10 clients, calculator": Kind(_calculate, 10),
     "10 clients, wrong passwords": Kind(_guess_password, 10),
 }
+_KINDS = {ORDINARY: Kind(_take_ordinary_turn, 1)} | KINDS
 
 
 def _serve_mcp(port: int) -> int:
@@ -233,12 +242,12 @@ def _serve_mcp(port: int) -> int:
 def main() -> None:
     """Prepare, print a line, and repeat until killed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=list(KINDS))
+    parser.add_argument("kind", choices=list(_KINDS))
     parser.add_argument("--url", required=True)
     parser.add_argument("--token", required=True)
     parser.add_argument("--mcp-port", type=int, required=True)
     args = parser.parse_args()
-    user, kind = WorstUser(args.url, args.token, mcp_port=args.mcp_port), KINDS[args.kind]
+    user, kind = WorstUser(args.url, args.token, mcp_port=args.mcp_port), _KINDS[args.kind]
     kind.prepare(user)
     print("prepared", flush=True)
     threads = [threading.Thread(target=_repeat, args=(kind, user, number), daemon=True) for number in range(kind.clients)]
