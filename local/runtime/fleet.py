@@ -72,7 +72,8 @@ class Fleet:
 
         An invocation by a function counts for the user of the running invocation with the same trace.
         """
-        return self.pools[function].submit(payload, trace_id=trace_id, user=user or self._share.user_of(trace_id))
+        user, is_nested = (user, False) if user else (self._share.user_of(trace_id), True)
+        return self.pools[function].submit(payload, trace_id=trace_id, user=user, is_nested=is_nested)
 
     async def warm(self, functions: list[str]) -> None:
         """Start one worker for each function, and return once all of them have been started.

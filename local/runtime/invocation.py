@@ -10,14 +10,16 @@ from local.runtime.outcome import Failure, HandlerResult, Outcome, Stream
 class Invocation:
     """An event, and a future for its outcome. The first outcome counts; later outcomes are ignored.
 
-    `user` identifies the caller for the pool, which serves users in turn; it is empty for invocations without a caller.
+    `user` identifies the caller for the pool, which serves users in turn; it is empty for invocations without a caller. A nested
+    invocation comes from a function, which waits for it on behalf of the user.
     """
 
-    def __init__(self, payload: bytes, *, trace_id: str = "", user: str = "") -> None:
+    def __init__(self, payload: bytes, *, trace_id: str = "", user: str = "", is_nested: bool = False) -> None:
         self.id = str(uuid.uuid4())
         self.payload = payload
         self.trace_id = trace_id
         self.user = user
+        self.is_nested = is_nested
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.is_over = False
         self.failure: Failure | None = None

@@ -103,8 +103,11 @@ class FairQueue:
         return Counter(invocation.user for invocation in self._taken)
 
     def _free(self, user: str, running: Counter[str], limit: int) -> int:
-        """Return how many further invocations of the user may run."""
-        return min(max(0, limit - running[user]), self._share.free(user)) if user else UNLIMITED
+        """Return how many further invocations of the user may run. A nested one needs no share: its user waits for it."""
+        if not user:
+            return UNLIMITED
+        free = max(0, limit - running[user])
+        return free if not free or self._waiting[user][0].is_nested else min(free, self._share.free(user))
 
 
 class Pool:
@@ -142,9 +145,9 @@ class Pool:
         self._starts = starts or asyncio.Semaphore(os.cpu_count() or 1)
         self._fork_servers = [self._new_fork_server()]
 
-    def submit(self, payload: bytes, *, trace_id: str = "", user: str = "") -> Invocation:
+    def submit(self, payload: bytes, *, trace_id: str = "", user: str = "", is_nested: bool = False) -> Invocation:
         """Give the event to an idle worker, or queue it and start a worker if the limits allow."""
-        invocation = Invocation(payload, trace_id=trace_id, user=user)
+        invocation = Invocation(payload, trace_id=trace_id, user=user, is_nested=is_nested)
         self.counts.invocations += 1
         self._share.see(user)
         self._queue.put(invocation)
@@ -218,6 +221,7 @@ class Pool:
 
     def finished(self, worker: Worker, invocation: Invocation) -> None:
         self._fork_servers[-1].note_finished()
+        self._share.end(invocation)
         self.counts.errors += invocation.failure is not None
         # The user's next invocation may now run on a worker that was kept free for others.
         self._hand_out()

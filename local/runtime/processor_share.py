@@ -2,15 +2,24 @@
 
 import os
 import time
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
+from local.runtime import processor_use
 from local.runtime.invocation import Invocation
 
 UNLIMITED = 1_000_000
 _ACTIVE_S = 2.0
-# A worker that has just received its event does not compute yet.
+# A worker that has just received its event does not compute yet. Beside other users, an invocation counts longer, because while
+# its worker waits for the database, the database computes.
 _FRESH_MS = 20.0
+_FRESH_BESIDE_OTHERS_MS = 100.0
+# After this time, processor time counts half.
+_HALF_LIFE_S = 5.0
+# A user gives way to users who have used less than this part of the user's own processor time.
+_LIGHT_PART = 0.5
+_LEAST_S = 0.05
 
 
 class Process(Protocol):
@@ -20,17 +29,34 @@ class Process(Protocol):
     def pid(self) -> int | None: ...
 
 
-class ProcessorShare:
-    """Bounds how many invocations of one user compute at once, while several users are active.
+@dataclass
+class _Run:
+    """An invocation, its process, and the process's processor time up to which the user's use is recorded."""
 
-    Each active user may compute on an equal share of the processors, and on one at least. An invocation that only waits, such
-    as for a model, does not count. Invocations without a user are not bounded. Without /proc, nobody is.
+    invocation: Invocation
+    process: Process
+    recorded_s: float | None
+
+    def is_computing(self, *, fresh_ms: float) -> bool:
+        return self.invocation.elapsed_ms < fresh_ms or processor_use.is_computing(self.process.pid)
+
+
+class ProcessorShare:
+    """Bounds how many invocations of a user compute at once, so that a user's requests take few processors from other users.
+
+    Each active user may compute on an equal share of the processors, and on one at least. While no processor is free, a user's
+    next invocation also waits as long as an invocation of a lighter user computes: one who has recently used less than half as
+    much processor time. An invocation that only waits, such as for a model, does not count. Invocations without a user are not
+    bounded. Without /proc, only the beginning of an invocation counts.
     """
 
-    def __init__(self, *, cores: int | None = None) -> None:
+    def __init__(self, *, cores: int | None = None, is_contended: Callable[[], bool] = processor_use.is_contended) -> None:
         self._cores = cores or os.cpu_count() or 1
+        self._is_contended = is_contended
         self._seen_at: dict[str, float] = {}
-        self._running: list[tuple[Invocation, Process]] = []
+        self._runs: list[_Run] = []
+        self._used: dict[str, float] = {}
+        self._aged_at = time.monotonic()
 
     def see(self, user: str) -> None:
         """Record that the user has sent a request."""
@@ -40,12 +66,21 @@ class ProcessorShare:
     def begin(self, invocation: Invocation, process: Process) -> None:
         """Record that the process runs the invocation, until the invocation is over."""
         if invocation.user:
-            self._running = [(running, worker) for running, worker in self._running if not running.is_over]
-            self._running.append((invocation, process))
+            self._runs = [run for run in self._runs if not run.invocation.is_over]
+            self._runs.append(_Run(invocation, process, processor_use.processor_time_s(process.pid)))
+
+    def end(self, invocation: Invocation) -> None:
+        """Record the processor time of an invocation that is over."""
+        self._age()
+        for run in self._runs:
+            if run.invocation is invocation:
+                self._record(run)
+        self._runs = [run for run in self._runs if run.invocation is not invocation]
 
     def user_of(self, trace_id: str) -> str:
         """Return the user of a running invocation with this trace id, or an empty string."""
-        users = (running.user for running, _ in self._running if trace_id and running.trace_id == trace_id and not running.is_over)
+        running = (run.invocation for run in self._runs)
+        users = (invocation.user for invocation in running if trace_id and invocation.trace_id == trace_id and not invocation.is_over)
         return next(users, "")
 
     @property
@@ -55,30 +90,44 @@ class ProcessorShare:
 
     def free(self, user: str) -> int:
         """Return how many further invocations of the user may begin now."""
-        users = self._active_users()
-        if not user or len(users) < 2:
+        if not user:
             return UNLIMITED
-        share = max(1, self._cores // len(users))
-        computing = sum(
-            1
-            for invocation, process in self._running
-            if invocation.user == user and not invocation.is_over and (invocation.elapsed_ms < _FRESH_MS or is_computing(process.pid))
+        users = self._active_users() | {user}
+        fresh_ms = _FRESH_BESIDE_OTHERS_MS if len(users) > 1 else _FRESH_MS
+        left = max(1, self._cores // len(users))
+        for run in self._runs:
+            if left and run.invocation.user == user and not run.invocation.is_over and run.is_computing(fresh_ms=fresh_ms):
+                left -= 1
+        return 0 if left and len(users) > 1 and self._gives_way(user) else left
+
+    def _gives_way(self, user: str) -> bool:
+        """Return whether a lighter user computes and no processor is free."""
+        self._age()
+        for run in self._runs:
+            if not run.invocation.is_over:
+                self._record(run)
+        limit_s = self._used.get(user, 0.0) * _LIGHT_PART
+        if limit_s < _LEAST_S:
+            return False
+        light = [run for run in self._runs if run.invocation.user != user and self._used.get(run.invocation.user, 0.0) < limit_s]
+        return (
+            any(not run.invocation.is_over and run.is_computing(fresh_ms=_FRESH_BESIDE_OTHERS_MS) for run in light) and self._is_contended()
         )
-        return max(0, share - computing)
+
+    def _record(self, run: _Run) -> None:
+        """Add the processor time since the last look to what the user has used."""
+        now_s = processor_use.processor_time_s(run.process.pid)
+        if now_s is not None and run.recorded_s is not None:
+            self._used[run.invocation.user] = self._used.get(run.invocation.user, 0.0) + max(0.0, now_s - run.recorded_s)
+        run.recorded_s = now_s if now_s is not None else run.recorded_s
+
+    def _age(self) -> None:
+        now = time.monotonic()
+        part = 0.5 ** ((now - self._aged_at) / _HALF_LIFE_S)
+        self._aged_at = now
+        self._used = {user: used * part for user, used in self._used.items() if used * part > _LEAST_S / 100}
 
     def _active_users(self) -> set[str]:
         since = time.monotonic() - _ACTIVE_S
         self._seen_at = {user: seen for user, seen in self._seen_at.items() if seen > since}
-        return self._seen_at.keys() | {invocation.user for invocation, _ in self._running if not invocation.is_over}
-
-
-def is_computing(pid: int | None) -> bool:
-    """Return whether a thread of the process computes, or could if a processor were free."""
-    return any(_state(path) == "R" for path in Path(f"/proc/{pid}/task").glob("*/stat"))
-
-
-def _state(path: Path) -> str:
-    try:
-        return path.read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return ""
+        return self._seen_at.keys() | {run.invocation.user for run in self._runs if not run.invocation.is_over}

@@ -13,7 +13,8 @@ import pytest
 from local.processes import start_process
 from local.runtime.invocation import Invocation
 from local.runtime.pool import FairQueue
-from local.runtime.processor_share import ProcessorShare, is_computing
+from local.runtime.processor_share import ProcessorShare
+from local.runtime.processor_use import is_computing, is_contended, processor_time_s
 from tests.local.running_emulator import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -31,13 +32,22 @@ def running(program: str) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-async def running_invocation(share: ProcessorShare, user: str, process: subprocess.Popen[bytes]) -> Invocation:
+async def running_invocation(share: ProcessorShare, user: str, process: subprocess.Popen[bytes], *, elapsed_s: float = 0.05) -> Invocation:
     """Return an invocation that has run for a while."""
     invocation = Invocation(b"", user=user)
     invocation.start()
     share.begin(invocation, process)
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(elapsed_s)
     return invocation
+
+
+async def compute(share: ProcessorShare, user: str) -> None:
+    """Run an invocation that computes for 0.2 s or more."""
+    with running(COMPUTE) as process:
+        invocation = await running_invocation(share, user, process)
+        assert eventually(lambda: (processor_time_s(process.pid) or 0) > 0.2)
+        invocation.answer(b"")
+        share.end(invocation)
 
 
 def test_a_user_who_computes_waits_while_another_is_active() -> None:
@@ -48,7 +58,7 @@ def test_a_user_who_computes_waits_while_another_is_active() -> None:
             alone = share.free("alice")
             share.see("bob")
 
-            assert alone > 10
+            assert alone == 1
             assert (share.free("alice"), share.free("bob")) == (0, 1)
 
     asyncio.run(run())
@@ -61,7 +71,7 @@ def test_an_invocation_that_only_waits_takes_no_share() -> None:
             assert process.stdout
             process.stdout.readline()
             share.see("bob")
-            await running_invocation(share, "alice", process)
+            await running_invocation(share, "alice", process, elapsed_s=0.2)
 
             assert share.free("alice") == 1
 
@@ -77,6 +87,65 @@ def test_an_invocation_that_is_over_takes_no_share() -> None:
             (await running_invocation(share, "alice", process)).answer(b"")
 
             assert share.free("alice") == 1
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("is_full", "free"), [(True, 0), (False, 2)], ids=["no processor is free", "a processor is free"])
+def test_a_heavy_user_gives_way_to_a_lighter_one(is_full: bool, free: int) -> None:
+    async def run() -> None:
+        share = ProcessorShare(cores=4, is_contended=lambda: is_full)
+        await compute(share, "alice")
+        with running(WAIT) as process:
+            turn = await running_invocation(share, "bob", process, elapsed_s=0)
+            share.see("alice")
+            share.see("bob")
+
+            assert (share.free("alice"), share.free("bob")) == (free, 1)
+
+            turn.answer(b"")
+            assert share.free("alice") == 2
+
+    asyncio.run(run())
+
+
+def test_of_users_who_compute_alike_none_gives_way() -> None:
+    async def run() -> None:
+        share = ProcessorShare(cores=4, is_contended=lambda: True)
+        await compute(share, "alice")
+        await compute(share, "bob")
+        with running(WAIT) as process:
+            await running_invocation(share, "bob", process, elapsed_s=0)
+
+            assert share.free("alice") == 2
+
+    asyncio.run(run())
+
+
+def test_a_lighter_user_who_only_waits_holds_nobody_back() -> None:
+    async def run() -> None:
+        share = ProcessorShare(cores=4, is_contended=lambda: True)
+        await compute(share, "alice")
+        with running(WAIT) as process:
+            assert process.stdout
+            process.stdout.readline()
+            await running_invocation(share, "bob", process, elapsed_s=0.2)
+
+            assert share.free("alice") == 2
+
+    asyncio.run(run())
+
+
+def test_an_invocation_that_another_waits_for_needs_no_share() -> None:
+    async def run() -> None:
+        share = ProcessorShare(cores=2)
+        queue = FairQueue(share)
+        with running(COMPUTE) as process:
+            share.see("bob")
+            await running_invocation(share, "alice", process)
+            queue.put(Invocation(b"", user="alice", is_nested=True))
+
+            assert queue.take(limit=1)
 
     asyncio.run(run())
 
@@ -125,3 +194,25 @@ def test_a_background_process_has_a_lower_priority() -> None:
             await child.stop()
 
     asyncio.run(run())
+
+
+def test_the_time_of_a_process_grows_while_it_computes() -> None:
+    with running(COMPUTE) as process:
+        assert eventually(lambda: (processor_time_s(process.pid) or 0) > 0.1)
+    with running(WAIT) as process:
+        assert process.stdout
+        process.stdout.readline()
+        before_s = processor_time_s(process.pid)
+
+        assert before_s is not None
+        assert processor_time_s(process.pid) == before_s
+        process.kill()
+        process.wait()
+        assert processor_time_s(process.pid) is None
+
+
+def test_processors_are_contended_while_all_of_them_compute() -> None:
+    with running(COMPUTE), running(COMPUTE):
+        assert eventually(lambda: is_contended(2))
+
+    assert eventually(lambda: not is_contended(1_000))
