@@ -17,7 +17,7 @@ from bench.harness.aims import Section, aims_table
 from bench.harness.documents import with_section
 from bench.harness.servers import ServerFailed
 from bench.startup import cold_start, parley_up, providers
-from bench.turns import conversation_length, fairness, fresh_stack, latency, profile, soak, token_gaps, tools
+from bench.turns import conversation_length, fairness, fresh_stack, freshness, latency, profile, soak, token_gaps, tools
 
 RESULTS = Path(__file__).with_name("results") / "latest.md"
 DOCS = Path(__file__).parent.parent / "docs" / "bench.md"
@@ -30,6 +30,7 @@ BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], Section]] = {
     "profile": lambda args: profile.run(turns=args.rounds * 50, follow_up_s=args.follow_up),
     "token_gaps": lambda args: token_gaps.run(rounds=args.rounds * 3),
     "conversation_length": lambda args: conversation_length.run(rounds=args.rounds * 20),
+    "freshness": lambda args: freshness.run(statements=args.rounds * 2, clients=8, turns=300),
     "fairness": lambda args: fairness.run(turns=args.rounds * 5),
     "further_worker": lambda args: further_worker.run(rounds=args.rounds),
     "health_share": lambda args: health_share.run(rounds=args.rounds),
