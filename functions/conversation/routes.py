@@ -244,8 +244,8 @@ def correct_memory(id: UUID, body: MemoryIn, services: ConversationServicesDep, 
 
 @memories_router.delete("/memories/{id}", status_code=204)
 def forget(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> None:
-    """Delete a fact."""
-    memories.remove(transaction, id, user_id=principal.user_id)
+    """Forget a fact: delete it and what search and recall know of the messages that state it. The conversations keep their messages."""
+    memories.forget(transaction, id, user_id=principal.user_id)
 
 
 usage_router = APIRouter(dependencies=[Depends(requires("conversations"))])

@@ -93,11 +93,16 @@ def extract_facts(
 def store_facts(
     connection: Connection, facts: Sequence[Fact], vectors: Sequence[Vector] | None, *, user_id: UUID, conversation_id: UUID
 ) -> None:
-    """Store facts. A known fact gets this conversation as another origin. A new fact ends the facts that it contradicts."""
+    """Store facts. A known fact gets this conversation as another origin. A new fact ends the facts that it contradicts.
+
+    Messages from which the user has forgotten a fact yield no more facts.
+    """
     for index, fact in enumerate(facts):
         vector = vectors[index] if vectors else None
         origins = [MemoryOrigin(conversation_id, fact.message_id)]
         verdict = judge_fact(fact.text, memories.lock_current(connection, user_id=user_id, vector=vector))
+        if memories.forgotten_among(connection, [fact.message_id], user_id=user_id):
+            continue
         if verdict.known_id:
             memories.add_origins(connection, verdict.known_id, user_id=user_id, origins=origins)
         else:

@@ -224,8 +224,9 @@ _FORK = text(
             RETURNING user_id, id, title, model, system_prompt, last_seq, created_at, updated_at, is_incognito
          ),
          copied AS (
-            INSERT INTO messages (user_id, id, conversation_id, seq, role, parts, model, tokens, status, created_at)
-            SELECT m.user_id, (CAST(:ids AS uuid[]))[m.seq], forked.id, m.seq, m.role, m.parts, m.model, m.tokens, m.status, m.created_at
+            INSERT INTO messages (user_id, id, conversation_id, seq, role, parts, model, tokens, status, created_at, is_forgotten)
+            SELECT m.user_id, (CAST(:ids AS uuid[]))[m.seq], forked.id, m.seq, m.role, m.parts, m.model, m.tokens, m.status, m.created_at,
+                   m.is_forgotten
               FROM forked JOIN messages m ON m.user_id = forked.user_id
              WHERE m.user_id = CAST(:user_id AS uuid) AND m.conversation_id = CAST(:source_id AS uuid) AND m.is_active
                AND m.seq <= CAST(:upto_seq AS integer)

@@ -13,9 +13,12 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, insert, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from parley.db import passages
 from parley.db.tables import memories, memory_sources
 from parley.db.vectors import Vector, vector_columns, vector_parameters
 from parley.errors import NotFound
+from parley.memory.facts import canonical_fact
+from parley.memory.passages import SaidMessage
 
 type MemorySource = Literal["user", "extracted"]
 
@@ -119,10 +122,32 @@ def change(connection: Connection, memory_id: UUID, *, user_id: UUID, text: str,
     return get(connection, memory_id, user_id=user_id)
 
 
-def remove(connection: Connection, memory_id: UUID, *, user_id: UUID) -> None:
-    """Delete the fact with its vector, or raise NotFound. Facts it superseded stay ended."""
-    if connection.execute(delete(memories).where(memories.c.user_id == user_id, memories.c.id == memory_id)).rowcount == 0:
-        raise NotFound("memory", memory_id)
+def forget(connection: Connection, memory_id: UUID, *, user_id: UUID) -> None:
+    """Delete a fact, and from search the messages that state it, or raise NotFound. Facts it superseded stay ended.
+
+    These are the messages that it was extracted from, with their answers, and all that contain its words, such as later answers that
+    used it. They stay in their conversations, but no memory is made of them again. The other messages of their passages get new
+    passages, without vectors until the next memory update.
+    """
+    memory = get(connection, memory_id, user_id=user_id)
+    # A job that has read these messages stores nothing of them afterwards.
+    connection.execute(_LOCK_MEMORIES, {"user_id": str(user_id)})
+    values = {"user_id": user_id, "id": memory_id}
+    found = connection.execute(_FIND_STATING, values | {"text": canonical_fact(memory.text)}).all()
+    # A question and its answer may state together what neither states alone.
+    stating = {row.passage_id for row in found if row.is_stating}
+    forgotten = {row.id for row in found if row.is_stating or row.passage_id not in stating}
+    connection.execute(_MARK_FORGOTTEN, {"user_id": user_id, "ids": list(forgotten)})
+    left = {
+        (row.conversation_id, row.seq): SaidMessage(row.seq, row.text, row.created_at, row.role) for row in found if row.id not in forgotten
+    }
+    passages.rewrite(connection, {row.passage_id for row in found if row.passage_id}, left, user_id=user_id)
+    connection.execute(delete(memories).where(memories.c.user_id == user_id, memories.c.id == memory_id))
+
+
+def forgotten_among(connection: Connection, message_ids: Sequence[UUID], *, user_id: UUID) -> set[UUID]:
+    """Return those of the messages from which the user has forgotten a fact."""
+    return set(connection.execute(_FORGOTTEN, {"user_id": user_id, "ids": list(message_ids)}).scalars())
 
 
 def without_vector(connection: Connection, *, user_id: UUID, model: str, limit: int) -> list[tuple[UUID, str]]:
@@ -151,6 +176,43 @@ _CURRENT_FACTS = text(
     SELECT id, text, similarity FROM facts ORDER BY similarity DESC NULLS LAST, created_at DESC
     """
 )
+# A text states the fact if it contains all its words. Long words match by the beginning of their stem: "allergic", "allergy".
+_FIND_STATING = text(
+    """
+    WITH origins AS (
+            SELECT m.conversation_id, m.seq FROM memory_sources s JOIN messages m ON m.user_id = s.user_id AND m.id = s.message_id
+             WHERE s.user_id = :user_id AND s.memory_id = :id
+         ),
+         sought AS (
+            SELECT string_agg(quote_literal(left(word, 5)) || CASE WHEN length(word) >= 5 THEN ':*' ELSE '' END, ' & ')::tsquery AS words
+              FROM unnest(tsvector_to_array(parley_words(:text))) AS word
+         ),
+         near AS (
+            SELECT m.id, m.conversation_id, m.seq FROM origins o
+              JOIN messages m ON m.user_id = :user_id AND m.conversation_id = o.conversation_id
+             WHERE m.seq = o.seq OR m.seq = o.seq + 1 AND m.role = 'assistant'
+         ),
+         found AS (
+            SELECT p.id, p.conversation_id, p.first_seq, p.last_seq FROM passages p
+             WHERE p.user_id = :user_id
+               AND (p.words @@ (SELECT words FROM sought)
+                    OR EXISTS (SELECT FROM near n WHERE n.conversation_id = p.conversation_id AND n.seq BETWEEN p.first_seq AND p.last_seq))
+         ),
+         told AS (
+            SELECT f.id AS passage_id, m.id, m.conversation_id, m.seq, m.role, m.created_at,
+                   (SELECT coalesce(string_agg(part ->> 'text', ''), '') FROM jsonb_array_elements(m.parts) part
+                     WHERE part ->> 'type' = 'text') AS text
+              FROM found f JOIN messages m ON m.user_id = :user_id AND m.conversation_id = f.conversation_id
+                                          AND m.seq BETWEEN f.first_seq AND f.last_seq AND m.is_active
+             UNION ALL
+            SELECT NULL, n.id, n.conversation_id, n.seq, NULL, NULL, '' FROM near n
+         )
+    SELECT t.*, t.id IN (SELECT id FROM near) OR coalesce(parley_words(t.text) @@ (SELECT words FROM sought), false) AS is_stating
+      FROM told t
+    """
+)
+_MARK_FORGOTTEN = text("UPDATE messages SET is_forgotten = true WHERE user_id = :user_id AND id = ANY(:ids)")
+_FORGOTTEN = text("SELECT id FROM messages WHERE user_id = :user_id AND id = ANY(:ids) AND is_forgotten")
 _SELECT_MEMORY = """
     SELECT m.id, m.text, m.source, m.created_at, m.superseded_by, m.ended_at,
            (SELECT s.conversation_id FROM memory_sources s

@@ -1,6 +1,6 @@
 """Passages: excerpts of past conversations, stored for search and recall. `parley.db.search` searches them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from parley.db.vectors import Vector, vector_parameters
 from parley.ids import new_id
-from parley.memory.passages import Passage
+from parley.memory.passages import Passage, SaidMessage, split_into_passages
 
 
 def replace_turn(
@@ -16,8 +16,8 @@ def replace_turn(
 ) -> list[tuple[UUID, str]]:
     """Store the passages of the conversation's last turn, whose messages are `first_seq` to `last_seq`, and return their ids and texts.
 
-    They replace the passages of an answer that was regenerated. If the conversation is incognito or its user has turned memory off,
-    nothing is stored, and memory is never extracted from these messages. The caller has locked the conversation.
+    They replace the passages of an answer that was regenerated. If the conversation is incognito, its user has turned memory off, or a
+    message is forgotten, nothing is stored, and memory is never extracted from these messages. The caller has locked the conversation.
     """
     columns = _passage_columns(turn_passages, None)
     values = {"user_id": user_id, "conversation_id": conversation_id, "first_seq": first_seq, "last_seq": last_seq}
@@ -53,6 +53,15 @@ def add_missing(
     if missing:
         connection.execute(_ADD_MISSING, conversation | _passage_columns(missing, vectors))
     return True
+
+
+def rewrite(connection: Connection, passage_ids: Collection[UUID], left: Mapping[tuple[UUID, int], SaidMessage], *, user_id: UUID) -> None:
+    """Delete passages, and store new ones of the messages that are left of them, given by conversation and number."""
+    connection.execute(_DELETE, {"user_id": user_id, "ids": list(passage_ids)})
+    for conversation_id in {conversation_id for conversation_id, _ in left}:
+        said = [message for place, message in sorted(left.items()) if place[0] == conversation_id]
+        new_passages = _passage_columns(split_into_passages(said), None)
+        connection.execute(_ADD_MISSING, {"user_id": user_id, "conversation_id": conversation_id} | new_passages)
 
 
 def _passage_columns(new_passages: Sequence[Passage], vectors: Sequence[Vector] | None) -> dict[str, Any]:
@@ -110,6 +119,9 @@ _REPLACE_TURN_SQL = f"""
     WITH allowed AS (
             SELECT c.id FROM conversations c JOIN users u ON u.id = c.user_id
              WHERE {_IS_CONVERSATION} AND NOT c.is_incognito AND u.memory_enabled
+               AND NOT EXISTS (SELECT FROM messages m WHERE m.user_id = c.user_id AND m.conversation_id = c.id
+                                  AND m.seq BETWEEN CAST(:first_seq AS integer) AND CAST(:last_seq AS integer)
+                                  AND m.is_active AND m.is_forgotten)
          ),
          skipped AS (
             UPDATE conversations c SET mined_upto_seq = greatest(c.mined_upto_seq, CAST(:last_seq AS integer))
@@ -133,6 +145,7 @@ _REPLACE_TURN_SQL = f"""
     """  # noqa: S608 - constants only
 # On one line, the statement is short enough for psycopg to keep it parsed (4,096 characters).
 _REPLACE_TURN = text(" ".join(_REPLACE_TURN_SQL.split()))
+_DELETE = text("DELETE FROM passages WHERE user_id = :user_id AND id = ANY(:ids)")
 _COVERED = text(
     """
     SELECT first_seq, last_seq FROM passages
@@ -146,7 +159,10 @@ _ADD_MISSING = text(
              WHERE NOT EXISTS (SELECT FROM passages p WHERE p.user_id = CAST(:user_id AS uuid)
                                   AND p.conversation_id = CAST(:conversation_id AS uuid)
                                   AND p.first_seq <= n.last_seq AND p.last_seq >= n.first_seq)
-    """
+               AND NOT EXISTS (SELECT FROM messages m WHERE m.user_id = CAST(:user_id AS uuid)
+                                  AND m.conversation_id = CAST(:conversation_id AS uuid)
+                                  AND m.seq BETWEEN n.first_seq AND n.last_seq AND m.is_active AND m.is_forgotten)
+    """  # noqa: S608 - constants only
 )
 _PUT_VECTORS = text(
     """

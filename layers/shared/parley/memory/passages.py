@@ -47,8 +47,8 @@ class _Utterance:
 
 
 @dataclass(frozen=True, slots=True)
-class PassageQuestion:
-    """A question whose other fields as a message are not at hand."""
+class SaidMessage:
+    """The fields of a message that passages use, where the stored message is not at hand."""
 
     seq: int
     text: str

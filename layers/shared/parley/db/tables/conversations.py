@@ -37,6 +37,7 @@ messages = Table(
     Column("tokens", Integer, nullable=False, server_default="0"),
     Column("status", Text, nullable=False, server_default="completed"),
     timestamp("created_at"),
+    Column("is_forgotten", Boolean, nullable=False, server_default="false"),
     ForeignKeyConstraint(["user_id", "conversation_id"], ["conversations.user_id", "conversations.id"], ondelete="CASCADE"),
     UniqueConstraint("user_id", "conversation_id", "seq", "variant", name="messages_place"),
 )
