@@ -1,12 +1,13 @@
 """Divides the machine's processors among the users of a stack. On AWS, every worker has processors of its own."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-from local.runtime import processor_use
 from local.runtime.invocation import Invocation
 
 UNLIMITED = 1_000_000
@@ -20,6 +21,36 @@ _HALF_LIFE_S = 5.0
 # A user gives way to users who have used less than this part of the user's own processor time.
 _LIGHT_PART = 0.5
 _LEAST_S = 0.05
+# The clock of a process is the number that clock_getcpuclockid(3) would return.
+_CLOCK_OF_PROCESS = 2
+
+
+def is_computing(pid: int | None) -> bool:
+    """Return whether a thread of the process computes, or could if a processor were free."""
+    return any(_state(path) == "R" for path in Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
+def processor_time_s(pid: int | None) -> float | None:
+    """Return how long the process has computed in all of its threads, or None if it is not running."""
+    with contextlib.suppress(OSError):
+        return time.clock_gettime(~pid << 3 | _CLOCK_OF_PROCESS) if pid else None
+    return None
+
+
+def is_contended(cores: int | None = None) -> bool:
+    """Return whether this machine has no processor left, apart from the one that this process may use now."""
+    try:
+        others = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0]) - 1
+    except (OSError, ValueError, IndexError):
+        return False
+    return others >= (cores or os.cpu_count() or 1)
+
+
+def _state(path: Path) -> str:
+    try:
+        return path.read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
 
 
 class Process(Protocol):
@@ -38,7 +69,7 @@ class _Run:
     recorded_s: float | None
 
     def is_computing(self, *, fresh_ms: float) -> bool:
-        return self.invocation.elapsed_ms < fresh_ms or processor_use.is_computing(self.process.pid)
+        return self.invocation.elapsed_ms < fresh_ms or is_computing(self.process.pid)
 
 
 class ProcessorShare:
@@ -50,7 +81,7 @@ class ProcessorShare:
     bounded. Without /proc, only the beginning of an invocation counts.
     """
 
-    def __init__(self, *, cores: int | None = None, is_contended: Callable[[], bool] = processor_use.is_contended) -> None:
+    def __init__(self, *, cores: int | None = None, is_contended: Callable[[], bool] = is_contended) -> None:
         self._cores = cores or os.cpu_count() or 1
         self._is_contended = is_contended
         self._seen_at: dict[str, float] = {}
@@ -67,7 +98,7 @@ class ProcessorShare:
         """Record that the process runs the invocation, until the invocation is over."""
         if invocation.user:
             self._runs = [run for run in self._runs if not run.invocation.is_over]
-            self._runs.append(_Run(invocation, process, processor_use.processor_time_s(process.pid)))
+            self._runs.append(_Run(invocation, process, processor_time_s(process.pid)))
 
     def end(self, invocation: Invocation) -> None:
         """Record the processor time of an invocation that is over."""
@@ -116,7 +147,7 @@ class ProcessorShare:
 
     def _record(self, run: _Run) -> None:
         """Add the processor time since the last look to what the user has used."""
-        now_s = processor_use.processor_time_s(run.process.pid)
+        now_s = processor_time_s(run.process.pid)
         if now_s is not None and run.recorded_s is not None:
             self._used[run.invocation.user] = self._used.get(run.invocation.user, 0.0) + max(0.0, now_s - run.recorded_s)
         run.recorded_s = now_s if now_s is not None else run.recorded_s

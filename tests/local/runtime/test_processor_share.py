@@ -13,8 +13,7 @@ import pytest
 from local.processes import start_process
 from local.runtime.invocation import Invocation
 from local.runtime.pool import FairQueue
-from local.runtime.processor_share import ProcessorShare
-from local.runtime.processor_use import is_computing, is_contended, processor_time_s
+from local.runtime.processor_share import ProcessorShare, is_computing, is_contended, processor_time_s
 from tests.local.running_emulator import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
