@@ -42,5 +42,5 @@ class EmulatorSettings:
 
     @property
     def upload_origins(self) -> frozenset[str]:
-        """The origins whose pages may upload to buckets: the stack's own origins, and the parameter AllowedOrigin unless it is `*`."""
-        return page_origins(self.port) | ({self.parameters.get("AllowedOrigin", "*")} - {"*"})
+        """The origins whose pages may upload to buckets: the stack's own, and those of the parameter AllowedOrigin unless it is `*`."""
+        return page_origins(self.port) | (set(self.parameters.get("AllowedOrigin", "*").split(",")) - {"*"})

@@ -123,8 +123,14 @@ def list_tools(api: ApiClient, as_json: bool) -> None:
 @click.argument("arguments", nargs=-1, metavar="[FIELD=VALUE]...")
 @with_api_or_key
 def invoke(api: ApiClient, name: str, arguments: tuple[str, ...]) -> None:
-    """Call a tool: `parley tools invoke calculator expression="12.5% of 840"`. A VALUE that is valid JSON is parsed."""
-    call = HttpCall("POST", f"{_tool_path(name)}/invoke", {"arguments": dict(map(_parse_argument, arguments))})
+    """Call a tool: `parley tools invoke calculator expression="12.5% of 840"`.
+
+    A VALUE that is valid JSON is parsed, unless the tool takes text for the FIELD.
+    """
+    given = dict(map(_split_argument, arguments))
+    texts = _text_fields(api, name) if any(_parsed(value) != value for value in given.values()) else set()
+    parsed = {field: value if field in texts else _parsed(value) for field, value in given.items()}
+    call = HttpCall("POST", f"{_tool_path(name)}/invoke", {"arguments": parsed})
     outcome = Fields.of(api.fetch(call))
     if outcome.get("ok") is not True:
         raise CliError(one_line(outcome.text("content")) or "The tool failed without a message. Try again, or check the server's log.")
@@ -148,14 +154,25 @@ def _tool_path(name: str) -> str:
     return f"{TOOLS_PATH}/{quote(name, safe='')}"
 
 
-def _parse_argument(given: str) -> tuple[str, object]:
+def _split_argument(given: str) -> tuple[str, str]:
     name, equals, value = given.partition("=")
     if not (name and equals):
         raise click.BadParameter(f"{given!r} does not have the form FIELD=VALUE")
+    return name, value
+
+
+def _parsed(value: str) -> object:
     try:
-        return name, json.loads(value)
+        return json.loads(value)
     except (ValueError, RecursionError):
-        return name, value
+        return value
+
+
+def _text_fields(api: ApiClient, name: str) -> set[str]:
+    """Return the tool's fields that take nothing but text, by its schema. An unknown tool has none: calling it says so."""
+    tool = next((tool for tool in all_items(api, TOOLS_PATH) if tool.text("name") == name), Fields())
+    properties = Fields.of(Fields.of(tool.get("parameters")).get("properties"))
+    return {field for field in properties if Fields.of(properties.get(field)).get("type") == "string"}
 
 
 def _tool_state(tool: Fields) -> str:

@@ -5,7 +5,7 @@ from parley import cold_start  # isort: split
 import os
 from functools import partial
 
-from functions.tools.routes import router
+from functions.tools.routes import ERROR_RESPONDERS, router
 from functions.tools.services import ToolsServices
 from parley.db.engine import make_engine
 from parley.http.app import create_app
@@ -27,6 +27,6 @@ invoker = Invoker(settings.toolrunner_function)
 mcp_registry = McpRegistry.of(settings, invoker.ask)
 embedding = MeteredEmbedder.of(settings, engine, os.environ)
 services = ToolsServices(engine, invoker, mcp_registry, partial(make_search_tools, engine, embedding), embedding.default_limits)
-app = create_app(router, settings=settings, engine=engine, services=services)
+app = create_app(router, settings=settings, error_responders=ERROR_RESPONDERS, engine=engine, services=services)
 handler = buffered_handler(app)
 cold_start.finish()

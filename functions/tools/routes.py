@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 from functions.tools import tools
 from functions.tools.errors import NameTaken, ToolDisabled, TooManyMcpServers
 from functions.tools.mcp_endpoint.dispatch import answer_message
-from functions.tools.mcp_endpoint.jsonrpc import RpcMessage
+from functions.tools.mcp_endpoint.jsonrpc import RpcMessage, respond_with_rpc_error
 from functions.tools.mcp_servers import add_server, refresh_listings, refresh_server, remove_server
 from functions.tools.schemas import CreatedMcpServerOut, InvokeIn, McpServerIn, McpServerOut, OutcomeOut, ToolChange, ToolOut
 from functions.tools.services import ToolsServicesDep
@@ -20,6 +20,7 @@ from parley.errors import IdempotencyKeyReused, NotFound, ParleyError, RequestIn
 from parley.http.app import join_routers
 from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, Transaction, require_live_session, requires
 from parley.http.idempotency import IdempotencyHeader
+from parley.http.origins import ForeignOrigin, require_known_origin
 from parley.http.paging import CursorText, Listing, Page
 from parley.http.problems import error_responses, problem_response
 from parley.metering.limits import RateLimited
@@ -126,8 +127,8 @@ _RPC_RESPONSES: dict[int | str, Any] = {
 # Check the session here, because not every method opens a transaction. An ended session must not get even the supported revisions.
 @mcp_endpoint_router.post(
     "/mcp",
-    responses=_RPC_RESPONSES | error_responses(RateLimited),
-    dependencies=[Depends(requires("tools")), Depends(require_live_session)],
+    responses=_RPC_RESPONSES | error_responses(RateLimited, ForeignOrigin),
+    dependencies=[Depends(require_known_origin), Depends(requires("tools")), Depends(require_live_session)],
 )
 def mcp(body: RpcMessage, request: Request, services: ToolsServicesDep, principal: CurrentPrincipal) -> Response:
     """Serve the Model Context Protocol (Streamable HTTP): list the user's tools for MCP clients and run them.
@@ -156,5 +157,7 @@ def _method_not_allowed(request: Request) -> Response:
     response.headers["Allow"] = "POST"
     return response
 
+
+ERROR_RESPONDERS = {"/mcp": respond_with_rpc_error}
 
 router = join_routers(mcp_servers_router, tools_router, mcp_endpoint_router)

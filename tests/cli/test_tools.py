@@ -57,10 +57,20 @@ def test_a_tools_setting_is_changed(server, alice, parley, command, sent):
 
 
 def test_a_tool_is_called_with_arguments_parsed_as_json_if_possible(server, alice, parley):
+    server.on("GET /tools", page(SHOUT))
     server.on("POST /tools/shout/invoke", replies.reply(200, {"ok": True, "content": "HELLO", "elapsed_ms": 3.0}))
 
     assert parley("tools", "invoke", "shout", "text=hello = you", "times=2", 'places=["a"]').stdout == "HELLO\n"
-    assert server.requests[0].body == {"arguments": {"text": "hello = you", "times": 2, "places": ["a"]}}
+    assert server.requests[-1].body == {"arguments": {"text": "hello = you", "times": 2, "places": ["a"]}}
+
+
+def test_a_value_that_looks_like_a_number_stays_text_where_the_tool_takes_text(server, alice, parley):
+    schema = {"type": "object", "properties": {"id": {"type": "string"}, "lines": {"type": "integer"}}}
+    server.on("GET /tools", page(SHOUT, SHOUT | {"name": "notes.read", "parameters": schema}))
+    server.on("POST /tools/notes.read/invoke", replies.reply(200, {"ok": True, "content": "seven", "elapsed_ms": 3.0}))
+
+    assert parley("tools", "invoke", "notes.read", "id=7", "lines=2").stdout == "seven\n"
+    assert server.requests[-1].body == {"arguments": {"id": "7", "lines": 2}}
 
 
 def test_a_tool_that_fails_says_why(server, alice, parley):

@@ -3,6 +3,8 @@
 import json
 import re
 
+import httpx2
+import openai
 import pytest
 
 from local.template import source
@@ -166,8 +168,34 @@ def test_a_gateways_own_answer_is_a_problem_document_of_the_status_it_is_sent_wi
     said = json.loads(response.body.replace("$context.error.messageString", '"…"'))
 
     assert said["status"] == response.status
-    assert said.keys() == {"type", "title", "status", "detail", "code", "request_id"}
+    assert said.keys() == {"type", "title", "status", "detail", "code", "request_id", "error"}
     assert response.headers["Content-Type"] == "'application/problem+json'"
+
+
+@pytest.mark.parametrize("kind", sorted(GATEWAY_ANSWERS))
+def test_a_gateways_own_answer_has_the_error_that_openais_clients_read(stack, kind):
+    response = stack.api.responses[kind]
+    said = json.loads(response.body.replace("$context.error.messageString", '"…"'))
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(response.status, json=said))
+    client = openai.OpenAI(api_key="k", max_retries=0, http_client=httpx2.Client(transport=transport))
+    with client, pytest.raises(openai.APIStatusError) as refused:
+        client.models.list()
+    code = {401: "invalid_api_key", 429: "rate_limit_exceeded"}.get(response.status, said["code"])
+
+    assert (refused.value.body["message"], refused.value.code, refused.value.param) == (said["detail"], code, None)
+
+
+@pytest.mark.parametrize(
+    ("origins", "header"),
+    [("*", "*"), ("https://a.example", "https://a.example"), ("https://a.example,https://b.example", "*")],
+)
+def test_the_preflight_serves_any_page_unless_a_single_origin_is_allowed(origins, header):
+    stack = load(TEMPLATE, overrides={"AllowedOrigin": origins})
+    (preflight,) = [route for route in stack.api.routes if (route.method, route.path) == ("OPTIONS", "/mcp")]
+    headers = preflight.integration.headers
+
+    assert headers["Access-Control-Allow-Origin"] == header
+    assert {"Authorization", "MCP-Protocol-Version", "*"} <= set(headers["Access-Control-Allow-Headers"].split(","))
 
 
 @pytest.mark.parametrize("kind", sorted(GATEWAY_ANSWERS))
@@ -176,7 +204,10 @@ def test_pages_may_read_a_gateways_own_answer(stack, kind):
 
     assert headers["X-Request-Id"] == "context.requestId"
     assert headers["Strict-Transport-Security"] == "'max-age=31536000'"
-    assert headers["Access-Control-Expose-Headers"] == "'X-Request-Id,Retry-After,X-Conversation-Id,Server-Timing'"
+    assert (
+        headers["Access-Control-Expose-Headers"]
+        == "'X-Request-Id,Retry-After,X-Conversation-Id,Server-Timing,WWW-Authenticate,X-Should-Retry'"
+    )
     assert "Access-Control-Allow-Origin" in headers
 
 

@@ -2,6 +2,9 @@
 
 Tools that require approval are not offered, because an MCP client cannot approve a call here. Annotations let the client
 judge each tool for itself: `openWorldHint` if the tool sends data out, `readOnlyHint` if it changes nothing.
+
+Tools have names that every model's API accepts, because clients pass them on to models: `notes.read` is offered under another name
+and has its own as its title. A call may use either.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,6 +32,7 @@ from functions.tools.tools import count_call
 from parley import __version__
 from parley.auth.principal import Principal
 from parley.http.paging import PAGE_BYTES, items_within
+from parley.llm.vendors.tool_calls import vendor_name
 from parley.tools.spec import MAX_TIMEOUT_S
 from parley.tools.toolbox import OfferedTool, Toolbox
 
@@ -97,17 +101,19 @@ def list_tools(services: ToolsServices, principal: Principal, params: Params) ->
     if not isinstance(cursor, str):
         raise RpcError(INVALID_PARAMS, "cursor must be a string.")
     offered = _tools_without_approval(services.toolbox(principal))
-    left = [tool for name, tool in offered.items() if name > cursor]
+    left = [tool for tool in offered if tool.spec.name > cursor]
     tools = items_within(PAGE_BYTES, left, _describe_tool)
-    return {"tools": tools} | ({"nextCursor": tools[-1]["name"]} if len(tools) < len(left) else {})
+    return {"tools": tools} | ({"nextCursor": left[len(tools) - 1].spec.name} if len(tools) < len(left) else {})
 
 
 def call_tool(services: ToolsServices, principal: Principal, params: Params) -> dict[str, Any]:
     """Run a tool. If it fails, the result has `isError`. Raises RateLimited, and RpcError for an unknown tool or invalid arguments."""
-    name, arguments = params.get("name"), params.get("arguments")
+    given, arguments = params.get("name"), params.get("arguments")
     toolbox = services.toolbox(principal)
-    if not isinstance(name, str) or name not in _tools_without_approval(toolbox):
-        raise RpcError(INVALID_PARAMS, f"Unknown tool: {str(name)[:100]}")
+    names = [tool.spec.name for tool in _tools_without_approval(toolbox)]
+    name = next((name for name in names if given in (name, vendor_name(name))), None)
+    if name is None:
+        raise RpcError(INVALID_PARAMS, f"Unknown tool: {str(given)[:100]}")
     if not isinstance(arguments, dict | None):
         raise RpcError(INVALID_PARAMS, "arguments must be an object.")
     count_call(services, principal)
@@ -115,14 +121,20 @@ def call_tool(services: ToolsServices, principal: Principal, params: Params) -> 
     return {"content": [{"type": "text", "text": outcome.content}], "isError": not outcome.ok}
 
 
-def _tools_without_approval(toolbox: Toolbox) -> dict[str, OfferedTool]:
-    return {tool.spec.name: tool for tool in toolbox.offered if not tool.requires_approval}
+def _tools_without_approval(toolbox: Toolbox) -> list[OfferedTool]:
+    return [tool for tool in toolbox.offered if not tool.requires_approval]
 
 
 def _describe_tool(tool: OfferedTool) -> dict[str, Any]:
     spec = tool.spec
     hints = {"readOnlyHint": not spec.writes, "openWorldHint": spec.egress}
-    return {"name": spec.name, "description": spec.description, "inputSchema": dict(spec.parameters), "annotations": hints}
+    return {
+        "name": vendor_name(spec.name),
+        "title": spec.name,
+        "description": spec.description,
+        "inputSchema": dict(spec.parameters),
+        "annotations": hints,
+    }
 
 
 COMMON_METHODS: dict[str, Method] = {"tools/list": list_tools, "tools/call": call_tool}

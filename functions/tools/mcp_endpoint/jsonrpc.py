@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from fastapi.responses import JSONResponse
 from pydantic import ConfigDict, Field
+from starlette.responses import Response
 
+from parley.errors import InvalidInput, MalformedBody, ParleyError
+from parley.http.problems import problem_response
 from parley.http.schemas import Input
 
-INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32600, -32601, -32602
+PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600, -32601, -32602
 HEADER_MISMATCH, UNSUPPORTED_VERSION = -32020, -32022
 
 type MessageId = int | str | None
@@ -54,6 +58,18 @@ class RpcResponse:
 def result_response(id: MessageId, content: dict[str, Any]) -> RpcResponse:
     """Build the response to a successful request."""
     return RpcResponse(200, {"jsonrpc": "2.0", "id": id, "result": content})
+
+
+def respond_with_rpc_error(error: ParleyError, request_id: str) -> Response:
+    """Respond to a message that cannot be read with a JSON-RPC error, and to all other errors with a problem document."""
+    if isinstance(error, MalformedBody):
+        rpc_error = RpcError(PARSE_ERROR, "The body is not valid JSON.", status=400)
+    elif type(error) is InvalidInput:
+        rpc_error = RpcError(INVALID_REQUEST, "The body is not a JSON-RPC request.", status=400, errors=error.errors)
+    else:
+        return problem_response(error, request_id=request_id)
+    response = error_response(None, rpc_error)
+    return JSONResponse(response.body, response.status)
 
 
 def error_response(id: MessageId, error: RpcError) -> RpcResponse:

@@ -28,7 +28,7 @@ class Settings(BaseModel):
 
 
 class HttpSettings(Settings):
-    """The CORS origin that may call the API from a browser."""
+    """The web origins whose pages may call the API: `*`, or origins separated by commas."""
 
     allowed_origin: str
 

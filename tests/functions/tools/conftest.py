@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from functions.tools.routes import router
+from functions.tools.routes import ERROR_RESPONDERS, router
 from functions.tools.services import ToolsServices
 from parley.auth.encryption import TextCipher
 from parley.http.app import create_app
@@ -21,13 +21,17 @@ from tests.support.api_gateway import Function
 def serve(engine) -> Callable[..., Function]:
     """Return a function that builds the tools function with a fake tool runner and fake MCP servers."""
 
-    def serve(runner: Any = None, calls: Any = None, *, deployment: Any = (), rate_per_minute: int = 100_000) -> Function:
+    def serve(
+        runner: Any = None, calls: Any = None, *, deployment: Any = (), rate_per_minute: int = 100_000, allowed_origin: str = "*"
+    ) -> Function:
         mcp_registry = McpRegistry(calls or FakeMcpCalls(mcp_tool()), list(deployment), TextCipher(lambda: bytes(32)))
         services = ToolsServices(
             engine, runner or FakeToolRunner(), mcp_registry, lambda principal: [], DefaultLimits(rate_per_minute, Decimal(5))
         )
         asyncio.set_event_loop(worker_loop())  # other tests leave the thread without a loop, and the handler would create another
-        return Function(buffered_handler(create_app(router, settings=HttpSettings(allowed_origin="*"), engine=engine, services=services)))
+        settings = HttpSettings(allowed_origin=allowed_origin)
+        app = create_app(router, settings=settings, error_responders=ERROR_RESPONDERS, engine=engine, services=services)
+        return Function(buffered_handler(app))
 
     return serve
 

@@ -1,6 +1,7 @@
 """Our MCP server, tested with the official client over real HTTP and with single messages."""
 
 import asyncio
+import re
 from dataclasses import replace
 
 import pytest
@@ -71,6 +72,24 @@ def test_many_long_tools_come_in_pages_that_fit(serve, send):
         cursor = page.json["result"].get("nextCursor")
 
     assert names == [spec.name for spec in specs]
+
+
+@pytest.mark.parametrize("mode", ["legacy", MODERN])
+def test_a_tool_of_a_server_has_a_name_that_every_models_api_accepts(client, serve, alice, mode):
+    """Clients pass the names on to models, and one name with a dot makes the whole list unusable."""
+    runner = FakeToolRunner(make_spec(), make_spec("notes.read"))
+    function = serve(runner)
+
+    async def work(session):
+        (tool,) = [tool for tool in (await session.list_tools()).tools if tool.name != "shout"]
+        return tool, [await session.call_tool(name, {"text": "hello"}) for name in (tool.name, "notes.read")]
+
+    tool, outcomes = client(work, mode=mode, function=function)
+
+    assert re.fullmatch(r"notes_read_[0-9a-f]{8}", tool.name)
+    assert tool.title == "notes.read"
+    assert [(outcome.is_error, outcome.content[0].text) for outcome in outcomes] == [(False, "HELLO")] * 2
+    assert [name for name, *_ in runner.requests] == ["notes.read"] * 2
 
 
 def test_a_cursor_that_is_not_text_is_an_error(send):
@@ -193,11 +212,18 @@ def test_a_modern_call_whose_header_names_another_tool_is_refused(send, name):
 
 
 @pytest.mark.parametrize(
-    ("body", "status"),
-    [("{", 400), ("[]", 422), ('{"id": 1, "method": "ping"}', 422), ('{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}', 422)],
+    ("body", "code"),
+    [
+        ("{", -32700),
+        ("[]", -32600),
+        ('{"id": 1, "method": "ping"}', -32600),
+        ('{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}', -32600),
+    ],
 )
-def test_an_invalid_message_is_refused(send, body, status):
-    assert send(body).status == status
+def test_an_invalid_message_is_refused_with_the_code_of_json_rpc(send, body, code):
+    answer = send(body)
+
+    assert (answer.status, answer.json["id"], answer.json["error"]["code"]) == (400, None, code)
 
 
 def test_calls_are_counted_and_lists_are_not(send, serve):
@@ -206,6 +232,24 @@ def test_calls_are_counted_and_lists_are_not(send, serve):
     statuses = [send(one, function=function).status for one in (request("tools/list"), call, request("tools/list"), call)]
 
     assert statuses == [200, 200, 200, 429]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host", "origin", "status"),
+    [
+        ("https://a.example,https://b.example", "api.example.com", "https://b.example", 200),
+        ("https://a.example,https://b.example", "api.example.com", "https://evil.example", 403),
+        ("https://a.example", "api.example.com", "null", 403),
+        ("*", "api.example.com", "https://evil.example", 200),
+        ("*", "127.0.0.1:3000", "http://localhost:6274", 200),
+        ("*", "localhost:3000", "https://evil.example", 403),
+        ("*", "localhost:3000", "http://[broken", 403),
+    ],
+)
+def test_a_page_of_a_foreign_origin_is_refused(send, serve, allowed, host, origin, status):
+    answer = send(request("ping"), function=serve(allowed_origin=allowed), Host=host, Origin=origin)
+
+    assert (answer.status, answer.json.get("code")) == (status, "foreign_origin" if status == 403 else None)
 
 
 def test_a_token_without_the_tools_scope_is_refused(send, alice):

@@ -67,10 +67,23 @@ def test_pages_of_the_allowed_origin_can_read_responses_and_errors(app):
     assert {app.post("/echo", body).headers["access-control-allow-origin"] for body in ({"name": "a"}, {})} == {"https://page.example"}
 
 
-def test_pages_can_read_the_request_id_and_retry_after(app):
+def test_pages_of_several_origins_can_read_responses():
+    settings = HttpSettings(allowed_origin="https://a.example,https://b.example")
+    app = Function(buffered_handler(create_app(router, settings=settings, body_limit=1024)))
+    answers = [app.get("/missing", headers={"Origin": f"https://{name}.example"}) for name in ("a", "b", "evil")]
+
+    assert [answer.headers["access-control-allow-origin"] for answer in answers] == [
+        "https://a.example",
+        "https://b.example",
+        "https://a.example",
+    ]
+    assert {answer.headers["vary"] for answer in answers} == {"Origin"}
+
+
+def test_pages_can_read_the_headers_that_clients_act_on(app):
     exposed = app.get("/away").headers["access-control-expose-headers"].split(",")
 
-    assert {"X-Request-Id", "Retry-After"} <= set(exposed)
+    assert {"X-Request-Id", "Retry-After", "WWW-Authenticate", "X-Should-Retry"} <= set(exposed)
 
 
 def test_an_unexpected_error_is_hidden_from_the_client_and_logged_in_full(app, caplog):

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from parley.errors import ParleyError
 from parley.http.middleware import RequestMiddleware
+from parley.http.origins import AllowedOrigins
 from parley.http.problems import ErrorResponder, handle_exception
 from parley.settings import HttpSettings
 
@@ -50,6 +51,7 @@ def create_app(
         exception_handlers=handlers,  # type: ignore[arg-type]
     )
     app.include_router(router)
-    for name, value in state.items():
+    allowed_origins = AllowedOrigins(settings.allowed_origin)
+    for name, value in (state | {"allowed_origins": allowed_origins}).items():
         setattr(app.state, name, value)
-    return RequestMiddleware(app, body_limit=body_limit, allowed_origin=settings.allowed_origin, error_responders=error_responders or {})
+    return RequestMiddleware(app, body_limit=body_limit, allowed_origins=allowed_origins, error_responders=error_responders or {})

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from parley.errors import BodyTooLarge, ParleyError
+from parley.http.origins import AllowedOrigins
 from parley.http.problems import ErrorResponder, respond_with_problem
 from parley.observability import begin_log_context, logger, put_metrics
 from parley.observability.traces import TRACEPARENT, Span, is_tracing, unit_of_work
@@ -18,7 +19,7 @@ from parley.observability.traces import TRACEPARENT, Span, is_tracing, unit_of_w
 STANDARD_HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
-    "Access-Control-Expose-Headers": "X-Request-Id,Retry-After,X-Conversation-Id,Server-Timing",
+    "Access-Control-Expose-Headers": "X-Request-Id,Retry-After,X-Conversation-Id,Server-Timing,WWW-Authenticate,X-Should-Retry",
 }
 
 
@@ -29,11 +30,14 @@ HSTS_HEADER = {"Strict-Transport-Security": "max-age=31536000"}
 class RequestMiddleware:
     """Wraps an app whose request bodies arrive in a single message, as Lambda's do."""
 
-    def __init__(self, app: ASGIApp, *, body_limit: int, allowed_origin: str, error_responders: Mapping[str, ErrorResponder]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, body_limit: int, allowed_origins: AllowedOrigins, error_responders: Mapping[str, ErrorResponder]
+    ) -> None:
         self._app = app
         self._body_limit = body_limit
         self._error_responders = error_responders
-        self._headers = STANDARD_HEADERS | {"Access-Control-Allow-Origin": allowed_origin}
+        self._allowed_origins = allowed_origins
+        self._headers = STANDARD_HEADERS | ({"Vary": "Origin"} if allowed_origins.varies else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request. Every response has a request id, and no response shows a stack trace."""
@@ -41,7 +45,8 @@ class RequestMiddleware:
         request_id = scope["parley.request_id"] = _request_id(scope)
         scope["parley.error_responder"] = self._error_responder(scope["path"])
         hsts = HSTS_HEADER if scope["scheme"] == "https" else {}
-        sender = _ResponseSender(send, self._headers | hsts | {"X-Request-Id": request_id})
+        origin = self._allowed_origins.header_for(_header(scope, b"origin"))
+        sender = _ResponseSender(send, self._headers | hsts | {"Access-Control-Allow-Origin": origin, "X-Request-Id": request_id})
         begin_log_context(request_id)
         with unit_of_work(scope["method"], kind="server", traceparent=_traceparent(scope)) as span:
             await self._respond(scope, receive, sender)
@@ -120,9 +125,11 @@ def _request_id(scope: Scope) -> str:
 
 
 def _traceparent(scope: Scope) -> str | None:
-    if not is_tracing():
-        return None
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == TRACEPARENT.encode()), None)
+    return _header(scope, TRACEPARENT.encode()) if is_tracing() else None
+
+
+def _header(scope: Scope, header: bytes) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == header), None)
 
 
 def _describe_request(span: Span, scope: Scope, status: int) -> None:
