@@ -42,7 +42,7 @@ class _TurnIsAlive(Exception):
 
 
 def request_stop(engine: Engine, principal: Principal, turn_id: UUID) -> None:
-    """Ask the worker that runs the turn to stop it; end a waiting turn here, because no worker runs it.
+    """Ask the worker that runs the turn to stop it; end a waiting or a stale turn here, because no worker runs it.
 
     A turn that has ended does not change. Raises NotFound, Unauthorized and Unavailable.
     """
@@ -50,6 +50,9 @@ def request_stop(engine: Engine, principal: Principal, turn_id: UUID) -> None:
     while not is_done:
         with principal_scope(engine, principal) as connection:
             status = turns.request_stop(connection, turn_id, user_id=principal.user_id)
+            age_s = turns.heartbeat_age_s(connection, turn_id, user_id=principal.user_id) if status == "running" else None
+        if age_s is not None and age_s > turns.STALE_AFTER_S:
+            interrupt_if_stale(engine, turn_id, user_id=principal.user_id)
         # If the turn was resumed in between, ask again: a worker runs it now.
         is_done = status != "waiting" or end_waiting_turn(engine, turn_id, user_id=principal.user_id, reason="requested")
 

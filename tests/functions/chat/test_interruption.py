@@ -145,6 +145,14 @@ def test_a_reader_of_a_stale_turn_gets_its_end(chat, alice, stale):
     assert [name for name, _ in events] == ["text.delta", "turn.interrupted"]
 
 
+def test_stopping_a_stale_turn_interrupts_it(chat, conversation, alice, stale, row, log):
+    answer = conversation.post(f"/chat/turns/{stale.turn_id}/stop", as_=alice)
+
+    assert answer.status == 202
+    assert row("SELECT status, error_code FROM turns WHERE id = :id", id=stale.turn_id) == ("interrupted", "function_lost")
+    assert [(number, name) for number, name, _ in log(stale.turn_id)][-1] == (4, "turn.interrupted")
+
+
 def test_a_stale_turn_is_ended_once_by_concurrent_requests(engine, database, alice, stale, log):
     from concurrent.futures import ThreadPoolExecutor
 
