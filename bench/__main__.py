@@ -14,15 +14,13 @@ from bench.auth import accounts
 from bench.emulator import further_worker, health_share
 from bench.harness import machine
 from bench.harness.aims import Section, aims_table
-from bench.harness.documents import with_section
+from bench.harness.documents import DOCS, documented_section, markers, with_section
 from bench.harness.servers import ServerFailed
 from bench.startup import cold_start, parley_up, providers
 from bench.turns import conversation_length, fairness, fresh_stack, freshness, latency, profile, soak, token_gaps, tools
 
 RESULTS = Path(__file__).with_name("results") / "latest.md"
-DOCS = Path(__file__).parent.parent / "docs" / "bench.md"
 MAX_LOAD = 1.0
-_BEGIN, _END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], Section]] = {
     "latency": lambda args: latency.run(latency.Options(args.rounds, args.seconds, not args.without_litellm, not args.without_portkey)),
@@ -50,8 +48,15 @@ def report(head: str, sections: Sequence[Section], *, load: float) -> str:
 
 
 def documented(page: str, head: str, sections: Sequence[Section]) -> str:
-    """Return the page with the aims between its markers replaced by those of this run. Raises ValueError without markers."""
-    return with_section(page, f"\n{head}\n\n{aims_table(sections)}\n", begin=_BEGIN, end=_END)
+    """Return the page with the aims, and each section that has a marker, replaced by those of this run.
+
+    Raises ValueError if the page lacks a marker.
+    """
+    page = with_section(page, f"{head}\n\n{aims_table(sections)}\n", **markers("bench"))
+    for section in sections:
+        if section.marker:
+            page = documented_section(page, head, section)
+    return page
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--without-portkey", action="store_true", help="do not install and start Portkey's gateway")
     parser.add_argument("--only", action="append", choices=list(BENCHMARKS), help="run this benchmark and print it, without saving; repeat")
     parser.add_argument("--strict", action="store_true", help=f"exit with status 2 if the load at the start was over {MAX_LOAD:g}")
-    parser.add_argument("--write-docs", action="store_true", help=f"write the aims into {DOCS.name} too")
+    parser.add_argument("--write-docs", action="store_true", help=f"write the aims and the cost of a turn into {DOCS.name} too")
     return parser
 
 

@@ -19,6 +19,12 @@ from bench.harness.servers import ServerFailed
 from bench.harness.stack import Users, running_parley, workers
 from bench.harness.tables import format_figure, median, quantile, table, verdict
 
+COUNTED_FIRST = (
+    "An attempt is counted in its own transaction before the password is checked, and the session begins in a second one: two commits on "
+    "disk and their round trips, with the signature of the access token (0.2 ms) and the log lines."
+)
+ROUND_TRIPS = "One transaction of four statements and a commit on disk, the signature of the access token (0.2 ms), and HTTP."
+
 VERIFICATION_BY_REQUEST = {"login": "off", "register": "on", "forgot": "off"}
 
 
@@ -37,7 +43,13 @@ def run(*, rounds: int, pairs: int) -> Section:
             times_by_request[request] = _run_handler_calls([request, "--rounds", str(pairs)], environment)
     text = "\n\n".join(["## Accounts", _cost_table(times), _enumeration_table(times_by_request)])
     login, refresh = median(_beyond_hash(times)), median(times["refresh"])
-    return Section(text, [Figure("login beyond its hash", login, "ms", at_most=5), Figure("refresh", refresh, "ms", at_most=4)])
+    return Section(
+        text,
+        [
+            Figure("login beyond its hash", login, "ms", at_most=5, reason=COUNTED_FIRST),
+            Figure("refresh", refresh, "ms", at_most=4, reason=ROUND_TRIPS),
+        ],
+    )
 
 
 def _beyond_hash(times: Mapping[str, list[float]]) -> list[float]:

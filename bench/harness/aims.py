@@ -1,5 +1,6 @@
 """Figures with their aims, and the table that compares them."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,13 +11,17 @@ _DIGITS = {"×": 2, "s": 2}
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured value and its aim, `at_most` or `at_least`; without either, the value is only reported. `value` None: not measured."""
+    """A measured value and its aim, `at_most` or `at_least`; without either, the value is only reported. `value` None: not measured.
+
+    `reason` is a sentence about what is left if the aim is not reached.
+    """
 
     name: str
     value: float | None
     unit: str
     at_most: float | None = None
     at_least: float | None = None
+    reason: str = ""
 
     @property
     def result(self) -> str:
@@ -37,12 +42,24 @@ def _spaced(unit: str) -> str:
 
 @dataclass(frozen=True)
 class Section:
-    """A benchmark's tables as Markdown, and its figures that have aims."""
+    """A benchmark's tables as Markdown, and its figures that have aims.
+
+    With a `marker`, docs/bench.md shows the tables between `<!-- marker: begin -->` and `<!-- marker: end -->`.
+    """
 
     text: str
     figures: Sequence[Figure] = ()
+    marker: str = ""
 
 
 def aims_table(sections: Sequence[Section]) -> str:
-    """Return the table of all figures."""
-    return table(["figure", "measured", "aim", ""], [figure.row() for section in sections for figure in section.figures])
+    """Return the table of all figures, and after it, what is left of each aim that is not reached."""
+    figures = [figure for section in sections for figure in section.figures]
+    rows = table(["figure", "measured", "aim", ""], [figure.row() for figure in figures])
+    # Figures that miss their aims for the same reason share a sentence.
+    names: dict[str, list[str]] = {}
+    for figure in figures:
+        if figure.result == verdict(1, at_most=0) and figure.reason:
+            names.setdefault(figure.reason, []).append(figure.name)
+    left = [textwrap.fill(f"- **{'; '.join(group)}.** {reason}", 100, subsequent_indent="  ") for reason, group in names.items()]
+    return "\n".join([rows, *(["", "What is left of the aims that are not reached:", "", *left] if left else [])])

@@ -129,13 +129,23 @@ class ChatClient:
         self._connection = http.client.HTTPConnection(HOST, server.port, timeout=60)
         self._headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
 
-    def ask(self, body: dict[str, object]) -> float:
-        """Send a message without streaming and return the duration in milliseconds. Raises `ServerFailed` on an error status."""
-        started_s = time.perf_counter()
-        self._connection.request("POST", "/chat", json.dumps(body | {"stream": False}), self._headers)
-        answer = self._connection.getresponse()
-        document = answer.read()
-        elapsed_ms = (time.perf_counter() - started_s) * 1000
+    def ask(self, body: dict[str, object], *, patience_s: float = 0.0) -> float:
+        """Send a message without streaming and return the duration in milliseconds. Raises `ServerFailed` on an error status.
+
+        A 503 is repeated for up to `patience_s`, after the pause that it asks for; only the last request is timed.
+        """
+        gives_up_s = time.perf_counter() + patience_s
+        while True:
+            started_s = time.perf_counter()
+            self._connection.request("POST", "/chat", json.dumps(body | {"stream": False}), self._headers)
+            answer = self._connection.getresponse()
+            document = answer.read()
+            elapsed_ms = (time.perf_counter() - started_s) * 1000
+            pause_s = float(answer.headers.get("Retry-After", 1))
+            if answer.status != 503 or started_s + pause_s > gives_up_s:
+                break
+            print(f"a turn was refused for {pause_s:.0f} s: {document.decode(errors='replace')}", file=sys.stderr, flush=True)
+            time.sleep(pause_s)
         if answer.status != 200:
             raise ServerFailed(f"a turn failed with status {answer.status}: {document.decode(errors='replace')}")
         self.conversation_id = str(json.loads(document)["conversation_id"])

@@ -149,26 +149,28 @@ def _answer_row(name: str, request: str, shipped: list[FirstAnswer], plain: list
 
 def run(*, rounds: int) -> Section:
     """Measure everything and return the tables and figures."""
-    with TemporaryDirectory(prefix="parley-bench-") as name, _running_functions(Path(name)) as (requests, environments):
+    with TemporaryDirectory(prefix="parley-bench-") as name:
         builds = make_builds(Path(name))
-        cold = ColdStarts([build.name for build in builds], {request.name: request.request for request in requests})
-        for number in range(rounds + 1):
-            print(f"cold: round {number} of {rounds}" if number else "cold: warming up", file=sys.stderr, flush=True)
-            for build in builds:
-                _measure_round(build, requests, environments, cold if number else ColdStarts([], {}))
+        with _running_functions(Path(name)) as (users, environments):
+            cold = ColdStarts([build.name for build in builds], {request.name: request.request for request in first_requests(users)})
+            for number in range(rounds + 1):
+                print(f"cold: round {number} of {rounds}" if number else "cold: warming up", file=sys.stderr, flush=True)
+                for build in builds:
+                    requests = first_requests(users)  # each time, because its token is valid for ten minutes
+                    _measure_round(build, requests, environments, cold if number else ColdStarts([], {}))
         return Section(report(cold), figures(cold))
 
 
 @contextmanager
-def _running_functions(folder: Path) -> Iterator[tuple[list[FirstRequest], dict[str, dict[str, str]]]]:
-    """Run the stack; yield the first requests and the environment of the workers by handler."""
+def _running_functions(folder: Path) -> Iterator[tuple[Users, dict[str, dict[str, str]]]]:
+    """Run the stack; yield a registered user and the environment of the workers by handler."""
     with targets.upstream(folder) as fake, running_parley(folder, upstream=f"{fake.server.url}/v1") as server:
         users = Users(server, 1)
         requests = first_requests(users)
         environments = {handler: processes.environment(pids[0]) for handler, pids in workers(server).items()}
         if missing := {request.handler for request in requests} - environments.keys():
             raise ServerFailed(f"cannot read the environment of a worker of {', '.join(sorted(missing))} (needs Linux's /proc)")
-        yield requests, environments
+        yield users, environments
 
 
 def _measure_round(build: Build, requests: list[FirstRequest], environments: Mapping[str, Mapping[str, str]], cold: ColdStarts) -> None:

@@ -22,6 +22,14 @@ Parley always requests a stream from the model, the others only for streamed res
 medians, p99 is over all rounds. CPU is per request, for all processes of a server, without the fake model."""
 
 
+# The reason why an aim beside another proxy may be out of reach.
+STORES_NOTHING = (
+    "The other proxy stores nothing and checks no one: it forwards the request. Parley's turn is two transactions on disk, a search of "
+    "the memory, the gateway, the authorizer and the Runtime API of the emulator, and a title, all on the same two cores. The cost of a "
+    "turn says where each millisecond goes; on AWS the gateway, the runtime and the database have other processors."
+)
+
+
 @dataclass(frozen=True)
 class RequestMode:
     """A kind of load: streamed or whole responses, for a number of concurrent clients."""
@@ -162,11 +170,13 @@ def figures(results: LatencyResults) -> list[Figure]:
     """Return the figures that have aims, relative to LiteLLM in the same run."""
     first_token = _ratio(results, partial(results.added_first_token_ms, mode=ALONE_STREAMED))
     many = f"{MANY_CLIENTS} warm clients, beside LiteLLM"
+    whole = _ratio(results, partial(results.added_ms, mode=ALONE_WHOLE))
+    whole_per_s, streams_per_s = (_ratio(results, partial(results.per_s, mode=mode)) for mode in (MANY_WHOLE, MANY_STREAMED))
     return [
-        Figure("added p50 of a whole turn, beside LiteLLM", _ratio(results, partial(results.added_ms, mode=ALONE_WHOLE)), "×", at_most=0.5),
-        Figure("added p50 of a first token, beside LiteLLM", first_token, "×", at_most=0.4),
-        Figure(f"whole turns a second, {many}", _ratio(results, partial(results.per_s, mode=MANY_WHOLE)), "×", at_least=2.5),
-        Figure(f"streams a second, {many}", _ratio(results, partial(results.per_s, mode=MANY_STREAMED)), "×", at_least=2.5),
+        Figure("added p50 of a whole turn, beside LiteLLM", whole, "×", at_most=0.5, reason=STORES_NOTHING),
+        Figure("added p50 of a first token, beside LiteLLM", first_token, "×", at_most=0.4, reason=STORES_NOTHING),
+        Figure(f"whole turns a second, {many}", whole_per_s, "×", at_least=2.5, reason=STORES_NOTHING),
+        Figure(f"streams a second, {many}", streams_per_s, "×", at_least=2.5, reason=STORES_NOTHING),
         *_figures_beside_portkey(results),
     ]
 
@@ -177,7 +187,7 @@ def _figures_beside_portkey(results: LatencyResults) -> list[Figure]:
     per_s = _ratio(results, partial(results.per_s, mode=MANY_STREAMED), rival=SECOND_RIVAL)
     whole = _ratio(results, partial(results.added_ms, mode=ALONE_WHOLE), rival=SECOND_RIVAL)
     return [
-        Figure("added p50 of a whole turn, beside Portkey", whole, "×", at_most=2),
+        Figure("added p50 of a whole turn, beside Portkey", whole, "×", at_most=2, reason=STORES_NOTHING),
         Figure("added p50 of a first token, beside Portkey", first_token, "×"),
         Figure(f"streams a second, {MANY_CLIENTS} warm clients, beside Portkey", per_s, "×"),
     ]

@@ -1,6 +1,6 @@
 """Where the processor time of a turn goes: by process, and by SQL statement. `python -m bench.turns.profile`; Linux only.
 
-    python -m bench.turns.profile --turns 200 --follow-up 150
+    python -m bench.turns.profile --turns 200 --follow-up 150 --write-docs
 
 Every turn is whole and begins a conversation, with memory and limits on and without tools: the case with the most follow-up work. Facts
 are extracted 15 seconds after a turn; a `--follow-up` of less than 40 seconds leaves that out.
@@ -27,6 +27,7 @@ from sqlalchemy import TextClause
 import parley.db
 from bench.harness import machine, processes
 from bench.harness.aims import Figure, Section
+from bench.harness.documents import DOCS, documented_section
 from bench.harness.servers import Server
 from bench.harness.stack import ChatClient, Users, running_parley
 from bench.harness.tables import format_figure, table
@@ -42,6 +43,7 @@ _LOGGED = re.compile(
     r"LOG:  duration: (?P<ms>[\d.]+) ms  (?P<phase>parse|bind|execute) [^:]*: (?P<sql>.*?)(?=^\d{4}-\d\d-\d\d |\Z)", re.S | re.M
 )
 _SHORT_SQL = 60
+_PATIENCE_S = 60.0
 
 
 @dataclass
@@ -73,13 +75,14 @@ def run(*, turns: int, follow_up_s: float) -> Section:
         Figure("CPU of all processes, a turn and its follow-up", all_ms, "ms", at_most=45),
         Figure("idle CPU of the local stack, of a core", sum(idle.values()) / 10, "%", at_most=1),
     ]
-    return Section(text, figures)
+    return Section(text, figures, marker="profile")
 
 
 def _take_turns(users: Users, turns: int) -> None:
+    """Take turns one after the other. A refused turn is repeated: a follow-up job that was starved may have opened the model's circuit."""
     with ChatClient(users.server, users.tokens()[0]) as client:  # the emulator closes a connection that is idle between two phases
         for _ in range(turns):
-            client.ask(_BODY)
+            client.ask(_BODY, patience_s=_PATIENCE_S)
 
 
 def _measure_processes(users: Users, *, turns: int, follow_up_s: float) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
@@ -206,8 +209,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=200)
     parser.add_argument("--follow-up", type=float, default=45.0, metavar="SECONDS", help="how long the follow-up is measured")
+    parser.add_argument("--write-docs", action="store_true", help=f"write the tables into {DOCS.name} too")
     args = parser.parse_args()
-    print(machine.header(), run(turns=args.turns, follow_up_s=args.follow_up).text, sep="\n\n")
+    head = machine.header()
+    section = run(turns=args.turns, follow_up_s=args.follow_up)
+    print(head, section.text, sep="\n\n")
+    if args.write_docs:
+        DOCS.write_text(documented_section(DOCS.read_text(), head, section))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
-from bench.__main__ import BENCHMARKS, DOCS, documented, report
-from bench.harness.aims import Figure, Section
+from bench.__main__ import BENCHMARKS, documented, report
+from bench.harness.aims import Figure, Section, aims_table
+from bench.harness.documents import DOCS
 
 SECTION = Section("## Turns", [Figure("first token", 0.3, "×", at_most=0.4), Figure("streams", 2.0, "×", at_least=2.5)])
 
@@ -38,6 +41,26 @@ def test_a_run_replaces_the_aims_of_the_page():
 
     assert "first token" in once
     assert documented(once, "a machine", [SECTION]) == once
+
+
+def test_only_an_aim_that_is_not_reached_is_explained():
+    missed = Figure("turns", 1.0, "×", at_least=2.5, reason="The disk.")
+    kept = Figure("gaps", 1.0, "ms", at_most=3, reason="Not this.")
+    not_measured = Figure("imports", None, "×", at_most=1, reason="Nor this.")
+
+    shown = aims_table([Section("", [missed, kept, not_measured, replace(missed, name="streams")])])
+
+    assert "- **turns; streams.** The disk." in shown
+    assert "this" not in shown
+
+
+def test_a_run_replaces_the_cost_of_a_turn_in_the_page():
+    cost = Section("## The cost of a turn\n\n| CPU |", marker="profile")
+
+    page = documented(DOCS.read_text(), "a machine", [SECTION, cost])
+
+    assert "<!-- profile: begin -->\n\na machine\n\n| CPU |\n\n<!-- profile: end -->" in page
+    assert page.count("## The cost of a turn\n") == 1
 
 
 def test_every_measuring_module_is_run():
