@@ -213,6 +213,11 @@ def test_a_function_brings_nothing_that_its_layer_brings(built: Built) -> None:
         assert {path.name for path in folder.iterdir()} & layer <= {"__pycache__", "requirements.txt"}
 
 
+def test_without_the_flag_no_version_is_published(built: Built) -> None:
+    """With it, each build publishes versions, and a changed parameter reaches the alias only then."""
+    assert "AutoPublishAlias" not in built.tree.template.read_text()
+
+
 def test_the_sizes_are_told(built: Built) -> None:
     *_, header = [line for line in built.output.splitlines() if line.startswith("ARTEFACT")]
     rows = built.output[built.output.index(header) :].splitlines()[1:]

@@ -1,0 +1,52 @@
+"""The flag `--gradual` with AWS's own `sam build`. Functions of one line stand in for the code; the template is the real one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.template.source import read_source
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout with the real templates, and with functions and layers that need no packages."""
+    folder = tmp_path_factory.mktemp("sources")
+    (folder / "template.yaml").write_text((ROOT / "template.yaml").read_text())
+    (folder / "stacks").symlink_to(ROOT / "stacks")
+    resources = read_source(ROOT / "template.yaml").content["Resources"].values()
+    for resource in resources:
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::Serverless::Function":
+            write(folder / properties["CodeUri"] / "app.py", "def handler(event, context):\n    return event\n")
+        elif resource["Type"] == "AWS::Serverless::LayerVersion":
+            write(folder / properties["ContentUri"] / "shared.py", "x = 1\n")
+    return folder
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_the_flag_publishes_versions_behind_an_alias(sources: Path, tmp_path: Path) -> None:
+    """`tests/e2e/test_built.py` builds without the flag."""
+    options = ("--template", str(sources / "template.yaml"), "--build-dir", str(tmp_path), "--cache-dir", str(tmp_path / "cache"))
+    command = [sys.executable, "-m", "local.sam_build", "native", *options, "--gradual"]
+    subprocess.run(command, cwd=sources, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
+    resources = read_source(tmp_path / "template.yaml").content["Resources"]
+    functions = {name: one["Properties"] for name, one in resources.items() if one["Type"] == "AWS::Serverless::Function"}
+
+    unpublished = {name for name, properties in functions.items() if properties.get("AutoPublishAlias") != "live"}
+    assert unpublished == {"KeysFunction", "MigrateFunction", "ToolrunnerFunction"}
+    assert (tmp_path / "AuthFunction" / "functions" / "auth" / "app.py").exists()
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [([], False), (["GRADUAL=yes"], True)])
+def test_make_passes_the_flag_on(arguments: list[str], expected: bool) -> None:
+    planned = subprocess.run(["make", "--dry-run", "build", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert ("local.sam_build arm64 --gradual" in planned) is expected
