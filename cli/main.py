@@ -24,7 +24,7 @@ class CommandEntry:
 CHAT_COMMANDS = {
     "chat": CommandEntry("cli.commands.chat", "Send a message and stream the answer; without a message, start a chat."),
     "regenerate": CommandEntry("cli.commands.chat", "Answer the last question again."),
-    "conversations": CommandEntry("cli.commands.conversations", "List, search, rename, save and delete your conversations."),
+    "conversations": CommandEntry("cli.commands.conversations", "List, search, rename, pin, save and delete your conversations."),
     "history": CommandEntry("cli.commands.conversations", "Show the messages of a conversation."),
     "memories": CommandEntry("cli.commands.memories", "See, add, correct and forget what is remembered about you."),
     "templates": CommandEntry("cli.commands.templates", "Keep questions that you ask again and again."),

@@ -1,4 +1,4 @@
-"""`parley conversations` and `parley history`: list, search, rename, save and delete conversations, and show their messages."""
+"""`parley conversations` and `parley history`: list, search, rename, pin, save and delete conversations, and show their messages."""
 
 import html
 import re
@@ -26,16 +26,18 @@ conversation_argument = click.argument("conversation", metavar="ID", shell_compl
 
 @click.group(cls=ListGroup)
 def conversations() -> None:
-    """List, search, rename, save and delete your conversations."""
+    """List, search, rename, pin, save and delete your conversations."""
 
 
 @conversations.command("list")
 @limit_option
+@click.option("--pinned", is_flag=True, help="List only pinned conversations.")
 @json_option
 @with_api_or_key
-def list_conversations(api: ApiClient, limit: int, as_json: bool) -> None:
-    """List your conversations, latest activity first."""
-    CONVERSATIONS.show(first_items(api, "/conversations", limit=limit), as_json=as_json)
+def list_conversations(api: ApiClient, limit: int, pinned: bool, as_json: bool) -> None:
+    """List your conversations, latest activity first. A star marks pinned ones."""
+    query = {"pinned": "true"} if pinned else None
+    CONVERSATIONS.show(first_items(api, "/conversations", limit=limit, query=query), as_json=as_json)
 
 
 @conversations.command()
@@ -64,6 +66,28 @@ def rename(api: ApiClient, conversation: str, title: str) -> None:
     found = _find(api, conversation)
     changed = Fields.of(api.fetch(HttpCall("PATCH", _path(found.text("id")), {"title": title})))
     click.echo(f"{_title_and_id(found)} is now called {one_line(changed.text('title'))!r}")
+
+
+@conversations.command()
+@conversation_argument
+@with_api_or_key
+def pin(api: ApiClient, conversation: str) -> None:
+    """Pin a conversation, so that it is listed first. ID may be a short id."""
+    _set_pinned(api, conversation, True)
+
+
+@conversations.command()
+@conversation_argument
+@with_api_or_key
+def unpin(api: ApiClient, conversation: str) -> None:
+    """Remove the pin of a conversation. ID may be a short id."""
+    _set_pinned(api, conversation, False)
+
+
+def _set_pinned(api: ApiClient, given: str, is_pinned: bool) -> None:
+    found = _find(api, given)
+    api.fetch(HttpCall("PATCH", _path(found.text("id")), {"is_pinned": is_pinned}))
+    click.echo(f"{'Pinned' if is_pinned else 'Unpinned'} {_title_and_id(found)}")
 
 
 @conversations.command()
@@ -181,7 +205,8 @@ def _messages(api: ApiClient, conversation_id: str) -> Iterator[Fields]:
 def _conversation_row(conversation: Fields) -> tuple[str, str, str]:
     active_at = next(filter(None, map(conversation.text, ("last_activity_at", "last_message_at", "updated_at", "created_at"))), "")
     title = shortened(conversation.text("title"), characters=60) or "(untitled)"
-    return short_id(conversation.text("id")), local_time(active_at), title
+    star = "* " if conversation.get("is_pinned") is True else ""
+    return short_id(conversation.text("id")), local_time(active_at), star + title
 
 
 def _message_heading(message: Fields) -> str:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from functions.conversation import memory
 from functions.conversation.schemas import (
     BudgetOut,
-    ConversationFields,
+    ConversationChanges,
     ConversationIn,
     ConversationOut,
     DailyUsageOut,
@@ -20,6 +20,7 @@ from functions.conversation.schemas import (
     FoundMemoryOut,
     FoundPassageOut,
     FoundPassagesPage,
+    HistoryMessageOut,
     MemoryIn,
     MemoryOut,
     OpenConversationOut,
@@ -39,7 +40,6 @@ from parley.http.dependencies import CurrentPrincipal, Transaction, require_live
 from parley.http.idempotency import IdempotencyHeader
 from parley.http.paging import PAGE_BYTES, CursorNumber, CursorText, Listing, Page, PageRequest
 from parley.http.problems import error_responses
-from parley.http.schemas import MessageOut
 from parley.ids import new_id
 from parley.turn_recovery import request_stop
 
@@ -123,11 +123,13 @@ def create(
 
 
 @conversations_router.get("/conversations")
-def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ConversationOut]:
-    """List the user's conversations, newest activity first."""
+def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page, pinned: bool = False) -> Listing[ConversationOut]:
+    """List the user's conversations, newest activity first; with `pinned`, only those that the user has pinned."""
     key = page.after(CONVERSATION_KEY)
     after = conversations.ConversationCursor(*key) if key else None
-    rows = conversations.page(transaction, user_id=principal.user_id, limit=page.limit, max_bytes=PAGE_BYTES, after=after)
+    rows = conversations.page(
+        transaction, user_id=principal.user_id, limit=page.limit, max_bytes=PAGE_BYTES, after=after, only_pinned=pinned
+    )
     return page.listing(rows, to_item=ConversationOut.model_validate, key=lambda row: [row.updated_at, row.id])
 
 
@@ -139,7 +141,7 @@ def get(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> Open
 
 
 @conversations_router.patch("/conversations/{id}")
-def change(id: UUID, body: ConversationFields, principal: CurrentPrincipal, transaction: Transaction) -> ConversationOut:
+def change(id: UUID, body: ConversationChanges, principal: CurrentPrincipal, transaction: Transaction) -> ConversationOut:
     """Change the given fields of a conversation."""
     changes = body.model_dump(exclude_unset=True)
     return ConversationOut.model_validate(conversations.change(transaction, id, user_id=principal.user_id, changes=changes))
@@ -176,7 +178,7 @@ def list_messages(
     page: Page,
     order: Literal["asc", "desc"] = "asc",
     variants: bool = False,
-) -> Listing[MessageOut]:
+) -> Listing[HistoryMessageOut]:
     """List a conversation's messages, oldest first by default.
 
     With `variants`, the list includes answers that a regeneration replaced; `is_active` marks the current answer. A page holds
@@ -193,7 +195,10 @@ def list_messages(
         after=messages.MessageCursor(*key) if key else None,
         variants=variants,
     )
-    return page.listing(rows, to_item=MessageOut.model_validate, key=lambda row: [row.seq, row.variant])
+    figures = turns.answer_figures(transaction, [row.id for row in rows.rows], user_id=principal.user_id)
+    return page.listing(
+        rows, to_item=lambda row: HistoryMessageOut.of_history(row, figures.get(row.id)), key=lambda row: [row.seq, row.variant]
+    )
 
 
 summaries_router = APIRouter(dependencies=[Depends(requires("conversations"))])

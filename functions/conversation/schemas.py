@@ -8,9 +8,11 @@ from pydantic import Field, StringConstraints
 
 from functions.conversation.search import ScoredMemory, SearchMode
 from parley.db.conversations import Conversation
+from parley.db.messages import StoredMessage
 from parley.db.search import FoundPassage
+from parley.db.turn.turns import AnswerFigures
 from parley.http.paging import Listing
-from parley.http.schemas import Input, Output, Timestamp
+from parley.http.schemas import Input, MessageOut, Output, Timestamp
 from parley.snippets import snippet
 
 Title = Annotated[str, Field(min_length=1, max_length=200)]
@@ -20,11 +22,17 @@ FactText = Annotated[str, StringConstraints(min_length=1, max_length=1000, strip
 
 
 class ConversationFields(Input):
-    """PATCH /conversations/{id}. Omitted fields stay unchanged."""
+    """The fields that a conversation is created with and that may change."""
 
     title: Title | None = None
     model: ModelName | None = None
     system_prompt: SystemPrompt | None = None
+
+
+class ConversationChanges(ConversationFields):
+    """PATCH /conversations/{id}. Omitted fields stay unchanged."""
+
+    is_pinned: bool = False
 
 
 class ConversationIn(ConversationFields):
@@ -50,8 +58,32 @@ class ConversationOut(Output):
     title: str | None
     model: str | None
     system_prompt: str | None
+    is_pinned: bool
     created_at: Timestamp
     updated_at: Timestamp
+
+
+class AnswerUsageOut(Output):
+    """Tokens and cost of an answer's turn. A cost of zero means that the model has no price."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+
+
+class HistoryMessageOut(MessageOut):
+    """A stored message. An answer has the usage and the duration of its turn; a question or a copy in a fork has neither."""
+
+    usage: AnswerUsageOut | None
+    total_ms: float | None
+
+    @classmethod
+    def of_history(cls, message: StoredMessage, figures: AnswerFigures | None) -> Self:
+        """Render a message with the figures of its turn."""
+        usage = AnswerUsageOut.model_validate(figures) if figures else None
+        plain = MessageOut.model_validate(message)
+        # Constructed, because the validators of `parts` must not run twice.
+        return cls.model_construct(**dict(plain), usage=usage, total_ms=figures.total_ms if figures else None)
 
 
 class OpenConversationOut(ConversationOut):

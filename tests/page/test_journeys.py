@@ -227,6 +227,53 @@ def status_of(ada, id):
     return ada.context.request.get(f"{ada.url}/documents/{id}", headers=ada.headers).json()["status"]
 
 
+def test_an_old_answer_still_shows_its_model_tokens_cost_and_duration(ada, vendor):
+    vendor.script = streams("Fine.")
+    tab = ada.open()
+    ask(tab, "Hello?")
+    expect(tab.locator(".figures")).to_contain_text("s")
+    shown = tab.locator(".figures").inner_text()
+    tab.reload()
+
+    expect(tab.locator(".figures")).to_have_text(shown, use_inner_text=True)
+    assert len(tab.locator(".figures > span").all()) == 3
+
+
+def test_the_chosen_theme_overrules_the_system(visitor):
+    tab = visitor.open()
+    paper = lambda: tab.evaluate("getComputedStyle(document.body).backgroundColor")  # noqa: E731
+    seen = {}
+    for system in ("light", "dark"):
+        tab.emulate_media(color_scheme=system)
+        for theme in ("", "light", "dark"):
+            tab.evaluate(
+                "(theme) => theme ? (document.documentElement.dataset.theme = theme) : delete document.documentElement.dataset.theme", theme
+            )
+            seen[system, theme] = paper()
+    light, dark = seen["light", ""], seen["dark", ""]
+
+    assert light != dark
+    assert {theme: {seen[system, theme] for system in ("light", "dark")} for theme in ("light", "dark")} == {
+        "light": {light},
+        "dark": {dark},
+    }
+
+
+def test_a_pinned_conversation_is_first_in_another_tab_too(ada):
+    """The oldest of more conversations than one page of the list."""
+    for number in range(52):
+        ada.context.request.post(f"{ada.url}/conversations", data={"title": f"No. {number}"}, headers=ada.headers)
+    tab = ada.open()
+    tab.get_by_role("button", name="Show more", exact=True).click()
+    tab.get_by_role("button", name="Options for No. 0", exact=True).click()
+    tab.get_by_role("menuitem", name="Pin").click()
+    expect(tab.locator(".group").first.locator(".entry-row")).to_have_text(["No. 0"])
+    other = ada.open()
+
+    expect(other.locator(".group").first).to_contain_text("Pinned")
+    expect(other.locator(".group").first.locator(".entry-row")).to_have_text(["No. 0"])
+
+
 def test_a_deleted_conversation_leaves_the_list(ada, vendor):
     vendor.script = streams("Fine.")
     tab = ada.open()

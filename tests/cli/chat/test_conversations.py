@@ -112,6 +112,22 @@ def test_a_conversation_is_renamed_and_deleted(foxes, parley):
     assert parley("conversations", "delete", "deadbeef", "--yes").stdout == "Deleted 'Foxes' (deadbeef)\n"
 
 
+@pytest.mark.parametrize(("command", "is_pinned", "told"), [("pin", True, "Pinned"), ("unpin", False, "Unpinned")])
+def test_a_conversation_is_pinned_and_unpinned(foxes, parley, command, is_pinned, told):
+    foxes.on(f"PATCH /conversations/{FOUND['id']}", replies.reply(200, FOUND | {"is_pinned": is_pinned}))
+
+    assert parley("conversations", command, "deadbeef").stdout == f"{told} 'Foxes' (deadbeef)\n"
+    assert foxes.requests[-1].body == {"is_pinned": is_pinned}
+
+
+def test_a_star_marks_pinned_conversations(server, alice, parley):
+    pinned = {"id": FIRST, "title": "Sums", "is_pinned": True, "updated_at": "2026-03-01T14:02:33Z"}
+    server.on("GET /conversations", replies.reply(200, {"items": [pinned], "next_cursor": None}))
+
+    assert parley("conversations", "list", "--pinned").stdout.splitlines()[1] == "0000aaaa  2026-03-01 14:02  * Sums"
+    assert "pinned=true" in server.requests[-1].path
+
+
 def test_a_conversation_is_saved_as_markdown(foxes, parley, tmp_path):
     result = parley("conversations", "export", "deadbeef", "-o", str(tmp_path / "foxes.md"))
 

@@ -72,6 +72,39 @@ def test_a_field_can_be_cleared(conversation, alice):
     assert conversation.patch(f"/conversations/{created['id']}", {"title": None}, as_=alice).json["title"] is None
 
 
+def pin(conversation, person, made, is_pinned=True):
+    return conversation.patch(f"/conversations/{made['id']}", {"is_pinned": is_pinned}, as_=person).json
+
+
+def test_pinned_conversations_are_listed_alone_and_a_pin_is_no_activity(conversation, alice):
+    first, _, third = (make(conversation, alice, title=title) for title in ("first", "second", "third"))
+    pinned = pin(conversation, alice, first)
+    pin(conversation, alice, third)
+
+    assert pinned == first | {"is_pinned": True}
+    assert titles(conversation, alice, "?pinned=true") == ["third", "first"]
+    assert titles(conversation, alice) == ["third", "second", "first"]
+    assert pin(conversation, alice, first, False) == first
+    assert titles(conversation, alice, "?pinned=true") == ["third"]
+
+
+def test_the_list_of_pinned_conversations_has_pages(conversation, alice):
+    for number in range(3):
+        pin(conversation, alice, make(conversation, alice, title=str(number)))
+        make(conversation, alice, title="not pinned")
+    page = conversation.get("/conversations?pinned=true&limit=2", as_=alice).json
+
+    assert [item["title"] for item in page["items"]] == ["2", "1"]
+    assert titles(conversation, alice, f"?pinned=true&limit=2&cursor={page['next_cursor']}") == ["0"]
+
+
+@pytest.mark.parametrize("value", [None, "yes", 1])
+def test_a_pin_is_set_or_not(conversation, alice, value):
+    made = make(conversation, alice)
+
+    assert conversation.patch(f"/conversations/{made['id']}", {"is_pinned": value}, as_=alice).status == 422
+
+
 def test_a_deleted_conversation_is_gone_with_its_messages(conversation, chat, alice, engines):
     from sqlalchemy import text
 
@@ -113,9 +146,32 @@ def test_an_invalid_message_cursor_is_422(conversation, alice, cursor):
     assert conversation.get(f"/conversations/{created['id']}/messages?cursor={cursor}", as_=alice).status == 422
 
 
+def test_an_answer_keeps_the_figures_of_its_turn(conversation, chat, alice):
+    done = chat.post("/chat", {"message": "one", "stream": False}, as_=alice).json
+    question, answer = conversation.get(f"/conversations/{done['conversation_id']}/messages", as_=alice).json["items"]
+
+    assert (question["usage"], question["total_ms"]) == (None, None)
+    assert (answer["usage"], answer["total_ms"] > 0) == (done["usage"], True)
+    assert answer["usage"]["output_tokens"] > 0
+
+
+def test_a_variant_has_figures_of_its_own_and_a_copy_has_none(conversation, chat, alice):
+    first = chat.post("/chat", {"message": "one", "stream": False}, as_=alice).json
+    again = {"conversation_id": first["conversation_id"], "stream": False}
+    assert chat.post("/chat/regenerate", again, as_=alice).status == 200
+    path = f"/conversations/{first['conversation_id']}"
+    answers = conversation.get(f"{path}/messages?variants=true", as_=alice).json["items"][1:]
+    copy = conversation.post(f"{path}/fork", {"upto_seq": 2}, as_=alice).json["id"]
+
+    assert len({answer["total_ms"] for answer in answers} - {None}) == 2
+    assert [item["usage"] for item in conversation.get(f"/conversations/{copy}/messages", as_=alice).json["items"]] == [None, None]
+
+
 def test_a_message_has_the_documented_fields(conversation, chat, alice):
     created = chat.post("/chat", {"message": "one", "stream": False}, as_=alice).json["conversation_id"]
     question, answer = conversation.get(f"/conversations/{created}/messages", as_=alice).json["items"]
 
-    assert set(answer) == {"id", "seq", "role", "parts", "text", "model", "status", "created_at", "tokens", "variant", "is_active"}
+    assert set(answer) == {
+        *("id", "seq", "role", "parts", "text", "model", "status", "created_at", "tokens", "variant", "is_active", "usage", "total_ms")
+    }
     assert (question["model"], answer["model"], answer["status"]) == (None, "offline", "completed")

@@ -23,6 +23,12 @@ def fork(conversation, person, conversation_id, upto_seq, **headers):
     return conversation.post(f"/conversations/{conversation_id}/fork", {"upto_seq": upto_seq}, as_=person, headers=headers)
 
 
+def test_a_copy_is_not_pinned(conversation, original, alice):
+    conversation.patch(f"/conversations/{original}", {"is_pinned": True}, as_=alice)
+
+    assert fork(conversation, alice, original, 2).json["is_pinned"] is False
+
+
 def message_fields(conversation, person, conversation_id, *names):
     items = conversation.get(f"/conversations/{conversation_id}/messages", as_=person).json["items"]
     return [tuple(item[name] for name in names) for item in items]

@@ -37,6 +37,7 @@ export interface Conversation {
   title: string | null;
   model: string | null;
   system_prompt: string | null;
+  is_pinned: boolean;
   created_at: string;
   updated_at: string;
   open_turn_id?: string | null;
@@ -74,6 +75,8 @@ export interface Message {
   created_at: string;
   variant: number;
   is_active: boolean;
+  usage: Usage | null;
+  total_ms: number | null;
 }
 
 export interface Usage {

@@ -3,7 +3,7 @@
 import { batch, signal } from "@preact/signals";
 import { ApiError, Offline } from "../api/errors.ts";
 import { readEvents } from "../api/events.ts";
-import type { Conversation, Memory, Message, Page, TurnEvent, Usage } from "../api/types.ts";
+import type { Conversation, Memory, Message, Page, TurnEvent } from "../api/types.ts";
 import { t } from "../text/index.ts";
 import { awaitTitle, conversations, touch } from "./conversations.ts";
 import { announce, notify, report } from "./notices.ts";
@@ -23,8 +23,8 @@ export interface Question {
   incognito: boolean;
 }
 
-/** Figures and memories of the answers that this page has seen complete; the API does not keep them with the message. */
-export const usages = new Map<string, { usage: Usage; totalMs: number | null; memories: Memory[] }>();
+/** Memories that the answers seen complete by this page have used; the API does not keep them with the message. */
+export const memoriesOf = new Map<string, Memory[]>();
 
 export class Chat {
   readonly id = signal<string | null>(null);
@@ -250,14 +250,16 @@ export class Chat {
       newChat = new Chat(null);
     }
     if (this.pending.value !== null) {
-      touch({ ...(known ?? { id, title: null, model: null, system_prompt: null, created_at: now }), updated_at: now });
+      touch({
+        ...(known ?? { id, title: null, model: null, system_prompt: null, is_pinned: false, created_at: now }),
+        updated_at: now,
+      });
     }
   }
 
   async #ended(turn: Turn): Promise<void> {
     const id = this.id.value;
-    if (turn.messageId && turn.usage)
-      usages.set(turn.messageId, { usage: turn.usage, totalMs: turn.totalMs, memories: turn.memories });
+    if (turn.messageId) memoriesOf.set(turn.messageId, turn.memories);
     announce({ stopped: t.chat.stoppedLive, failed: t.chat.failedLive }[turn.status as string] ?? t.chat.ended);
     if (id === null) return;
     await this.#loadNewest(id).catch(report);

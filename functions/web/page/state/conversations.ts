@@ -3,10 +3,10 @@
 import { computed, signal } from "@preact/signals";
 import type { Conversation, FoundPassage, Page } from "../api/types.ts";
 import { report } from "./notices.ts";
-import { recall, remember } from "./preferences.ts";
 import { api, channel, persist, type TabMessage } from "./session.ts";
 
 const PAGE = 50;
+const MAX_PINNED = 100;
 const TITLE_DELAYS_MS = [1500, 4000, 10_000, 25_000];
 
 export const conversations = signal<Conversation[]>([]);
@@ -14,20 +14,16 @@ export const isLoaded = signal(false);
 const cursor = signal<string | null>(null);
 export const hasMore = computed(() => cursor.value !== null);
 
-/** The ids of pinned conversations. The API has no pins, so they belong to this browser. */
-export const pins = signal<string[]>(recall<string[]>("pins", []));
-
-export function togglePin(id: string): void {
-  pins.value = pins.value.includes(id) ? pins.value.filter((other) => other !== id) : [...pins.value, id];
-  remember("pins", pins.value);
-}
-
 export const query = signal("");
 export const found = signal<FoundPassage[] | null>(null);
 
 export async function loadConversations(): Promise<void> {
-  const page = await persist(() => api.get<Page<Conversation>>("conversations", { limit: PAGE }));
-  conversations.value = page.items;
+  const [page, pinned] = await Promise.all([
+    persist(() => api.get<Page<Conversation>>("conversations", { limit: PAGE })),
+    persist(() => api.get<Page<Conversation>>("conversations", { limit: MAX_PINNED, pinned: true })),
+  ]);
+  const listed = new Set(page.items.map((conversation) => conversation.id));
+  conversations.value = [...page.items, ...pinned.items.filter((one) => !listed.has(one.id))];
   cursor.value = page.next_cursor;
   isLoaded.value = true;
 }
@@ -44,7 +40,6 @@ export function clearConversations(): void {
   conversations.value = [];
   isLoaded.value = false;
   cursor.value = null;
-  pins.value = [];
   query.value = "";
   found.value = null;
 }

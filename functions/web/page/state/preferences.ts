@@ -1,4 +1,4 @@
-/** What this browser remembers: the theme, drafts and pinned conversations. Never a token. */
+/** What this browser remembers: the theme and the drafts. Never a token. */
 
 import { effect, signal } from "@preact/signals";
 

@@ -8,7 +8,7 @@ import { Button, Empty, IconButton, Spinner } from "../components/controls.tsx";
 import { Mark } from "../components/Icon.tsx";
 import { openDialog } from "../components/overlays.tsx";
 import { SourceDialog } from "../components/SourceDialog.tsx";
-import { type Chat, chatOf, usages } from "../state/chat.ts";
+import { type Chat, chatOf, memoriesOf } from "../state/chat.ts";
 import { conversations } from "../state/conversations.ts";
 import { report } from "../state/notices.ts";
 import { draftKey, remember } from "../state/preferences.ts";
@@ -199,7 +199,6 @@ async function editAsFork(chat: Chat, message: Message, text: string): Promise<v
 /** Return a stored answer in the form of a turn that has ended. */
 function turnOf(message: Message): Turn {
   const { parts, sources } = partsOf(message.parts, message.text);
-  const known = usages.get(message.id);
   const status = message.status === "stopped" || message.status === "interrupted" ? message.status : "completed";
   return {
     id: null,
@@ -210,10 +209,10 @@ function turnOf(message: Message): Turn {
     status,
     parts,
     sources,
-    memories: known?.memories ?? [],
+    memories: memoriesOf.get(message.id) ?? [],
     lastEvent: 0,
-    usage: known?.usage ?? null,
-    totalMs: known?.totalMs ?? null,
+    usage: message.usage,
+    totalMs: message.total_ms,
     reason: null,
     problem: null,
   };

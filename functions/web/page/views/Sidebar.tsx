@@ -13,10 +13,8 @@ import {
   hasMore,
   isLoaded,
   loadMoreConversations,
-  pins,
   query,
   search,
-  togglePin,
 } from "../state/conversations.ts";
 import { report } from "../state/notices.ts";
 import { href, navigate, route } from "../state/router.ts";
@@ -63,8 +61,7 @@ export function Sidebar() {
 function Groups() {
   if (isLoaded.value && conversations.value.length === 0) return <p class="hint sidebar-empty">{t.sidebar.empty}</p>;
   const groups = { pinned: [], today: [], yesterday: [], week: [], older: [] } as Record<string, Conversation[]>;
-  for (const one of conversations.value)
-    groups[pins.value.includes(one.id) ? "pinned" : ageOf(one.updated_at)]?.push(one);
+  for (const one of conversations.value) groups[one.is_pinned ? "pinned" : ageOf(one.updated_at)]?.push(one);
   return (
     <>
       {Object.entries(groups).map(
@@ -107,8 +104,8 @@ function Entry({ conversation }: { conversation: Conversation }) {
         items={[
           {
             icon: "pin",
-            label: pins.value.includes(id) ? t.sidebar.unpin : t.sidebar.pin,
-            onSelect: () => togglePin(id),
+            label: conversation.is_pinned ? t.sidebar.unpin : t.sidebar.pin,
+            onSelect: () => changeConversation(id, { is_pinned: !conversation.is_pinned }).catch(report),
           },
           {
             icon: "edit",

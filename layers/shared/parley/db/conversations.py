@@ -31,6 +31,7 @@ class Conversation:
     created_at: datetime
     updated_at: datetime
     is_incognito: bool = False
+    is_pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,16 @@ def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Conv
     return Conversation(**row._mapping)
 
 
-def page(connection: Connection, *, user_id: UUID, limit: int, max_bytes: int, after: ConversationCursor | None) -> RowPage[Conversation]:
+def page(
+    connection: Connection, *, user_id: UUID, limit: int, max_bytes: int, after: ConversationCursor | None, only_pinned: bool = False
+) -> RowPage[Conversation]:
     """Return up to `limit` conversations after the cursor `after`, most recently active first.
 
     The page ends before its system prompts exceed `max_bytes` in total, but has at least one conversation.
     """
     statement = select(*_COLUMNS).where(conversations.c.user_id == user_id)
+    if only_pinned:
+        statement = statement.where(conversations.c.is_pinned)
     key = (conversations.c.updated_at, conversations.c.id)
     if after:
         statement = statement.where(tuple_(*key) < (after.updated_at, after.id))
@@ -156,6 +161,8 @@ def next_seq_cte(conversation_id: UUID, *, user_id: UUID, where: Sequence[Column
 def fork(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int) -> Conversation:
     """Copy a conversation with its active messages up to `upto_seq`, and return the copy. The copied messages get new ids.
 
+    A copy is not pinned.
+
     The copies are marked as extracted: memory has them, or gets them, from the originals, and recall would find everything
     twice. Raises NotFound, and InvalidInput if the conversation has no message `upto_seq`.
     """
@@ -221,7 +228,7 @@ _FORK = text(
             SELECT c.user_id, CAST(:id AS uuid), CAST(:title AS text), c.model, c.system_prompt, CAST(:upto_seq AS integer), c.is_incognito,
                    CAST(:upto_seq AS integer)
               FROM conversations c WHERE c.user_id = CAST(:user_id AS uuid) AND c.id = CAST(:source_id AS uuid)
-            RETURNING user_id, id, title, model, system_prompt, last_seq, created_at, updated_at, is_incognito
+            RETURNING user_id, id, title, model, system_prompt, last_seq, created_at, updated_at, is_incognito, is_pinned
          ),
          copied AS (
             INSERT INTO messages (user_id, id, conversation_id, seq, role, parts, model, tokens, status, created_at, is_forgotten)

@@ -19,7 +19,15 @@ conversations = Table(
     timestamp("updated_at"),
     Column("is_incognito", Boolean, nullable=False, server_default="false"),
     Column("mined_upto_seq", Integer, nullable=False, server_default="0"),
+    Column("is_pinned", Boolean, nullable=False, server_default="false"),
     Index("conversations_activity", "user_id", "updated_at", "id"),
+)
+Index(
+    "conversations_pinned",
+    conversations.c.user_id,
+    conversations.c.updated_at,
+    conversations.c.id,
+    postgresql_where=conversations.c.is_pinned,
 )
 
 messages = Table(

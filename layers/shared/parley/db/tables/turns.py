@@ -61,6 +61,7 @@ _of_key = (turns.c.user_id, turns.c.route, turns.c.idempotency_key)
 Index("turns_idempotency", *_of_key, unique=True, postgresql_where=_has_key)
 Index("turns_running", turns.c.user_id, turns.c.conversation_id, unique=True, postgresql_where=_is_open)
 Index("turns_heartbeat", turns.c.heartbeat_at, postgresql_where=_is_running)
+Index("turns_answer", turns.c.user_id, turns.c.message_id, postgresql_where=turns.c.message_id.is_not(None))
 Index("turns_waiting", turns.c.waiting_since, postgresql_where=_is_waiting)
 Index("turns_keys_age", turns.c.started_at, postgresql_where=_has_key)
 

@@ -74,6 +74,22 @@ class StoredTurn:
     ended_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerFigures:
+    """Tokens, cost and duration of the turn that wrote an answer. A cost of zero means that the model has no price."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal
+    total_ms: float | None
+
+
+def answer_figures(connection: Connection, message_ids: Sequence[UUID], *, user_id: UUID) -> dict[UUID, AnswerFigures]:
+    """Return the figures of these messages by id. Questions, and answers copied into a fork, have none."""
+    rows = connection.execute(_ANSWER_FIGURES, {"user_id": user_id, "message_ids": list(message_ids)})
+    return {row.message_id: AnswerFigures(row.input_tokens, row.output_tokens, row.cost_usd, row.total_ms) for row in rows}
+
+
 def open_turn(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> UUID | None:
     """Return the conversation's running or waiting turn, None if it has none. There is at most one."""
     which = {"user_id": user_id, "conversation_id": conversation_id}
@@ -190,6 +206,12 @@ _PROGRESS = text(
 )
 _READ_EVENTS = text(turn_events.EVENTS_AFTER)
 _GET = text(f"SELECT {_TURN_COLUMNS} FROM turns WHERE user_id = :user_id AND id = :turn_id")  # noqa: S608 - constants only
+_ANSWER_FIGURES = text(
+    """
+    SELECT message_id, input_tokens, output_tokens, cost_usd, total_ms FROM turns
+     WHERE user_id = :user_id AND message_id = ANY(CAST(:message_ids AS uuid[])) AND input_tokens IS NOT NULL
+    """
+)
 _OPEN_TURN = text(
     """
     SELECT id FROM turns
