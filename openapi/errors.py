@@ -112,7 +112,7 @@ def _declared_codes(responses: Mapping[Any, Mapping[str, Any]]) -> Codes:
 def _gateway_codes(responses: Iterable[GatewayResponse]) -> Codes:
     found: Codes = {}
     for response in responses:
-        body = str(response.body)
+        body, _, _ = str(response.body).partition('"error":')  # the same error in OpenAI's format
         fields = dict(re.findall(r'"(title|detail|code)":"([^"]+)"', body))
         found.setdefault(int(response.status or 0), {})[fields["code"]] = fields.get("detail", f"{fields['title']} (from the gateway).")
     return found

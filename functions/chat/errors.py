@@ -25,7 +25,7 @@ class InProgress(ParleyError):
     """The turn that this Idempotency-Key began is still running."""
 
     status, code = 409, "in_progress"
-    public_message = "The turn of this Idempotency-Key is still running. Read its events, or retry shortly."
+    public_message = "The turn of this Idempotency-Key is still running. Join it by a repeated request with `stream`, or retry shortly."
     retry_after_s = 2.0
 
     def __init__(self, turn_id: UUID) -> None:

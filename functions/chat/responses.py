@@ -44,9 +44,12 @@ SERVER_TIMING: dict[str, Any] = {
 def turn_response(events: TurnEvents, *, stream: bool, ids: Mapping[str, str] = MappingProxyType({})) -> Response:
     """Wait for the first event, so that a refused turn becomes an error response, then return the encoded events.
 
-    `ids` supplies `turn_id` and `conversation_id` if the events do not begin with `turn.started`, which contains both.
+    `ids` supplies `turn_id` and `conversation_id` if the events do not begin with `turn.started`, which contains both. Without events,
+    the response is 204, after which browsers do not connect again.
     """
-    first = next(events)
+    first = next(events, None)
+    if first is None:
+        return Response(status_code=204)
     if stream:
         return EventStream(map(_encode_event, _until_last(chain((first,), events))), events)
     try:

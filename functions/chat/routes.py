@@ -40,7 +40,7 @@ turn_router = APIRouter(dependencies=[Depends(requires("chat"))])
 # A vendor's failure has one of these statuses only if the turn is not streamed: a stream has already sent status 200.
 VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
 MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted, TooManyStreams)
-REFUSALS = error_responses(NotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *MODELS, *VENDORS)
+BEGIN = (NotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *MODELS, *VENDORS)
 DECISIONS = error_responses(NotFound, AlreadyDecided, NotWaiting, *MODELS, *VENDORS)
 EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT_SCHEMA}}
 TURN: dict[int | str, Any] = {
@@ -49,12 +49,23 @@ TURN: dict[int | str, Any] = {
 IMAGE: dict[int | str, Any] = {
     200: {"description": "The image", "content": {f"image/{kind}": {} for kind in ("png", "jpeg", "gif", "webp")}}
 }
-STREAM: dict[int | str, Any] = {200: {"description": "The events", "content": EVENTS}}
+STREAM: dict[int | str, Any] = {
+    200: {"description": "The events", "content": EVENTS},
+    204: {"description": "The turn has ended or waits, and `Last-Event-ID` is the id of its last event"},
+}
+
+# An id that is not a number of an event counts as none, because a browser sends the last id of any stream.
+LastEventId = Annotated[str | None, Header(description="The id of the last event received")]
 
 
-@turn_router.post("/chat", responses=TURN | REFUSALS)
+@turn_router.post("/chat", responses=TURN | error_responses(*BEGIN))
 async def chat(
-    body: ChatIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader
+    body: ChatIn,
+    request: Request,
+    services: ChatServicesDep,
+    principal: CurrentPrincipal,
+    idempotency: IdempotencyHeader,
+    last_event_id: LastEventId = None,
 ) -> Response:
     """Take a turn: store the question, answer it, and store the answer.
 
@@ -63,7 +74,10 @@ async def chat(
     `turn.interrupted`, `turn.failed` or `turn.waiting`. Before a turn waits, it sends a `tool.approval` for each call that needs a
     decision. Send decisions to `/chat/turns/{id}/approvals`: the last decision resumes the turn. A new message denies the calls instead.
     If the connection is lost, the turn continues: read the rest at `/chat/turns/{id}/events`. With an `Idempotency-Key`, a repeated
-    request gets the events, or the failure, of the first request. `documents` adds sources to the prompt, from all the user's
+    request gets the events, or the failure, of the first request. While the first request runs, a repeated request for a stream joins
+    it, from the header `Last-Event-ID` on, and a request for a whole answer is 409 `in_progress`.
+
+    `documents` adds sources to the prompt, from all the user's
     documents or only from those with the given ids, and requires the scope `documents`. For an API key without the scope `tools`, the
     model gets no tools; without the scope `conversations`, the prompt has no memories. The answer's message has a part for each
     source that it cites. `timings` of the last event tells how much of the time was spent waiting for models. `response_format`, as
@@ -82,12 +96,18 @@ async def chat(
         is_incognito=body.incognito,
         documents=body.documents,
     )
-    return _take(request, services, principal, question, body, _idempotency_key("POST /chat", idempotency, body))
+    key = _idempotency_key("POST /chat", idempotency, body)
+    return _take(request, services, principal, question, body, key, last_event_id)
 
 
-@turn_router.post("/chat/regenerate", responses=TURN | REFUSALS | error_responses(NothingToRegenerate))
+@turn_router.post("/chat/regenerate", responses=TURN | error_responses(*BEGIN, NothingToRegenerate))
 async def regenerate(
-    body: RegenerateIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader
+    body: RegenerateIn,
+    request: Request,
+    services: ChatServicesDep,
+    principal: CurrentPrincipal,
+    idempotency: IdempotencyHeader,
+    last_event_id: LastEventId = None,
 ) -> Response:
     """Answer the conversation's last question again, even if its turn failed. Takes a turn in the same way as `POST /chat`.
 
@@ -103,7 +123,8 @@ async def regenerate(
         output=body.output,
         documents=body.documents,
     )
-    return _take(request, services, principal, question, body, _idempotency_key("POST /chat/regenerate", idempotency, body))
+    key = _idempotency_key("POST /chat/regenerate", idempotency, body)
+    return _take(request, services, principal, question, body, key, last_event_id)
 
 
 @turn_router.get("/chat/images/{id}", dependencies=[Depends(require_live_session)], responses=error_responses(NotFound))
@@ -137,17 +158,20 @@ async def get_events(
     services: ChatServicesDep,
     principal: CurrentPrincipal,
     after: Annotated[int | None, Query(ge=0, lt=2**31)] = None,
-    last_event_id: Annotated[str | None, Header(max_length=20)] = None,
+    last_event_id: LastEventId = None,
 ) -> Response:
     """Stream a turn's events after number `after`, or after the header `Last-Event-ID`, until the turn ends or waits.
 
-    While the turn runs, new events are sent live. The last event is always sent, even if its number is not greater than `after`.
-    Events are stored for 24 hours.
+    While the turn runs, new events are sent live. The last event is always sent, even if its number is not greater than `after`; but
+    if the header has its number, the response is 204, after which a browser's `EventSource` does not connect again. An unknown
+    `Last-Event-ID` counts as none. Events are stored for 24 hours.
     """
     last_seen = after if after is not None else replay.parse_last_event_id(last_event_id)
     deadline = Deadline.of(request.scope["aws.context"])
     limit = services.stream_limits.followers
-    events = replay.read_events(services.engine, principal, id, after=last_seen, deadline=deadline, max_followers=limit)
+    events = replay.read_events(
+        services.engine, principal, id, after=last_seen, deadline=deadline, max_followers=limit, repeats_last=after is not None
+    )
     return turn_response(events, stream=True)
 
 
@@ -181,6 +205,7 @@ def _take(
     question: Question,
     body: ChatIn | RegenerateIn,
     idempotency_key: IdempotencyKey | None,
+    last_event_id: str | None,
 ) -> Response:
     if question.documents:
         principal.require("documents")
@@ -192,6 +217,7 @@ def _take(
         question,
         deadline=Deadline.of(request.scope["aws.context"]),
         idempotency_key=idempotency_key,
+        joins_after=replay.parse_last_event_id(last_event_id) if body.stream else None,
         request_id=request.scope["parley.request_id"],
     )
     return turn_response(events, stream=body.stream)

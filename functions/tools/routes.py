@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 from functions.tools import tools
 from functions.tools.errors import NameTaken, ToolDisabled, TooManyMcpServers
 from functions.tools.mcp_endpoint.dispatch import answer_message
-from functions.tools.mcp_endpoint.jsonrpc import RpcMessage, respond_with_rpc_error
+from functions.tools.mcp_endpoint.jsonrpc import RpcMessage, unreadable_response
 from functions.tools.mcp_servers import add_server, refresh_listings, refresh_server, remove_server
 from functions.tools.schemas import CreatedMcpServerOut, InvokeIn, McpServerIn, McpServerOut, OutcomeOut, ToolChange, ToolOut
 from functions.tools.services import ToolsServicesDep
@@ -156,6 +156,12 @@ def _method_not_allowed(request: Request) -> Response:
     response = problem_response(MethodNotAllowed(), request_id=request.scope["parley.request_id"])
     response.headers["Allow"] = "POST"
     return response
+
+
+def respond_with_rpc_error(error: ParleyError, request_id: str) -> Response:
+    """Respond to a message that cannot be read with a JSON-RPC error, and to all other errors with a problem document."""
+    response = unreadable_response(error)
+    return JSONResponse(response.body, response.status) if response else problem_response(error, request_id=request_id)
 
 
 ERROR_RESPONDERS = {"/mcp": respond_with_rpc_error}

@@ -117,6 +117,17 @@ def test_an_operations_own_errors_stand_beside_the_general_ones(name, status, ex
     assert codes(OPERATIONS[name], status) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("POST /chat", {"in_progress", "conversation_busy"}),
+        ("POST /chat/regenerate", {"in_progress", "conversation_busy", "nothing_to_regenerate"}),
+    ],
+)
+def test_every_code_of_a_conflict_is_described(name, expected):
+    assert codes(OPERATIONS[name], 409) == expected
+
+
 def test_chat_answers_as_a_stream_or_in_one_piece():
     assert set(answer(OPERATIONS["POST /chat"], 200)["content"]) == {"text/event-stream", "application/json"}
 

@@ -103,11 +103,23 @@ def make_services(engine: Any, provider: Any, *, queue: Any = None, toolbox: Any
 
 
 def take_numbered(
-    services: ChatServices, person: Any, text: str = "hello", *, time_limit_s: float = 60, idempotency_key: Any = None, **options: Any
+    services: ChatServices,
+    person: Any,
+    text: str = "hello",
+    *,
+    time_limit_s: float = 60,
+    idempotency_key: Any = None,
+    joins_after: int | None = None,
+    **options: Any,
 ) -> Any:
     """Return the generator of a turn's numbered events and pings."""
     return run.take_turn(
-        services, person.principal, Question(text, **options), deadline=Deadline.after(time_limit_s), idempotency_key=idempotency_key
+        services,
+        person.principal,
+        Question(text, **options),
+        deadline=Deadline.after(time_limit_s),
+        idempotency_key=idempotency_key,
+        joins_after=joins_after,
     )
 
 

@@ -70,7 +70,15 @@ def answer_in_conversation(
         output=body.response_format.output() if body.response_format else None,
     )
     events = _without_numbers(
-        run.take_turn(services, principal, question, deadline=deadline, idempotency_key=idempotency_key, request_id=request_id)
+        run.take_turn(
+            services,
+            principal,
+            question,
+            deadline=deadline,
+            idempotency_key=idempotency_key,
+            joins_after=0 if body.stream else None,
+            request_id=request_id,
+        )
     )
     started = next(events)
     if isinstance(started, Ping) or started.name != TurnStarted.name:

@@ -59,14 +59,20 @@ class _WaitingTurnFound(Exception):
 
 
 def begin_turn(
-    services: ChatServices, principal: Principal, question: Question, *, deadline: Deadline, idempotency_key: IdempotencyKey | None
+    services: ChatServices,
+    principal: Principal,
+    question: Question,
+    *,
+    deadline: Deadline,
+    idempotency_key: IdempotencyKey | None,
+    joins: bool = False,
 ) -> Turn | ExistingTurn:
     """Upload the question's new images and begin the turn.
 
     Raises NotFound if an image is not the user's, Unavailable, and the errors of `begin_with_retries`.
     """
     if not question.attached:
-        return begin_with_retries(services, principal, question, deadline=deadline, idempotency_key=idempotency_key)
+        return begin_with_retries(services, principal, question, deadline=deadline, idempotency_key=idempotency_key, joins=joins)
     earlier = {id: services.images.find(id, user_id=principal.user_id) for id in question.attached if not isinstance(id, Image)}
     with _discard_unless_begun(services.images) as uploaded:
         image_bytes: dict[str, bytes | None] = {}
@@ -76,9 +82,8 @@ def begin_turn(
                 uploaded.append(stored_image := services.images.put(attached, user_id=principal.user_id))
                 image_bytes[stored_image.key] = attached.data
             parts.append((stored_image if isinstance(attached, Image) else earlier[attached]).part())
-        turn = begin_with_retries(
-            services, principal, replace(question, images=parts, attached=()), deadline=deadline, idempotency_key=idempotency_key
-        )
+        with_images = replace(question, images=parts, attached=())
+        turn = begin_with_retries(services, principal, with_images, deadline=deadline, idempotency_key=idempotency_key, joins=joins)
         if isinstance(turn, Turn):
             uploaded.clear()
             turn.image_bytes.update(image_bytes)
@@ -97,21 +102,28 @@ def _discard_unless_begun(images: Images) -> Iterator[list[StoredImage]]:
 
 
 def begin_with_retries(
-    services: ChatServices, principal: Principal, question: Question, *, deadline: Deadline, idempotency_key: IdempotencyKey | None = None
+    services: ChatServices,
+    principal: Principal,
+    question: Question,
+    *,
+    deadline: Deadline,
+    idempotency_key: IdempotencyKey | None = None,
+    joins: bool = False,
 ) -> Turn | ExistingTurn:
     """Reserve the request's cost, store the question and the turn, and start embedding the question.
 
-    If `idempotency_key` began an earlier turn that is no longer running, returns that turn. Retries after a conflict with a
-    concurrent request, and, with `question.wait`, until the conversation's running turn has ended. Raises NotFound,
-    IdempotencyKeyReused, InProgress, ConversationBusy, NothingToRegenerate, InvalidInput, ModelNotFound, ModelCannot, ContextTooLong,
-    NoModel, RateLimited, BudgetExhausted, TooManyStreams, Unauthorized and Unavailable; nothing is stored or counted then.
+    If `idempotency_key` began an earlier turn, returns that turn unless it is running; with `joins`, also then.
+    Retries after a conflict with a concurrent request, and, with `question.wait`, until the conversation's running turn has ended.
+    Raises NotFound, IdempotencyKeyReused, InProgress, ConversationBusy, NothingToRegenerate, InvalidInput, ModelNotFound, ModelCannot,
+    ContextTooLong, NoModel, RateLimited, BudgetExhausted, TooManyStreams, Unauthorized and Unavailable; nothing is stored or counted
+    then.
     """
     catalogue, attempts = services.catalogue(), 0
     lease: StreamLease | None = None
     with ExitStack() as stack:
         while True:
             try:
-                return _begin_once(services, catalogue, principal, question, idempotency_key)
+                return _begin_once(services, catalogue, principal, question, idempotency_key, joins=joins)
             except _StaleTurnFound as found:
                 interrupt_if_stale(services.engine, found.turn_id, user_id=principal.user_id)
             except _WaitingTurnFound as found:
@@ -131,7 +143,13 @@ def begin_with_retries(
 
 
 def _begin_once(
-    services: ChatServices, catalogue: Catalogue, principal: Principal, question: Question, idempotency_key: IdempotencyKey | None
+    services: ChatServices,
+    catalogue: Catalogue,
+    principal: Principal,
+    question: Question,
+    idempotency_key: IdempotencyKey | None,
+    *,
+    joins: bool,
 ) -> Turn | ExistingTurn:
     user_id = principal.user_id
     toolbox_in = services.allowed_toolbox(principal, is_wanted=bool(question.tools))
@@ -145,7 +163,7 @@ def _begin_once(
         )
         if idempotency_key and preconditions.same_key_turn:
             if not preconditions.is_key_expired:
-                return _turn_of_key(preconditions.same_key_turn, idempotency_key)
+                return _turn_of_key(preconditions.same_key_turn, idempotency_key, joins=joins)
             turn_begin.release_key(connection, idempotency_key, user_id=user_id)
         _require_no_open_turn(preconditions, question)
         question_with_history = add_history(connection, preconditions.conversation, question, user_id=user_id)
@@ -163,13 +181,16 @@ def _begin_once(
         return turn
 
 
-def _turn_of_key(existing: ExistingTurn, idempotency_key: IdempotencyKey) -> ExistingTurn:
-    """Return the earlier turn of a repeated request. Raises IdempotencyKeyReused, _StaleTurnFound and InProgress."""
+def _turn_of_key(existing: ExistingTurn, idempotency_key: IdempotencyKey, *, joins: bool) -> ExistingTurn:
+    """Return the earlier turn of a repeated request, also if it is running with `joins`.
+
+    Raises IdempotencyKeyReused, _StaleTurnFound and InProgress.
+    """
     if existing.fingerprint != idempotency_key.fingerprint:
         raise IdempotencyKeyReused
     if existing.is_stale:
         raise _StaleTurnFound(existing.id)
-    if existing.status == "running":
+    if existing.status == "running" and not joins:
         raise InProgress(existing.id)
     return existing
 

@@ -1,5 +1,6 @@
 """A turn's interface to other requests: read its state, follow its events in the log, and ask it to stop."""
 
+import re
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from parley.db.turn.approvals import Approval
 from parley.db.turn.stream_leases import StreamLease
 from parley.db.turn.turns import TurnProgress
 from parley.deadline import Deadline
-from parley.errors import InvalidInput, NotFound
+from parley.errors import NotFound
 from parley.turn_recovery import interrupt_if_stale
 
 
@@ -124,10 +125,18 @@ def read_turn(engine: Engine, principal: Principal, turn_id: UUID) -> TurnSnapsh
 
 
 def read_events(
-    engine: Engine, principal: Principal, turn_id: UUID, *, after: int, deadline: Deadline, max_followers: int
+    engine: Engine,
+    principal: Principal,
+    turn_id: UUID,
+    *,
+    after: int,
+    deadline: Deadline,
+    max_followers: int,
+    repeats_last: bool = True,
 ) -> Generator[NumberedEvent | Ping]:
     """Yield a turn's events as `follow_events` does. If the turn is deleted meanwhile, the stream ends with `turn.failed`.
 
+    Without `repeats_last`, yields nothing if the turn does not run and its last event's number is not greater than `after`.
     Raises Unauthorized and Unavailable, and, before the first event, NotFound and TooManyStreams.
     """
     with principal_scope(engine, principal) as connection:
@@ -143,6 +152,8 @@ def read_events(
             max_followers=max_followers,
             principal=principal,
         ):
+            if not (repeats_last or has_begun) and isinstance(event, NumberedEvent) and event.number <= after:
+                return
             after, has_begun = event.number if isinstance(event, NumberedEvent) else after, True
             yield event
     except NotFound as exc:
@@ -167,12 +178,11 @@ def read_image(images: Images, id: UUID, *, user_id: UUID) -> tuple[bytes, str]:
 
 
 def parse_last_event_id(last_event_id: str | None) -> int:
-    """Return the event number in a `Last-Event-ID` header, 0 without the header. Raises InvalidInput."""
-    if last_event_id is None:
+    """Return the event number in a `Last-Event-ID` header, 0 for an unknown id: a browser sends the last id of any stream."""
+    if last_event_id is None or not re.fullmatch(r"[0-9]{1,10}", last_event_id):
         return 0
-    if not (last_event_id.isascii() and last_event_id.isdigit() and int(last_event_id) < 2**31):
-        raise InvalidInput("must be the id of an event", loc=("header", "Last-Event-ID"))
-    return int(last_event_id)
+    number = int(last_event_id)
+    return number if number < 2**31 else 0
 
 
 def _read_snapshot(engine: Engine, principal: Principal, turn_id: UUID) -> tuple[TurnSnapshot, float | None]:

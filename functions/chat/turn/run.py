@@ -67,17 +67,20 @@ def take_turn(
     *,
     deadline: Deadline,
     idempotency_key: IdempotencyKey | None = None,
+    joins_after: int | None = None,
     request_id: str = "",
 ) -> Generator[NumberedEvent | Ping]:
     """Store the question, yield the answer's events as they arrive, and store the answer.
 
     Yields `turn.started`, the other events, and exactly one last event, terminal or `turn.waiting`. If `idempotency_key` began an
-    earlier turn, yields that turn's events from its log. If the turn is refused, raises the errors of `begin_turn` before the first
+    earlier turn, yields that turn's events from its log, after number `joins_after`. Without that number, a turn that is running is
+    refused. If the turn is refused, raises the errors of `begin_turn` before the first
     event.
     """
-    turn = begin_turn(services, principal, question, deadline=deadline, idempotency_key=idempotency_key)
+    joins = joins_after is not None
+    turn = begin_turn(services, principal, question, deadline=deadline, idempotency_key=idempotency_key, joins=joins)
     if isinstance(turn, ExistingTurn):
-        yield from _follow(services, principal, turn.id, after=0, deadline=deadline)
+        yield from _follow(services, principal, turn.id, after=joins_after or 0, deadline=deadline)
         return
     turn.request_id = request_id
     yield from _run_to_the_end(chain([turn.started], run_turn(services, turn, deadline)))

@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi.responses import JSONResponse
 from pydantic import ConfigDict, Field
-from starlette.responses import Response
 
 from parley.errors import InvalidInput, MalformedBody, ParleyError
-from parley.http.problems import problem_response
 from parley.http.schemas import Input
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600, -32601, -32602
@@ -60,16 +57,14 @@ def result_response(id: MessageId, content: dict[str, Any]) -> RpcResponse:
     return RpcResponse(200, {"jsonrpc": "2.0", "id": id, "result": content})
 
 
-def respond_with_rpc_error(error: ParleyError, request_id: str) -> Response:
-    """Respond to a message that cannot be read with a JSON-RPC error, and to all other errors with a problem document."""
+def unreadable_response(error: ParleyError) -> RpcResponse | None:
+    """Build the response to a body that is not a JSON-RPC message, or return None for any other error."""
     if isinstance(error, MalformedBody):
-        rpc_error = RpcError(PARSE_ERROR, "The body is not valid JSON.", status=400)
-    elif type(error) is InvalidInput:
-        rpc_error = RpcError(INVALID_REQUEST, "The body is not a JSON-RPC request.", status=400, errors=error.errors)
-    else:
-        return problem_response(error, request_id=request_id)
-    response = error_response(None, rpc_error)
-    return JSONResponse(response.body, response.status)
+        return error_response(None, RpcError(PARSE_ERROR, "The body is not valid JSON.", status=400))
+    if type(error) is InvalidInput:
+        invalid = RpcError(INVALID_REQUEST, "The body is not a JSON-RPC request.", status=400, errors=error.errors)
+        return error_response(None, invalid)
+    return None
 
 
 def error_response(id: MessageId, error: RpcError) -> RpcResponse:

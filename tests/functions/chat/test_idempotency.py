@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from functions.chat.errors import InProgress
+from functions.chat.turn.events import NumberedEvent
 from parley.db.engine import make_engine
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.errors import NotFound
@@ -92,6 +93,41 @@ def test_a_repeat_of_a_running_turn_is_409_and_names_it(engine, chat, alice):
     provider.close(), list(taken)
 
     assert (refused.value.status, refused.value.public_fields) == (409, {"turn_id": str(started.turn_id)})
+
+
+@pytest.mark.parametrize("seen", [0, 1, 2])
+def test_a_repeated_stream_joins_the_running_turn_after_the_events_that_it_has(engine, database, alice, seen):
+    """As a browser does whose connection broke: the model is called once, and each event arrives once."""
+    gate = threading.Event()
+    provider = ScriptedProvider([llm.TextDelta("one "), llm.TextDelta("two "), lambda: gate.wait(10), llm.TextDelta("three"), HELLO[-1]])
+    taken = take_numbered(make_services(engine, provider), alice, idempotency_key=idempotency_key())
+    first = [next(taken) for _ in range(seen or 1)][:seen]
+    thread = threading.Thread(target=lambda: list(taken))
+    thread.start()
+    mine = make_engine(database)
+    repeated = take_numbered(make_services(mine, ScriptedProvider([])), alice, idempotency_key=idempotency_key(), joins_after=seen)
+    joined = [event for event in repeated if gate.set() or isinstance(event, NumberedEvent)]
+    thread.join()
+    mine.dispose()
+    texts = "".join(event.event.data()["text"] for event in [*first, *joined] if event.event.name == "text.delta")
+
+    assert (texts, joined[-1].event.name) == ("one two three", "turn.completed")
+    assert all(event.number > seen for event in joined)
+
+
+def test_a_repeated_stream_over_http_starts_after_the_last_event_id(chat, alice):
+    first = post(chat, alice, {"message": "hello"})
+    headers = {"Idempotency-Key": "a key", "Last-Event-ID": "1"}
+    rest = chat.post("/chat", {"message": "hello"}, as_=alice, headers=headers)
+
+    assert (next(name for name, _ in rest.events), rest.text, rest.events[-1]) == ("text.delta", first.text, first.events[-1])
+
+
+def test_a_repeated_whole_answer_does_not_join(chat, alice, change):
+    made = post(chat, alice, {"message": "hello", "stream": False}).json
+    change("UPDATE turns SET status = 'running' WHERE id = :id", id=UUID(made["turn_id"]))
+
+    assert post(chat, alice, {"message": "hello", "stream": False}).status == 409
 
 
 def test_the_problem_document_names_the_running_turn(chat, alice, change):

@@ -68,11 +68,22 @@ def test_the_terminal_event_is_always_sent(finished, replay_of):
     assert replay_of(f"?after={finished[-1][0]}") == replay_of("?after=99999") == [finished[-1]]
 
 
-@pytest.mark.parametrize(
-    ("query", "headers"), [("?after=-1", {}), ("?after=x", {}), ("", {"Last-Event-ID": "x"}), ("", {"Last-Event-ID": "²"})]
-)
-def test_an_invalid_event_number_is_422(chat, alice, finished, query, headers):
-    answer = chat.get(f"/chat/turns/{finished[0][2]['turn_id']}/events{query}", as_=alice, headers=headers)
+def test_a_browser_that_has_the_last_event_is_told_not_to_connect_again(chat, alice, finished):
+    path = f"/chat/turns/{finished[0][2]['turn_id']}/events"
+    statuses = [chat.get(path, as_=alice, headers={"Last-Event-ID": str(finished[-1][0] + step)}).status for step in (-1, 0, 1)]
+
+    assert statuses == [200, 204, 204]
+
+
+@pytest.mark.parametrize("unknown", ["x", "²", "", "-1", "7" * 50, "0190a1b2-0000-7000-8000-00000000aaaa"])
+def test_an_unknown_last_event_id_counts_as_none(replay_of, unknown):
+    """A browser sends the last id of any stream that its page has read from."""
+    assert replay_of(headers={"Last-Event-ID": unknown}) == replay_of()
+
+
+@pytest.mark.parametrize("query", ["?after=-1", "?after=x"])
+def test_an_invalid_event_number_is_422(chat, alice, finished, query):
+    answer = chat.get(f"/chat/turns/{finished[0][2]['turn_id']}/events{query}", as_=alice)
 
     assert (answer.status, answer.json["code"]) == (422, "invalid_input")
 
