@@ -85,9 +85,10 @@ def run_statement(engine: Engine, statement: TextClause, *, user_id: UUID, **par
 def run_global_statement(engine: Engine, statement: TextClause, **parameters: Any) -> Row[Any]:
     """Run one statement on behalf of no user, in its own transaction, and return its only row, or raise Unavailable.
 
-    This saves the round trip of `global_scope`. If the connection breaks, the statement may run twice but commits at most once.
+    This saves the round trips of BEGIN, COMMIT and `global_scope`. The statement must be safe to repeat: if the connection breaks, it
+    may run twice.
     """
-    with _transaction(engine, statement, parameters) as (_, row):
+    with _transaction(engine, statement, parameters, is_whole=True) as (_, row):
         return row
 
 

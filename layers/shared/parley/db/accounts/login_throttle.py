@@ -54,7 +54,10 @@ def take(connection: Connection, buckets: Sequence[ThrottleBucket]) -> float | N
 
 
 def give_back(engine: Engine, bucket: ThrottleBucket, *, refunds: ThrottleBucket) -> None:
-    """Remove an attempt from `bucket`, and count the removal in the bucket `refunds`. Does nothing if `refunds` is full."""
+    """Remove an attempt from `bucket`, and count the removal in the bucket `refunds`. Does nothing if `refunds` is full.
+
+    If the connection breaks, both may happen twice.
+    """
     run_global_statement(engine, _GIVE_BACK, **take_parameters([refunds]), bucket=bucket.key, interval=bucket.every_s)
 
 

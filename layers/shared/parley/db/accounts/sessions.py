@@ -96,7 +96,10 @@ class LoginBuckets:
 
 
 def count_attempt(engine: Engine, email: str, network: str, buckets: LoginBuckets) -> LoginAttempt:
-    """Count a login attempt for `email` and return the hash to check the password against. `engine` has the background role."""
+    """Count a login attempt for `email` and return the hash to check the password against. `engine` has the background role.
+
+    If the connection breaks, the attempt may be counted twice.
+    """
     values = login_throttle.take_parameters([buckets.network, buckets.account, buckets.overall])
     keys = {"known": buckets.known.key, "overall_known": buckets.overall_known.key}
     row = run_global_statement(engine, _ATTEMPT, **values, **keys, email=email, network=network)
