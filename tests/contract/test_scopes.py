@@ -42,6 +42,7 @@ NEEDED = {
     "POST /chat/turns/{id}/approvals": "chat",
     "GET /models": "chat",
     "GET /v1/models": "chat",
+    "GET /v1/models/{id}": "chat",
     "POST /v1/chat/completions": "chat",
     "POST /v1/embeddings": "chat",
     "POST /conversations": "conversations",

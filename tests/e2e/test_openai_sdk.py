@@ -169,10 +169,10 @@ def test_an_answer_that_breaks_off_raises_in_the_stream(sdk, vendor):
 
 def test_what_the_vendor_rejects_is_told_and_not_tried_again(stack, ada, vendor):
     vendor.script, before = refuses(400, message="not like that"), len(vendor.requests)
-    with client_of(stack, ada) as client, pytest.raises(openai.InternalServerError, match="not like that") as caught:
+    with client_of(stack, ada) as client, pytest.raises(openai.BadRequestError, match="not like that") as caught:
         client.chat.completions.create(**ASK)
 
-    assert (caught.value.status_code, caught.value.code, len(vendor.requests) - before) == (502, "provider_rejected", 1)
+    assert (caught.value.status_code, caught.value.code, len(vendor.requests) - before) == (400, "provider_rejected", 1)
 
 
 RATE = 20

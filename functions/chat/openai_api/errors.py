@@ -7,12 +7,12 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from functions.chat.errors import LoggedTurnFailure
+from functions.chat.errors import LoggedTurnFailure, OutOfTime
 from parley.clock import utc_now
 from parley.errors import InvalidInput, ParleyError
 from parley.http.problems import retry_after
 from parley.llm.catalogue import ModelNotFound
-from parley.llm.errors import ProviderRefused
+from parley.llm.errors import ContextTooLong, ProviderBusy, ProviderFailed, ProviderRejected
 from parley.metering.limits import BudgetExhausted
 
 PREFIX = "/v1/"
@@ -24,6 +24,7 @@ _OPENAI_ERRORS: dict[str, tuple[int, str, str]] = {
     "rate_limited": (429, "requests", "rate_limit_exceeded"),
     "too_many_streams": (429, "requests", "rate_limit_exceeded"),
     "budget_exhausted": (429, "insufficient_quota", "insufficient_quota"),
+    "provider_rejected": (400, "invalid_request_error", "provider_rejected"),
 }
 
 
@@ -36,12 +37,26 @@ def openai_error_type(status: int, code: str) -> tuple[int, str, str]:
     return status, "permission_error" if status == HTTPStatus.FORBIDDEN else _type_of_status(status), code
 
 
+def _error_type(error: ParleyError) -> tuple[int, str, str]:
+    """Return OpenAI's status, type and code. A vendor's own 429, and its complaint about a long prompt, keep their meaning."""
+    if isinstance(error, ProviderBusy) and error.is_rate_limit:
+        return _OPENAI_ERRORS["rate_limited"]
+    if isinstance(error, ProviderRejected) and error.is_context_too_long:
+        return _OPENAI_ERRORS["context_too_long"]
+    return openai_error_type(error.status, error.code)
+
+
 def error_body(error: ParleyError) -> dict[str, Any]:
     """Return `error` as OpenAI's error document, which is also the last event of a failed stream."""
-    _, kind, code = openai_error_type(error.status, error.code)
+    _, kind, code = _error_type(error)
     message, param = error.public_message, None
+    if isinstance(error, ContextTooLong):  # agents shorten their history if they find these words
+        message = (
+            f"This model's maximum context length is {error.limit} tokens besides the answer, but the request has about {error.tokens}. "
+        )
+        message += "Reduce the length of the messages or of the answer."
     if isinstance(error, InvalidInput):
-        first = error.errors[0]
+        first = _most_exact(error.errors)
         param = _parameter_path(first["loc"])
         message = f"{param}: {first['msg']}" if param else str(first["msg"])
     if isinstance(error, ModelNotFound):
@@ -51,16 +66,31 @@ def error_body(error: ParleyError) -> dict[str, Any]:
 
 def openai_error_response(error: ParleyError, request_id: str) -> Response:  # noqa: ARG001 - a header has it
     """Return the error response. `X-Should-Retry: false` keeps the SDKs from retrying in vain."""
-    status, _, _ = openai_error_type(error.status, error.code)
+    status, _, _ = _error_type(error)
     headers: dict[str, str] = {}
     if (wait_s := _wait_s(error)) is not None:
         headers["Retry-After"] = retry_after(wait_s)
-    # A failed turn has stored its question: a retry would store it twice.
-    if isinstance(error, BudgetExhausted | ProviderRefused | LoggedTurnFailure):
+    if _is_retry_useless(error):
         headers["X-Should-Retry"] = "false"
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(error_body(error), status_code=status, headers=headers)
+
+
+def _most_exact(errors: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the first error, or the error deepest within its field: a union reports one for each of its members."""
+    loc = errors[0]["loc"]
+    return max((error for error in errors if error["loc"][: len(loc)] == loc), key=lambda error: len(error["loc"]))
+
+
+def _is_retry_useless(error: ParleyError) -> bool:
+    """Return whether the SDKs must not repeat the request by themselves.
+
+    A failed turn has stored its question, and a retry would store it twice. A failed call was repeated here already, unless the vendor
+    said when to come back.
+    """
+    is_failure = isinstance(error, ProviderFailed | OutOfTime) and not isinstance(error, ProviderBusy)
+    return is_failure or isinstance(error, BudgetExhausted | LoggedTurnFailure)
 
 
 def _type_of_status(status: int) -> str:

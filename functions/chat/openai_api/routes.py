@@ -17,7 +17,7 @@ from functions.chat.openai_api.responses import completion_response
 from functions.chat.openai_api.schemas import CompletionIn, EmbeddingsIn
 from functions.chat.openai_api.stored_conversation import answer_in_conversation
 from functions.chat.responses import SERVER_TIMING
-from functions.chat.services import ChatServicesDep
+from functions.chat.services import ChatServices, ChatServicesDep
 from parley.db.turn.stream_leases import TooManyStreams
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
@@ -62,9 +62,25 @@ COMPLETION: dict[int | str, Any] = {
 
 @router.get("/models")
 async def list_openai_models(services: ChatServicesDep) -> OpenAIModelsOut:
-    """List the models that a request may name, in OpenAI's format."""
-    models = services.catalogue().available(services.environment) | embedding_models(services)
-    return OpenAIModelsOut(data=[OpenAIModelOut(id=id, owned_by=model.provider) for id, model in models.items()])
+    """List the models and strategies that a request may name, in OpenAI's format."""
+    return OpenAIModelsOut(data=_named_models(services))
+
+
+@router.get("/models/{id}", responses=error_responses(ModelNotFound))
+async def get_openai_model(id: str, services: ChatServicesDep) -> OpenAIModelOut:
+    """Return a model or strategy that a request may name, in OpenAI's format."""
+    models = {model.id: model for model in _named_models(services)}
+    if id not in models:
+        raise ModelNotFound(id, allowed=models)
+    return models[id]
+
+
+def _named_models(services: ChatServices) -> list[OpenAIModelOut]:
+    catalogue, environment = services.catalogue(), services.environment
+    chat = [OpenAIModelOut(id=id, owned_by=model.provider, kind="chat") for id, model in catalogue.available(environment).items()]
+    strategies = [OpenAIModelOut(id=name, owned_by="parley", kind="strategy") for name in catalogue.available_strategies(environment)]
+    embedding = embedding_models(services).items()
+    return [*chat, *strategies, *(OpenAIModelOut(id=id, owned_by=model.provider, kind="embedding") for id, model in embedding)]
 
 
 @router.post("/chat/completions", responses=COMPLETION | error_responses(*_CHOOSING, *_PROVIDERS, *_TURN, ModelCannot, NoModel))

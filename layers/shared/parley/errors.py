@@ -8,6 +8,7 @@
       BodyTooLarge              413 body_too_large
       Unauthorized              401 unauthorized
       Forbidden                 403 forbidden
+        ScopeMissing            403 forbidden
       NotFound                  404 not_found
       Unavailable               503 unavailable
 
@@ -101,6 +102,14 @@ class Forbidden(ParleyError):
 
     status, code = 403, "forbidden"
     public_message = "Your account is not allowed to do this."
+
+
+class ScopeMissing(Forbidden):
+    """The token or API key lacks the scope that the route needs."""
+
+    def __init__(self, user_id: UUID, scope: str) -> None:
+        super().__init__(f"user {user_id} lacks scope {scope!r}")
+        self.public_message = f"Your token or API key lacks the scope {scope!r}, which this route needs."
 
 
 class NotFound(ParleyError):

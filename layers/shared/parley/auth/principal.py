@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 from uuid import UUID
 
-from parley.errors import Forbidden, Unauthorized
+from parley.errors import ScopeMissing, Unauthorized
 
 USER_SCOPES = frozenset({"chat", "conversations", "tools", "documents", "account"})
 ADMIN_SCOPES = USER_SCOPES | {"admin"}
@@ -55,7 +55,7 @@ class Principal:
     def require(self, scope: str) -> None:
         """Raise Forbidden unless the token has the scope `scope`."""
         if scope not in self.scopes:
-            raise Forbidden(f"user {self.user_id} lacks scope {scope!r}")
+            raise ScopeMissing(self.user_id, scope)
 
     @property
     def may_remember(self) -> bool:

@@ -1,7 +1,7 @@
 """Errors as HTTP responses: RFC 9457 problem documents, and the declaration of a route's errors for OpenAPI."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -67,21 +67,35 @@ def _as_parley_error(error: Exception) -> ParleyError | None:
         case ParleyError():
             return error
         case RequestValidationError():
-            return _from_validation(error.errors())
+            return _from_validation(error.errors(), error.body)
         case HTTPException():
             return _from_http(error)
         case _:
             return None
 
 
-def _from_validation(errors: Sequence[Mapping[str, Any]]) -> ParleyError:
+def _from_validation(errors: Sequence[Mapping[str, Any]], body: Any) -> ParleyError:
     if any(error["type"] == "json_invalid" for error in errors):
         return MalformedBody(str(errors))
     # Only the types: Pydantic's messages, and its locations in objects with arbitrary keys, repeat the client's text.
     invalid = InvalidInput("invalid", evidence=", ".join(sorted({str(error["type"]) for error in errors[:MAX_ERRORS]})))
     # A body can have thousands of errors, and a location can be a long key that the client invented.
-    invalid.errors = [{"loc": [_shortened(step) for step in error["loc"]], "msg": error["msg"]} for error in errors[:MAX_ERRORS]]
+    invalid.errors = [{"loc": list(map(_shortened, _client_loc(error, body))), "msg": error["msg"]} for error in errors[:MAX_ERRORS]]
     return invalid
+
+
+def _client_loc(error: Mapping[str, Any], body: Any) -> Iterator[str | int]:
+    """Yield the steps to the client's field, without the names that Pydantic gives to the members of a union."""
+    place, *steps = error["loc"]
+    yield place
+    value = body
+    for index, step in enumerate(steps):
+        is_missing = error["type"] == "missing" and index == len(steps) - 1
+        if place != "body" or is_missing:
+            yield step
+        elif (isinstance(value, dict) and step in value) or (isinstance(value, list) and isinstance(step, int) and step < len(value)):
+            value = value[step]
+            yield step
 
 
 def _shortened(step: str | int) -> str | int:

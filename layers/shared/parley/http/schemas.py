@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema, field_validator, model_validator
@@ -15,7 +15,7 @@ from parley.clock import rfc3339
 MAX_DEPTH = 32
 MAX_VALUES = 50_000
 MAX_REPEATED_TEXT = 32_768
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 
 _RFC3339 = {"type": "string", "format": "date-time"}
 Timestamp = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), WithJsonSchema(_RFC3339, mode="serialization")]
@@ -34,6 +34,24 @@ class Input(BaseModel):
         Also reject more than `MAX_DEPTH` levels or `MAX_VALUES` values: validation takes time and memory for each value.
         """
         _check_storable(data, depth=0, values_left=MAX_VALUES)
+        return data
+
+
+class ForgivingInput(Input):
+    """A request body in which NUL and lone surrogates are replaced by U+FFFD instead of being rejected.
+
+    For clients that send back text of any origin: an agent's session would end with the first such text. `max_values` is the
+    highest number of values in the body.
+    """
+
+    max_values: ClassVar[int] = MAX_VALUES
+
+    @model_validator(mode="before")
+    @classmethod
+    def _require_storable(cls, data: Any) -> Any:
+        """Replace the characters, and reject a body that is too deep or has too many values."""
+        data = _storable(data, depth=0)
+        _check_storable(data, depth=0, values_left=cls.max_values)
         return data
 
 
@@ -82,11 +100,22 @@ def _with_text_once(parts: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     ]
 
 
+def _storable(value: Any, *, depth: int) -> Any:
+    """Return a JSON value with the characters replaced in all its texts, down to the depth that `_check_storable` accepts."""
+    if isinstance(value, str):
+        return _NOT_STORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+    if depth > MAX_DEPTH:
+        return value
+    if isinstance(value, dict):
+        return {_storable(name, depth=depth): _storable(item, depth=depth + 1) for name, item in value.items()}
+    return [_storable(item, depth=depth + 1) for item in value] if isinstance(value, list) else value
+
+
 def _check_storable(value: Any, *, depth: int, values_left: int) -> int:
     """Check a JSON value with all nested values and keys. Return how many more values the body may have."""
     if depth > MAX_DEPTH:
         raise PydanticCustomError("too_deep", "the body is nested too deeply")
-    if isinstance(value, str) and (_LONE_SURROGATE.search(value) or "\0" in value):
+    if isinstance(value, str) and _NOT_STORABLE.search(value):
         raise PydanticCustomError("not_storable", "the text contains NUL or an unpaired surrogate")
     if isinstance(value, dict):
         value = [*value, *value.values()]

@@ -236,10 +236,11 @@ class Catalogue(CatalogueTable):
             return ids
         if name is None:
             raise NoModel(f"no model of {model_or_strategy!r} is available")
-        raise ModelNotFound(model_or_strategy, allowed=[*available, *self._available_strategies(available)])
+        raise ModelNotFound(model_or_strategy, allowed=[*available, *self.available_strategies(environment)])
 
-    def _available_strategies(self, available: Mapping[str, Model]) -> list[str]:
+    def available_strategies(self, environment: Mapping[str, str]) -> list[str]:
         """Return the strategies with at least one available model."""
+        available = self.available(environment)
         return [name for name, strategy in self.strategies.items() if available.keys() & set(strategy.models)]
 
     def embedding(self, environment: Mapping[str, str]) -> Model:

@@ -65,8 +65,9 @@ class ProviderBusy(ProviderFailed):
     status, code = 503, "provider_busy"
     public_message = "The model is busy. Try again shortly."
 
-    def __init__(self, provider: str, *, retry_after_s: float | None, is_outage: bool = False) -> None:
+    def __init__(self, provider: str, *, retry_after_s: float | None, is_outage: bool = False, is_rate_limit: bool = False) -> None:
         super().__init__(provider, f"busy, retry_after_s={retry_after_s}", is_outage=is_outage)
+        self.is_rate_limit = is_rate_limit  # the vendor answered 429
         self.requested_wait_s = retry_after_s
         self.retry_after_s = retry_after_s if retry_after_s is not None else 5.0
 
@@ -98,7 +99,8 @@ class ProviderRejected(ProviderRefused):
 
     status, code = 502, "provider_rejected"
 
-    def __init__(self, provider: str, reason: str, *, vendor_message: str | None = None) -> None:
+    def __init__(self, provider: str, reason: str, *, vendor_message: str | None = None, is_context_too_long: bool = False) -> None:
         super().__init__(provider, reason)
+        self.is_context_too_long = is_context_too_long
         if vendor_message:
             self.public_message = f"The model's provider rejected the request: {vendor_message}"

@@ -160,7 +160,7 @@ def test_base64_holds_the_same_numbers(chat, alice):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"input": []}, {"input": ""}, {"input": [1, 2]}, {"input": [[1]]}, {"dimensions": 8}, {"input": "x " * 500}]
+    "fields", [{"input": []}, {"input": ""}, {"input": [-1, 2]}, {"input": [[]]}, {"dimensions": 8}, {"input": "x " * 500}]
 )
 def test_input_that_cannot_be_embedded_is_refused(chat, alice, fields):
     assert embed(chat, alice, **fields).status == 400

@@ -1,5 +1,6 @@
 """Translation of a vendor's HTTP status and error body into our errors, for all vendors."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,11 @@ _OUTAGE_STATUSES = {503, 529}
 _MISCONFIGURED_STATUSES = {401, 402, 403, 404}
 _OUTAGE_CODES = {"overloaded_error", "server_overloaded"}
 _BUSY_CODES = {"rate_limit_error", "rate_limit_exceeded"} | _OUTAGE_CODES
+# Words of OpenAI, vLLM, llama.cpp, Anthropic, Mistral and Bedrock.
+_CONTEXT_TOO_LONG = re.compile(
+    r"maximum context length|context length exceeded|context size|context window|prompt is too long|input is too long|too large for model",
+    re.IGNORECASE,
+)
 _NO_CREDIT_CODES = {"insufficient_quota", "billing_not_active"}  # OpenAI returns 429 for these, but waiting does not help
 
 
@@ -47,20 +53,27 @@ def error_for_status(
     if status in _MISCONFIGURED_STATUSES or _NO_CREDIT_CODES & {error.type, error.code}:
         return ProviderMisconfigured(provider, reason)
     if status in _BUSY_STATUSES:
-        return ProviderBusy(provider, retry_after_s=retry_after_s(retry_after), is_outage=status in _OUTAGE_STATUSES)
+        return ProviderBusy(
+            provider, retry_after_s=retry_after_s(retry_after), is_outage=status in _OUTAGE_STATUSES, is_rate_limit=status == 429
+        )
     if status == 408:
         return ProviderTimeout(provider, reason)
     if status >= 500:
         return ProviderFailed(provider, reason)
-    return ProviderRejected(provider, reason, vendor_message=_public_reason(error.message, key))
+    public_reason = _public_reason(error.message, key)
+    return ProviderRejected(provider, reason, vendor_message=public_reason, is_context_too_long=_is_context_too_long(error))
 
 
 def error_in_stream(provider: str, error: VendorError) -> ProviderFailed:
     """Return the error for a vendor error that arrives within a stream and so has no status."""
     if _BUSY_CODES & {error.type, error.code}:
         is_outage = bool(_OUTAGE_CODES & {error.type, error.code})
-        return ProviderBusy(provider, retry_after_s=None, is_outage=is_outage)
+        return ProviderBusy(provider, retry_after_s=None, is_outage=is_outage, is_rate_limit=not is_outage)
     return ProviderFailed(provider, f"broke off: {error.for_logs}")
+
+
+def _is_context_too_long(error: VendorError) -> bool:
+    return error.code == "context_length_exceeded" or bool(_CONTEXT_TOO_LONG.search(error.message or ""))
 
 
 def retry_after_s(header: str | None) -> float | None:
