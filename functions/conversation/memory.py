@@ -54,8 +54,10 @@ def request_summary(engine: Engine, queue: MemoryQueue, principal: Principal, co
     """Queue the conversation for the summarize function. Raises NotFound, Unauthorized and Unavailable."""
     with principal_scope(engine, principal) as connection:
         conversations.get(connection, conversation_id, user_id=principal.user_id)
-        entry = outbox.request_memory_update(connection, conversation_id, user_id=principal.user_id)
-    queue.send_entry(entry, at_once=True)
+        facts = outbox.request_memory_update(connection, conversation_id, user_id=principal.user_id)
+        summary, _ = outbox.request_summary(connection, conversation_id, user_id=principal.user_id, is_due=True)
+    for entry in (facts, summary):
+        queue.send_entry(entry, at_once=True)
 
 
 def _find_or_add(connection: Connection, user_id: UUID, text: str) -> StoredFact:

@@ -1,4 +1,4 @@
-"""Updates the memory of a conversation: the facts about its user, its summary, and passages that its turns did not store or embed.
+"""Updates the memory of a conversation: the facts about its user, and passages that its turns did not store or embed.
 
 The conversation is read in segments. Facts, passages and the position reached are stored in one transaction per segment.
 """
@@ -11,7 +11,6 @@ from functions.summarize import facts
 from functions.summarize.backfill import embed_missing
 from functions.summarize.facts import Fact
 from functions.summarize.services import SummarizeServices
-from functions.summarize.summaries import update_summary
 from functions.summarize.transcript import lines_after
 from parley.db import conversations, passages
 from parley.db.engine import Connection
@@ -41,10 +40,7 @@ class Extraction:
 
 
 def remember_conversation(services: SummarizeServices, claimed: ClaimedEntry, deadline: Deadline) -> None:
-    """Update the facts from a conversation, if its user allows memory, and then its summary.
-
-    Facts come first, because they matter to the user's next question. Raises NotFound and the errors of `complete`.
-    """
+    """Update the facts from a conversation, if its user allows memory. Raises NotFound and the errors of `complete`."""
     user_id, conversation_id = claimed.user_id, claimed.subject_id
     with user_scope(services.engine, user_id) as connection:
         progress = conversations.extraction_progress(connection, conversation_id, user_id=user_id)
@@ -55,7 +51,6 @@ def remember_conversation(services: SummarizeServices, claimed: ClaimedEntry, de
         # Messages sent while memory is off are never remembered, even if it is turned on later.
         with user_scope(services.engine, user_id) as connection:
             conversations.mark_extracted(connection, conversation_id, user_id=user_id, seq=progress.answered_seq)
-    update_summary(services, conversation_id, user_id=user_id, upto_seq=progress.answered_seq, deadline=deadline)
 
 
 def extract_memories(services: SummarizeServices, conversation_id: UUID, *, user_id: UUID, upto_seq: int, deadline: Deadline) -> None:

@@ -1,11 +1,14 @@
 """Runs follow-up jobs, which are outbox entries: claims an entry, does its work, and finishes, releases or drops it."""
 
+from uuid import UUID
+
 from functions.summarize.conversation_memory import remember_conversation
 from functions.summarize.services import SummarizeServices
+from functions.summarize.summaries import summarize_conversation
 from functions.summarize.titles import generate_title
-from parley.db import conversations, outbox
-from parley.db.engine import Engine
-from parley.db.outbox import ClaimedEntry
+from parley.db import conversations, outbox, summaries
+from parley.db.engine import Connection, Engine
+from parley.db.outbox import ClaimedEntry, OutboxEntry
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.errors import NotFound
@@ -16,14 +19,16 @@ from parley.observability import logger
 
 # Longer than the function's time limit, so an older claim belongs to a dead worker.
 LEASE_S = 330.0
+# A quarter of the smallest prompts: the summary must reach the window's beginning before more has left it.
+SUMMARY_DUE_TOKENS = 1000
 # A title is not worth endless retries.
 MAX_TITLE_TRIES = 5
 
 
 def run_job(services: SummarizeServices, job: Job, *, deadline: Deadline) -> None:
-    """Run a job and then the other follow-up job of its conversation, each unless it is done or another worker has claimed it.
+    """Run a job, unless it is done or another worker has claimed it. The job of a title also reads the conversation's facts.
 
-    Raises UnknownJob for a job that is not follow-up work, and the jobs' own errors. The other job runs even if the first one fails.
+    Raises UnknownJob for a job that is not follow-up work, and the jobs' own errors. The facts are read even if the title fails.
     """
     if not isinstance(job, OutboxJob) or job.topic not in outbox.FOLLOW_UP_TOPICS:
         raise UnknownJob(f"not follow-up work: {job.type!r}")
@@ -33,14 +38,13 @@ def run_job(services: SummarizeServices, job: Job, *, deadline: Deadline) -> Non
         if claimed:
             run_claimed_job(services, claimed, deadline=deadline)
     finally:
-        _run_other(services, job, deadline=deadline)
+        if job.topic == "title" and job.subject_id:
+            _read_facts(services, job.subject_id, user_id=job.user_id, deadline=deadline)
 
 
-def _run_other(services: SummarizeServices, job: OutboxJob, *, deadline: Deadline) -> None:
-    if job.subject_id is None:
-        return
-    with user_scope(services.engine, job.user_id) as connection:
-        claimed = outbox.claim_other(connection, job.subject_id, user_id=job.user_id, but_topic=job.topic, lease_s=LEASE_S)
+def _read_facts(services: SummarizeServices, conversation_id: UUID, *, user_id: UUID, deadline: Deadline) -> None:
+    with user_scope(services.engine, user_id) as connection:
+        claimed = outbox.claim_topic(connection, "remember", conversation_id, user_id=user_id, lease_s=LEASE_S)
     if claimed:
         run_claimed_job(services, claimed, deadline=deadline)
 
@@ -70,18 +74,35 @@ def run_claimed_job(services: SummarizeServices, claimed: ClaimedEntry, *, deadl
 
 
 def _run_topic(services: SummarizeServices, claimed: ClaimedEntry, deadline: Deadline) -> None:
-    title = ""
-    if claimed.topic == "title":
-        title = generate_title(services, claimed, deadline)
-    else:
-        remember_conversation(services, claimed, deadline)
+    title, summary_entry = "", None
+    match claimed.topic:
+        case "title":
+            title = generate_title(services, claimed, deadline)
+        case "summary":
+            summarize_conversation(services, claimed, deadline)
+        case _:
+            remember_conversation(services, claimed, deadline)
     with user_scope(services.engine, claimed.user_id) as connection:
         if title:
             conversations.set_generated_title(connection, claimed.subject_id, user_id=claimed.user_id, title=title)
+        if claimed.topic == "remember":
+            summary_entry = _request_summary(connection, claimed)
         is_done = outbox.finish_claim(connection, claimed)
     if not is_done:
         # Another turn ended meanwhile, so the entry was reset and must run again.
         services.queue.send_entry(claimed.entry)
+    if summary_entry:
+        services.queue.send_entry(summary_entry)
+
+
+def _request_summary(connection: Connection, claimed: ClaimedEntry) -> OutboxEntry | None:
+    """Note that the summary lacks messages, if it does. It is due soon if they are so many that they may leave the prompt's window."""
+    lacking = summaries.lacking_tokens(connection, claimed.subject_id, user_id=claimed.user_id)
+    if not lacking:
+        return None
+    is_due = lacking >= SUMMARY_DUE_TOKENS
+    entry, is_to_send = outbox.request_summary(connection, claimed.subject_id, user_id=claimed.user_id, is_due=is_due)
+    return entry if is_to_send else None
 
 
 def _end_claim(engine: Engine, claimed: ClaimedEntry, *, is_dropped: bool) -> None:

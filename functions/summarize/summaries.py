@@ -4,7 +4,8 @@ from uuid import UUID
 
 from functions.summarize.services import SummarizeServices
 from functions.summarize.transcript import lines_after
-from parley.db import summaries
+from parley.db import conversations, summaries
+from parley.db.outbox import ClaimedEntry
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.llm import prompts
@@ -25,6 +26,14 @@ ANSWER_TOKENS = 2000
 # One update reads at most this many tokens, or fewer if the model's context is small. Longer histories take several updates.
 SEGMENT_TOKENS = 6000
 _MAX_CHARACTERS = 8000
+
+
+def summarize_conversation(services: SummarizeServices, claimed: ClaimedEntry, deadline: Deadline) -> None:
+    """Extend the summary of a conversation to its last answer. Raises NotFound and the errors of `complete`."""
+    user_id, conversation_id = claimed.user_id, claimed.subject_id
+    with user_scope(services.engine, user_id) as connection:
+        progress = conversations.extraction_progress(connection, conversation_id, user_id=user_id)
+    update_summary(services, conversation_id, user_id=user_id, upto_seq=progress.answered_seq, deadline=deadline)
 
 
 def update_summary(services: SummarizeServices, conversation_id: UUID, *, user_id: UUID, upto_seq: int, deadline: Deadline) -> None:

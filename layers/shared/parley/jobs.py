@@ -32,8 +32,8 @@ UPLOAD_FORM_LIFETIME_S = 3600
 # A code that a user waits for must not wait for the queue's visibility timeout because SES refused it once.
 RETRY_DELAYS_S = (10.0, 60.0, 300.0)
 # The delay lets one job read a whole burst of turns, and leaves it time to find facts within 30 s. The first turn of a conversation needs
-# a title at once, and the same job reads its facts. Search needs no job: a turn stores its own passages.
-TOPIC_DELAYS_S: dict[str, float] = {"remember": 15}
+# a title at once, and the same job reads its facts. Search needs no job: a turn stores its own passages. Summaries are for later turns.
+TOPIC_DELAYS_S: dict[str, float] = {"remember": 15, "summary": 120}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class MemoryQueue(UpkeepQueue):
     def send_entry(self, entry: OutboxEntry, *, at_once: bool = False) -> None:
         """Send an outbox entry as a job. An error is only logged, because the sweep sends the entry again.
 
-        The topic `remember` is delayed by 15 s unless `at_once`.
+        The entry is delayed by its topic's `TOPIC_DELAYS_S` unless `at_once`.
         """
         self.send_later(OutboxJob.of(entry), delay_s=0 if at_once else TOPIC_DELAYS_S.get(entry.topic, 0))
 

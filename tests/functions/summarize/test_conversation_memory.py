@@ -123,7 +123,7 @@ def test_messages_copied_by_a_fork_are_not_extracted_again(engines, read, say, r
     read(alice, fork, make_services(engines, provider))
     read(alice, say(alice, "I prefer tea.", fork))
 
-    assert provider.tasks() == ["summary"]
+    assert provider.tasks() == []
     assert len(before) == len([row for row in rows(PASSAGES, id=alice.id) if row[1] <= 2])
     assert [row[0] for row in rows(PASSAGES, id=alice.id) if row[1] > 2][:1] == [3]
 
@@ -187,4 +187,4 @@ def test_facts_and_vectors_are_in_the_users_usage(read, say, rows, alice):
     read(alice, say(alice, "I live in Lyon."))
     purposes = {purpose for (purpose,) in rows("SELECT purpose FROM usage WHERE user_id = :id", id=alice.id)}
 
-    assert purposes >= {"chat", "summary", "facts", "embedding"}
+    assert purposes >= {"chat", "facts", "embedding"}

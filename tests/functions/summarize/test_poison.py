@@ -50,7 +50,7 @@ def test_one_poison_message_of_ten_reaches_the_dead_letters_and_nine_are_done_on
     live, dead = queues
     ids = [UUID(say(alice, f"hello {number}")) for number in range(3)]
     with user_scope(engine, alice.id) as connection:
-        jobs = [OutboxJob.of(outbox.request_memory_update(connection, id, user_id=alice.id)) for id in ids]
+        jobs = [OutboxJob.of(outbox.request_summary(connection, id, user_id=alice.id, is_due=True)[0]) for id in ids]
     for body in [*map(message_body, jobs), poison, *map(message_body, jobs), *map(message_body, jobs)]:
         boto3.client("sqs").send_message(QueueUrl=live, MessageBody=body)
     received = 0

@@ -22,9 +22,10 @@ STORED = "SELECT upto_seq FROM summaries WHERE user_id = :id ORDER BY upto_seq"
 
 
 def request_update(engine, person, conversation_id):
-    """Request a memory update of a conversation and return the job."""
+    """Request a summary of a conversation and return the job."""
     with user_scope(engine, person.id) as connection:
-        return OutboxJob.of(outbox.request_memory_update(connection, UUID(conversation_id), user_id=person.id))
+        entry, _ = outbox.request_summary(connection, UUID(conversation_id), user_id=person.id, is_due=True)
+    return OutboxJob.of(entry)
 
 
 def test_a_conversation_is_summarised(summarize, say, conversation, alice):
@@ -118,7 +119,7 @@ def test_a_failing_conversation_backs_off_and_does_not_block_others(engines, eng
     provider = RecordingOfflineProvider(lambda request: broken(request) if "poison" in request.messages[0].text else None)
     done = schedule.run_scheduled(make_services(engines, provider), make_deadline())
 
-    assert (done["done"], done["failed"]) == (2, 2)
+    assert (done["done"], done["failed"]) == (3, 2)
     assert rows(STORED, id=bob.id) == [(2,)]
     left = rows("SELECT tries, claimed_until, due_at > now() + interval '14 minutes' FROM outbox WHERE subject_id = :id", id=UUID(id))
     assert left == [(1, None, True)] * 2
@@ -161,7 +162,7 @@ def test_a_job_close_to_the_deadline_goes_back_to_the_queue(engines, engine, say
     job, services = request_update(engine, alice, say(alice, "hello")), make_services(engines)
     jobs.run_job(services, job, deadline=make_deadline(1))
 
-    assert [(entry.topic, entry.id == job.entry_id) for entry in services.queue.sent] == [("remember", True), ("title", False)]
+    assert [entry.id for entry in services.queue.sent] == [job.entry_id]
 
 
 def test_the_job_of_a_deleted_conversation_is_dropped(engines, engine, say, conversation, rows, alice):
@@ -178,7 +179,7 @@ def test_a_requested_summary_is_queued_at_once(summarize, say, conversation, env
     before = waiting()
 
     assert conversation.post(f"/conversations/{id}/summarize", as_=alice).status == 202
-    assert waiting() == before + 1
+    assert waiting() == before + 2  # for the summary and for the facts
 
 
 def test_another_users_conversation_cannot_be_read_or_summarised(say, conversation, alice, bob):
@@ -203,3 +204,53 @@ def test_the_prompt_contains_the_summary_of_messages_outside_the_window(engine, 
 
     assert "They said hello." in long
     assert "They said hello." not in short
+
+
+@pytest.fixture
+def entry_of(rows):
+    """Return a conversation's entry for its summary as (is due soon, generation)."""
+    statement = "SELECT due_at < now() + interval '1 day', generation FROM outbox WHERE topic = 'summary' AND subject_id = :id"
+    return lambda id: rows(statement, id=UUID(id))
+
+
+@pytest.fixture
+def remember(engines, engine, alice):
+    """Run the memory update of a conversation and return the topics of the entries that it sent."""
+
+    def remember(id):
+        services = make_services(engines)
+        with user_scope(engine, alice.id) as connection:
+            job = OutboxJob.of(outbox.request_memory_update(connection, UUID(id), user_id=alice.id))
+        jobs.run_job(services, job, deadline=make_deadline())
+        return [entry.topic for entry in services.queue.sent]
+
+    return remember
+
+
+def test_the_summary_of_a_short_conversation_waits_for_the_schedule(engines, say, rows, remember, entry_of, alice):
+    id = say(alice, "I want to bake bread")
+    sent, waiting = remember(id), entry_of(id)
+    schedule.run_scheduled(make_services(engines), make_deadline())
+
+    assert (sent, waiting) == ([], [(False, 0)])
+    assert rows(STORED, id=alice.id) == [(2,)]
+    assert entry_of(id) == []
+
+
+def test_a_conversation_that_may_leave_the_window_is_summarised_soon_and_sent_once(say, change, remember, entry_of, alice):
+    id = say(alice, "I want to bake bread")
+    assert remember(id) == []
+    change("UPDATE messages SET tokens = :tokens WHERE conversation_id = :id", id=UUID(id), tokens=jobs.SUMMARY_DUE_TOKENS)
+
+    assert remember(id) == ["summary"]
+    assert remember(id) == []
+    assert entry_of(id) == [(True, 2)]
+
+
+def test_a_lost_summary_job_is_sent_again(say, change, remember, alice):
+    id = say(alice, "I want to bake bread")
+    change("UPDATE messages SET tokens = :tokens WHERE conversation_id = :id", id=UUID(id), tokens=jobs.SUMMARY_DUE_TOKENS)
+    assert remember(id) == ["summary"]
+    change("UPDATE outbox SET due_at = now() WHERE topic = 'summary' AND subject_id = :id", id=UUID(id))
+
+    assert remember(id) == ["summary"]

@@ -20,9 +20,9 @@ from sqlalchemy import Connection, delete, func, insert, select, text, update
 from parley.db.tables import outbox
 from parley.ids import new_id
 
-type Topic = Literal["export", "erase", "erase_document", "erase_image", "title", "remember"]
+type Topic = Literal["export", "erase", "erase_document", "erase_image", "title", "remember", "summary"]
 
-FOLLOW_UP_TOPICS = ("title", "remember")
+FOLLOW_UP_TOPICS = ("title", "remember", "summary")
 RESEND_AFTER = timedelta(minutes=15)
 
 
@@ -100,16 +100,26 @@ def request_memory_update(connection: Connection, conversation_id: UUID, *, user
     return OutboxEntry(user_id, connection.execute(_REQUEST_MEMORY_UPDATE, values).scalar_one(), "remember", conversation_id)
 
 
+def request_summary(connection: Connection, conversation_id: UUID, *, user_id: UUID, is_due: bool) -> tuple[OutboxEntry, bool]:
+    """Note that a conversation's summary lacks messages. Return the entry, and whether the caller must send it after the commit.
+
+    Unless `is_due`, only the schedule runs the job: nothing needs the summary soon.
+    """
+    values = {"user_id": user_id, "id": new_id(), "conversation_id": conversation_id, "is_due": is_due}
+    row = connection.execute(_REQUEST_SUMMARY, values).one()
+    return OutboxEntry(user_id, row.id, "summary", conversation_id), row.is_to_send
+
+
 def claim(connection: Connection, entry_id: UUID, *, user_id: UUID, lease_s: float) -> ClaimedEntry | None:
     """Claim an entry for `lease_s` seconds. Returns None if its job is done or another worker has claimed the entry."""
     row = connection.execute(_CLAIM, {"user_id": user_id, "id": entry_id, "lease_s": lease_s}).one_or_none()
     return ClaimedEntry(**row._mapping) if row else None
 
 
-def claim_other(connection: Connection, conversation_id: UUID, *, user_id: UUID, but_topic: str, lease_s: float) -> ClaimedEntry | None:
-    """Claim the unclaimed follow-up entry of a conversation whose topic is not `but_topic` for `lease_s` seconds, or return None."""
-    values = {"user_id": user_id, "conversation_id": conversation_id, "topic": but_topic, "lease_s": lease_s}
-    row = connection.execute(_CLAIM_OTHER, values).one_or_none()
+def claim_topic(connection: Connection, topic: Topic, conversation_id: UUID, *, user_id: UUID, lease_s: float) -> ClaimedEntry | None:
+    """Claim a conversation's entry of a follow-up topic for `lease_s` seconds. Returns None if there is none or another worker has it."""
+    values = {"user_id": user_id, "topic": topic, "conversation_id": conversation_id, "lease_s": lease_s}
+    row = connection.execute(_CLAIM_TOPIC, values).one_or_none()
     return ClaimedEntry(**row._mapping) if row else None
 
 
@@ -144,6 +154,8 @@ def unclaimed(connection: Connection, *, limit: int) -> list[OutboxEntry]:
 
 
 _TOPIC_IN = f"topic IN {FOLLOW_UP_TOPICS!r}"
+# The condition of the unique index.
+_IS_UNIQUE = "topic IN ('title', 'remember')"
 _INTERVAL = f"interval '{RESEND_AFTER.total_seconds():.0f} seconds'"
 _COLUMNS = "user_id, id, topic, subject_id, generation, tries"
 _SET_CLAIMED = f"""
@@ -164,7 +176,7 @@ FOLLOW_UP_CTES = f"""
             SELECT CAST(:user_id AS uuid), wanted.id, wanted.topic, CAST(:conversation_id AS uuid),
                    now() + CASE WHEN :sent_later THEN interval '0' ELSE {_INTERVAL} END
               FROM wanted
-            ON CONFLICT (user_id, topic, subject_id) WHERE {_TOPIC_IN} DO UPDATE
+            ON CONFLICT (user_id, topic, subject_id) WHERE {_IS_UNIQUE} DO UPDATE
                SET generation = outbox.generation + 1, due_at = CASE WHEN outbox.due_at <= now() THEN excluded.due_at ELSE outbox.due_at END
             RETURNING user_id, id, topic, subject_id, due_at = now() + {_INTERVAL} AS is_to_send
          )"""  # noqa: S608 - constants only
@@ -173,7 +185,7 @@ ENTRIES_TO_SEND = """(SELECT jsonb_agg(jsonb_build_object('user_id', user_id, 'i
 _REQUEST_MEMORY_UPDATE = text(
     f"""
     INSERT INTO outbox (user_id, id, topic, subject_id, due_at) VALUES (:user_id, :id, 'remember', :conversation_id, now() + {_INTERVAL})
-    ON CONFLICT (user_id, topic, subject_id) WHERE {_TOPIC_IN} DO UPDATE SET generation = outbox.generation + 1
+    ON CONFLICT (user_id, topic, subject_id) WHERE {_IS_UNIQUE} DO UPDATE SET generation = outbox.generation + 1
     RETURNING id
     """  # noqa: S608 - constants only
 )
@@ -185,14 +197,33 @@ _CLAIM = text(
 _CLAIM_FIRST_OF = f"""
     WITH next AS (
             SELECT o.user_id, o.id FROM outbox o
-             WHERE o.{_TOPIC_IN} AND {_IS_FREE} AND {{condition}}
+             WHERE {{condition}} AND {_IS_FREE}
              ORDER BY o.created_at LIMIT 1 FOR UPDATE SKIP LOCKED
          )
     UPDATE outbox o {_SET_CLAIMED} FROM next WHERE o.user_id = next.user_id AND o.id = next.id
     RETURNING {", ".join(f"o.{name}" for name in _COLUMNS.split(", "))}
     """  # noqa: S608 - constants only
-_CLAIM_NEXT = text(_CLAIM_FIRST_OF.format(condition="(o.tries = 0 OR o.due_at <= now())"))
-_CLAIM_OTHER = text(_CLAIM_FIRST_OF.format(condition="o.user_id = :user_id AND o.subject_id = :conversation_id AND o.topic <> :topic"))
+_CLAIM_NEXT = text(_CLAIM_FIRST_OF.format(condition=f"o.{_TOPIC_IN} AND (o.tries = 0 OR o.due_at <= now())"))
+_CLAIM_TOPIC = text(_CLAIM_FIRST_OF.format(condition="o.user_id = :user_id AND o.topic = :topic AND o.subject_id = :conversation_id"))
+# An entry that nothing needs soon is due in ten years: the sweep does not send it.
+_REQUEST_SUMMARY = text(
+    f"""
+    WITH due AS (SELECT now() + CASE WHEN CAST(:is_due AS boolean) THEN {_INTERVAL} ELSE interval '10 years' END AS at),
+         noted AS (
+            UPDATE outbox o
+               SET generation = o.generation + 1, due_at = CASE WHEN o.due_at <= now() THEN due.at ELSE least(o.due_at, due.at) END
+              FROM due WHERE o.user_id = :user_id AND o.topic = 'summary' AND o.subject_id = :conversation_id
+            RETURNING o.id, o.due_at = due.at AS is_new
+         ),
+         stored AS (
+            INSERT INTO outbox (user_id, id, topic, subject_id, due_at)
+            SELECT CAST(:user_id AS uuid), CAST(:id AS uuid), 'summary', CAST(:conversation_id AS uuid), due.at
+              FROM due WHERE NOT EXISTS (SELECT FROM noted)
+            RETURNING id, true AS is_new
+         )
+    SELECT id, is_new AND CAST(:is_due AS boolean) AS is_to_send FROM (SELECT * FROM noted UNION ALL SELECT * FROM stored) entry LIMIT 1
+    """  # noqa: S608 - constants only
+)
 # The row is locked first. A turn that ends at the same moment has then either raised the generation already, which this
 # statement sees, or will store a new entry afterwards.
 _FINISH = text(

@@ -48,6 +48,20 @@ def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Summ
     return summary
 
 
+def lacking_tokens(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> int:
+    """Return the estimated tokens of the active messages after the conversation's summary."""
+    return int(connection.execute(_LACKING_TOKENS, {"user_id": user_id, "conversation_id": conversation_id}).scalar_one())
+
+
+# Ten tokens for the speaker and the date of each message.
+_LACKING_TOKENS = text(
+    """
+    SELECT coalesce(sum(m.tokens + 10), 0) FROM messages m
+     WHERE m.user_id = :user_id AND m.conversation_id = :conversation_id AND m.is_active
+       AND m.seq > coalesce((SELECT max(s.upto_seq) FROM summaries s
+                              WHERE s.user_id = m.user_id AND s.conversation_id = m.conversation_id), 0)
+    """
+)
 _ADD = text(
     """
     WITH added AS (

@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from parley.llm import prompts
 from parley.llm.messages import Message, ModelRequest, Source, ToolCall, ToolResult
 from parley.llm.prompts import TOOL_RESULT_HEADING, TranscriptLine
+from parley.llm.vendors.offline_facts import SENTENCE, extract_facts
 from parley.snippets import excerpt
 
 GREETING = (
@@ -16,7 +17,6 @@ GREETING = (
 HINT = "To get real answers, set OPENAI_API_KEY or configure a model in models.toml."
 MAX_TITLE_WORDS, MAX_SUMMARY_WORDS, MAX_LINE_CHARACTERS = 7, 250, 160
 MAX_QUOTES, MAX_QUOTE_CHARACTERS = 3, 200
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _QUESTION_OPENING = re.compile(
     r"^(?:(?:hi|hello|hey|please|ok(?:ay)?|so|well)\b[\s,!.]*)*"
     r"(?:(?:can|could|would|will) you (?:please )?(?:tell me|explain(?: to me)?|help me (?:to )?|show me|give me)?\s*"
@@ -27,18 +27,7 @@ _QUESTION_OPENING = re.compile(
 )
 # Only this much of a question is compared with the rules.
 MAX_QUESTION_CHARACTERS = 2_000
-# Every pattern takes linear time for any text, because users write the texts. The rules for facts expect single spaces.
-_FACT_END = r" ?(?=[.!?;]|,| (?:and|but|because|so|now|anymore) | ?$)"
-_FACT_RULES = [
-    (re.compile(r"(?i:\bmy name is) ([^\W\d_][\w'’-]*(?: [A-Z][\w'’-]*)*)"), "The user's name is {}."),
-    (re.compile(rf"\bI (?:now |currently )?live in (.+?){_FACT_END}", re.IGNORECASE), "The user lives in {}."),
-    (re.compile(rf"\bI(?: have|'ve|’ve)? (?:just |now |recently )?moved to (.+?){_FACT_END}", re.IGNORECASE), "The user lives in {}."),
-    (re.compile(r"\bI(?: am|'m|’m) allergic to (.+?)(?=[.!?;]| but | because | ?$)", re.IGNORECASE), "The user is allergic to {}."),
-    (re.compile(r"\bI (?:now )?prefer (.+?)(?=[.!?;]| because | ?$)", re.IGNORECASE), "The user prefers {}."),
-    (re.compile(r"\bI work (as|at|for) (.+?)(?=[.!?;]| and | but | ?$)", re.IGNORECASE), "The user works {} {}."),
-]
-_REMEMBER_RULE = re.compile(r"\bremember(?:,)? that (.+?)(?=[.!?]| ?$)", re.IGNORECASE)
-_TRAILING = re.compile(r" (?:now|these days|at the moment|anymore)$", re.IGNORECASE)
+# Every pattern takes linear time for any text, because users write the texts.
 _PERCENT = re.compile(r"(?<!\d)(\d++(?:\.\d++)?+)\s*+(?:%|percent)\s++of\s++(\d+(?:\.\d+)?)", re.IGNORECASE)
 _OPERAND = r"-?\d++(?:\.\d++)?+(?:\s*+\)++)?+"
 # The look-behinds let a match begin only at the start of a row of digits or brackets, which keeps the search linear.
@@ -70,7 +59,7 @@ def answer_task(request: ModelRequest) -> str:
 
 def make_title(question: str) -> str:
     """Return a title: the question's first words after phrases such as "please tell me"."""
-    sentence = next((part.strip() for part in _SENTENCE.split(question) if part.strip()), "")
+    sentence = next((part.strip() for part in SENTENCE.split(question) if part.strip()), "")
     words = (_QUESTION_OPENING.sub("", sentence, count=1) or sentence).split()[:MAX_TITLE_WORDS]
     shortened = " ".join(words).strip(" .,;:!?\"'“”")
     return shortened[:1].upper() + shortened[1:]
@@ -78,7 +67,7 @@ def make_title(question: str) -> str:
 
 def describe_chunk(heading_path: str, text: str) -> str:
     """Return a chunk's heading path and the beginning of its text."""
-    first = next((part.strip() for part in _SENTENCE.split(text) if part.strip()), "")
+    first = next((part.strip() for part in SENTENCE.split(text) if part.strip()), "")
     return f"From {heading_path.replace(' > ', ', ')}: {_beginning(first)}"
 
 
@@ -89,26 +78,6 @@ def summarize_lines(earlier: str | None, lines: list[TranscriptLine]) -> str:
     while len(summary) > 1 and sum(len(line.split()) for line in summary) > MAX_SUMMARY_WORDS:
         del summary[0]
     return "\n".join(summary)
-
-
-def extract_facts(lines: list[TranscriptLine]) -> Iterator[tuple[int, str]]:
-    """Yield the facts that users state about themselves, each with its message's number."""
-    for line in lines:
-        if line.speaker == "user":
-            yield from ((line.seq, fact) for fact in dict.fromkeys(_facts_in(line.text)))
-
-
-def _facts_in(text: str) -> Iterator[str]:
-    for sentence in (" ".join(part.split()) for part in _SENTENCE.split(text)):
-        facts = [form.format(*map(_trimmed, match.groups())) for rule, form in _FACT_RULES if (match := rule.search(sentence))]
-        yield from facts
-        if not facts and (remember := _REMEMBER_RULE.search(sentence)):
-            fact = _trimmed(remember[1])
-            yield f"{fact[:1].upper()}{fact[1:]}."
-
-
-def _trimmed(text: str) -> str:
-    return _TRAILING.sub("", text.strip(" ,"))
 
 
 def _beginning(text: str) -> str:
