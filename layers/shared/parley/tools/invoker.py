@@ -1,6 +1,5 @@
 """The protocol of a tool runner, and its implementation that invokes the Lambda function `toolrunner`."""
 
-import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -8,10 +7,9 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from parley.aws.client import aws_client, translated_errors
+from parley.aws.functions import InvocationFailed, function_client, invoke_function
 from parley.errors import Unavailable
-from parley.observability import current_correlation_id, logger
-from parley.observability.invocations import CORRELATION_ID
+from parley.observability import logger
 from parley.tools.outcome import ToolOutcome
 from parley.tools.spec import MAX_TIMEOUT_S, ToolSpec
 
@@ -82,21 +80,11 @@ class Invoker:
     def ask(self, request: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
         """Send a request to the runner and return its response, a JSON object. Raises RunnerFailed."""
         began_s = time.monotonic()
-
-        def error_for(kind: str, detail: str) -> RunnerFailed:
-            return RunnerFailed(kind, detail, public_message=_failure_message(kind, time.monotonic() - began_s, timeout_s))
-
         try:
-            with translated_errors(lambda code, error: error_for(code or type(error).__name__, str(error))):
-                payload = json.dumps({**request, CORRELATION_ID: current_correlation_id()})
-                response = self._client().invoke(FunctionName=self._function_name, Payload=payload.encode())
-                body = json.loads(response["Payload"].read())
-        except (ValueError, TypeError, RecursionError) as exc:
-            raise error_for(type(exc).__name__, str(exc)) from exc
-        if "FunctionError" in response or not isinstance(body, dict):
-            failure = body if isinstance(body, dict) else {}
-            raise error_for(str(failure.get("errorType", "Unreadable")), str(failure.get("errorMessage", "")))
-        return body
+            return invoke_function(self._client(), self._function_name, request)
+        except InvocationFailed as exc:
+            message = _failure_message(exc.kind, time.monotonic() - began_s, timeout_s)
+            raise RunnerFailed(exc.kind, exc.detail, public_message=message) from exc
 
     def _listed(self) -> tuple[ToolSpec, ...]:
         try:
@@ -111,7 +99,7 @@ class Invoker:
 
     def _client(self) -> Any:
         if self._lambda is None:
-            self._lambda = aws_client("lambda", read_timeout_s=READ_TIMEOUT_S, max_attempts=1, max_pool_connections=_CONNECTIONS)
+            self._lambda = function_client(read_timeout_s=READ_TIMEOUT_S, max_connections=_CONNECTIONS)
         return self._lambda
 
     def _fresh_s(self) -> float:

@@ -1,0 +1,38 @@
+"""Invokes another function of the stack and returns its response."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from parley.aws.client import aws_client, translated_errors
+from parley.errors import Unavailable
+from parley.observability import current_correlation_id
+from parley.observability.invocations import CORRELATION_ID
+
+
+class InvocationFailed(Unavailable):
+    """The function returned no response. `kind` is the type of the error, by AWS or by the function; `detail` is for logs only."""
+
+    def __init__(self, function: str, kind: str, detail: str) -> None:
+        super().__init__(f"the function {function} ({kind}: {detail})")
+        self.kind, self.detail = kind, detail
+
+
+def function_client(*, read_timeout_s: float, max_connections: int) -> Any:
+    """Return a client for `invoke_function`. Nothing is retried, because a failed call may already have taken effect."""
+    return aws_client("lambda", read_timeout_s=read_timeout_s, max_attempts=1, max_pool_connections=max_connections)
+
+
+def invoke_function(client: Any, name: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Send a JSON object to the function and return the object that it responds with. Raises InvocationFailed. Thread-safe."""
+    try:
+        with translated_errors(lambda code, error: InvocationFailed(name, code or type(error).__name__, str(error))):
+            payload = json.dumps({**request, CORRELATION_ID: current_correlation_id()})
+            response = client.invoke(FunctionName=name, Payload=payload.encode())
+            body = json.loads(response["Payload"].read())
+    except (ValueError, TypeError, RecursionError) as exc:
+        raise InvocationFailed(name, type(exc).__name__, str(exc)) from exc
+    if "FunctionError" in response or not isinstance(body, dict):
+        failure = body if isinstance(body, dict) else {}
+        raise InvocationFailed(name, str(failure.get("errorType", "Unreadable")), str(failure.get("errorMessage", "")))
+    return body
