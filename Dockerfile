@@ -17,7 +17,8 @@ COPY layers layers
 COPY functions functions
 COPY local local
 COPY cli cli
-RUN make page && rm -rf node_modules .tools && .venv/bin/python -m compileall -q layers functions local cli
+# Without wheels for this processor, the stack runs without the embedding model.
+RUN make page && { make embedder || true; } && rm -rf node_modules .tools && .venv/bin/python -m compileall -q layers functions local cli
 
 FROM ${PYTHON_IMAGE}
 RUN groupadd --system --gid 10001 parley \

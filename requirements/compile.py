@@ -17,6 +17,9 @@ ROOT = Path(__file__).parent.parent
 # These groups have an environment of their own and need not share versions with the others.
 SEPARATE = {"dev", "checkov"}
 
+# These groups list all that they need: what their packages ask for beyond that is left out.
+COMPLETE = {"embedding-model"}
+
 # The largest group comes first and constrains the others, so that a laptop and AWS run the same versions.
 FILES = {
     "dev": "requirements/dev.txt",
@@ -33,6 +36,8 @@ FILES = {
     "migrate": "functions/migrate/requirements.txt",
     "tools-function": "functions/tools/requirements.txt",
     "toolrunner": "functions/toolrunner/requirements.txt",
+    "embedder": "functions/embedder/requirements.txt",
+    "embedding-model": "requirements/embedding-model.txt",
     "telemetry": "layers/telemetry/requirements.txt",
     "langchain": "requirements/langchain.txt",
     "runtime": "requirements/runtime.txt",
@@ -45,6 +50,7 @@ def compile_group(group: str, target: Path, *, tree: Path, upgrade: bool) -> Non
     command = [uv.find_uv_bin(), "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--python-version", "3.13"]
     command += ["--custom-compile-command", "make deps", "--group", group, "--output-file", str(target)]
     command += ["--upgrade"] if upgrade else []
+    command += ["--no-deps"] if group in COMPLETE else []
     if group not in SEPARATE:
         command += ["--constraint", str(tree / FILES["dev"]), "--no-annotate"]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
