@@ -75,6 +75,8 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_FILES_BUCKET": make_bucket("parley-test-files"),
         "PARLEY_DOCUMENT_BYTES": "20000000",
         "PARLEY_DESCRIBE_CHUNKS": "no",
+        "PARLEY_EMBEDDER_FUNCTION": "",
+        "PARLEY_MODEL_KEYS": "",
         "PARLEY_INGEST_PER_USER": "2",
         "PARLEY_MAIL_FROM": verify_sender("parley@example.com"),
         "PARLEY_PUBLIC_URL": "https://chat.example.com",

@@ -2,6 +2,7 @@
 
 from parley import cold_start  # isort: split
 
+import os
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from functions.upkeep.services import UpkeepServices, UserFileStore
 from functions.upkeep.sweep import recover, sweep
 from parley.db.engine import make_engine
 from parley.jobs import IngestQueue, MemoryQueue, UnknownJob, UpkeepQueue, process_jobs
+from parley.llm.catalogue import NoModel
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.observability import logger
 from parley.observability.invocations import invocation_handler
@@ -19,7 +21,7 @@ from parley.settings import CatalogueSettings, DatabaseSettings
 
 
 class UpkeepSettings(DatabaseSettings, CatalogueSettings):
-    """The settings of the upkeep function."""
+    """The settings of the upkeep function. `model_keys` names the variables of the models' keys that the stack has, separated by commas."""
 
     upkeep_queue_url: str
     memory_queue_url: str
@@ -27,6 +29,7 @@ class UpkeepSettings(DatabaseSettings, CatalogueSettings):
     files_bucket: str
     mail_from: str
     public_url: str
+    model_keys: str
 
 
 settings = UpkeepSettings.read()
@@ -34,10 +37,13 @@ catalogue = LiveCatalogue.of(settings)
 
 
 def _embedding_model() -> str | None:
-    """Return the name of the embedding model, or None. Its API key is checked by ingestion, not here."""
-    current = catalogue()
-    model = current.models.get(current.roles.get("embedding", ""))
-    return model.name if model else None
+    """Return the name of the embedding model, or None. Only whether a key exists matters here; this function has no key."""
+    given_keys = dict.fromkeys(settings.model_keys.split(","), "given")
+    try:
+        _, model = catalogue().embedding({**os.environ, **given_keys})
+    except NoModel:
+        return None
+    return model.name
 
 
 services = UpkeepServices(

@@ -85,11 +85,12 @@ class CatalogueSettings(Settings):
     """The source of the model catalogue: the parameter if set, else the file if set, else the catalogue that ships.
 
     `offline_model` determines whether offline chat models are available; `auto` hides them if another chat model's
-    key is available.
+    key is available. `embedder_function` is the function of the built-in embedding model, or empty.
     """
 
     models_file: str
     models_parameter: str
+    embedder_function: str = ""
     offline_model: Literal["auto", "on", "off"] = "auto"
 
 

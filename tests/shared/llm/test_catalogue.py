@@ -169,10 +169,39 @@ def test_tokens_written_to_a_cache_have_their_own_price():
     assert model.cost_usd(Usage(1000, 0, cache_write_tokens=400)) == Decimal("0.0022")
 
 
+@pytest.mark.parametrize(
+    ("environment", "model"),
+    [
+        ({}, "lexical"),
+        ({"PARLEY_EMBEDDER_FUNCTION": "embedder"}, "builtin"),
+        ({"PARLEY_EMBEDDER_FUNCTION": "embedder", "MISTRAL_API_KEY": "k"}, "mistral-embedding"),
+        ({"PARLEY_EMBEDDER_FUNCTION": "embedder", "MISTRAL_API_KEY": "k", "OPENAI_API_KEY": "k"}, "openai-embedding"),
+        ({"PARLEY_EMBEDDER_FUNCTION": "embedder", "ANTHROPIC_API_KEY": "k"}, "builtin"),
+    ],
+)
+def test_the_shipped_catalogue_embeds_with_a_vendors_key_or_else_with_the_builtin_model(environment, model):
+    assert Catalogue.load().embedding(environment)[0] == model
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        ('kind = "fallback"\nmodels = ["vectors", "spare"]', "not an embedding model: spare"),
+        ('kind = "weighted"\nmodels = ["vectors"]', "must not name a weighted strategy"),
+    ],
+)
+def test_a_strategy_of_embedding_models_must_not_mix_vectors(tmp_path, strategy, message):
+    text = TWO.replace('chat = "best"', 'chat = "best"\nembedding = "nearest"')
+    text += f'\n[strategies.nearest]\n{strategy}\n[models.vectors]\nprovider = "offline"\nname = "v"\nkind = "embedding"\ndimensions = 3\n'
+
+    with pytest.raises(CatalogueInvalid, match=message):
+        Catalogue.parse(text, source="models.toml")
+
+
 def test_every_shipped_model_is_available_only_with_its_key():
     shipped = Catalogue.load()
     keys = {model.api_key.removeprefix("env:"): "k" for model in shipped.models.values() if model.api_key}
 
     assert set(shipped.available({})) == {"offline"}
     assert set(shipped.available(keys)) == {id for id, model in shipped.models.items() if model.kind == "chat"}
-    assert all(model.input_usd_per_mtok > 0 for model in shipped.models.values() if model.provider != "offline")
+    assert all(model.input_usd_per_mtok > 0 for model in shipped.models.values() if model.api_key)

@@ -167,11 +167,12 @@ class Catalogue(CatalogueTable):
         for id in self.strategies.keys() & self.models.keys():
             yield ("strategies", id), "a model has the same name"
         for id, strategy in self.strategies.items():
+            kind = "embedding" if id == self.roles.get("embedding") else "chat"
             for model in strategy.models:
                 if model not in self.models:
                     yield ("strategies", id, "models"), f"unknown model: {model}"
-                elif self.models[model].kind != "chat":
-                    yield ("strategies", id, "models"), f"not a chat model: {model}"
+                elif self.models[model].kind != kind:
+                    yield ("strategies", id, "models"), f"not {_KIND_NAMES[kind]} model: {model}"
         for role, name in self.roles.items():
             yield from (((("roles", role)), problem) for problem in self._role_problems(role, name))
 
@@ -180,8 +181,10 @@ class Catalogue(CatalogueTable):
             yield f"unknown model or strategy: {name}"
         elif name in self.models and self.models[name].kind != _KINDS_BY_ROLE.get(role, "chat"):
             yield f"{name} is {_KIND_NAMES[self.models[name].kind]} model"
-        elif name in self.strategies and role == "embedding":
-            yield "must name a model, because vectors of different models cannot be compared"
+        elif name in self.strategies and role == "embedding" and self.strategies[name].kind == "weighted":
+            yield "must not name a weighted strategy, because vectors of different models cannot be compared"
+        elif name in self.strategies and role != "embedding" and name == self.roles.get("embedding"):
+            yield f"{name} is a strategy of embedding models"
         elif name in self.strategies and role == "rerank":
             yield "must name a model, because a strategy selects among chat models"
 
@@ -243,12 +246,16 @@ class Catalogue(CatalogueTable):
         available = self.available(environment)
         return [name for name, strategy in self.strategies.items() if available.keys() & set(strategy.models)]
 
-    def embedding(self, environment: Mapping[str, str]) -> Model:
-        """Return the model of the role `embedding`. Raises NoModel if no model is configured or its key is missing."""
-        model = self.models.get(self.roles.get("embedding", ""))
-        if model is None or model.obstacle(environment):
-            raise NoModel("no embedding model is available")
-        return model
+    def embedding(self, environment: Mapping[str, str]) -> tuple[str, Model]:
+        """Return the id and the model of the role `embedding`; of a strategy, the first model that is available.
+
+        Only keys and the configuration decide, never an outage: vectors of different models cannot be compared. Raises NoModel if the
+        role is not configured or no model of it is available.
+        """
+        for id in self._ids_by_role().get("embedding", []):
+            if not self.models[id].obstacle(environment):
+                return id, self.models[id]
+        raise NoModel("no embedding model is available")
 
     def reranking(self, environment: Mapping[str, str]) -> Model:
         """Return the model of the role `rerank`. Raises NoModel if no model is configured or its key is missing."""

@@ -13,7 +13,7 @@ from parley.llm.errors import ModelCannot
 from parley.llm.messages import ModelRequest, Usage
 from parley.llm.vendor_keys import is_key_available
 
-type ProviderName = Literal["openai", "anthropic", "bedrock", "mistral", "openai-compatible", "offline"]
+type ProviderName = Literal["openai", "anthropic", "bedrock", "mistral", "openai-compatible", "builtin", "offline"]
 type Ability = Literal["tools", "images", "json", "cache"]
 type VendorApi = Literal["chat", "responses", "converse"]
 type KeyReference = Annotated[str, Field(pattern=r"^(env|secret):\S+$")]
@@ -33,8 +33,10 @@ _OPTIONS: dict[str, frozenset[str]] = {
     "converse": frozenset({"top_p"}),
     "offline": CHANGE_ANSWERS,
 }
-_HAVE_EMBEDDINGS = {"openai", "openai-compatible", "mistral", "bedrock", "offline"}
+_HAVE_EMBEDDINGS = {"openai", "openai-compatible", "mistral", "bedrock", "builtin", "offline"}
 _HAVE_RERANK = {"openai-compatible", "offline"}
+# The variable with the name of the function `embedder`. It is empty if the stack has none, as on a machine without the model's packages.
+EMBEDDER_VARIABLE = "PARLEY_EMBEDDER_FUNCTION"
 
 
 class CatalogueTable(BaseModel):
@@ -78,6 +80,8 @@ class Model(CatalogueTable):
             raise ValueError(f"kind: {self.provider} does not support embeddings")
         if self.kind == "rerank" and self.provider not in _HAVE_RERANK:
             raise ValueError(f"kind: {self.provider} does not support rerank; use openai-compatible with a base_url")
+        if self.provider == "builtin" and self.kind != "embedding":
+            raise ValueError("kind: builtin supports only embeddings")
         if self.provider in _NEED_BASE_URL and not self.base_url:
             raise ValueError(f"base_url: required for {self.provider}")
         if self.api not in _APIS.get(self.provider, {None, "chat"}):
@@ -92,6 +96,8 @@ class Model(CatalogueTable):
         """Return why the model is unavailable, or None if it is available. A key in Secrets Manager is assumed to exist."""
         if self.api_key is not None and not is_key_available(self.api_key, environment):
             return f"its key {self.api_key!r} is missing"
+        if self.provider == "builtin" and not environment.get(EMBEDDER_VARIABLE):
+            return "the built-in embedding model is not installed"
         return None
 
     def check(self, request: ModelRequest, *, id: str) -> None:

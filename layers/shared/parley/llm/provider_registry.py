@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from parley.llm.embedder import Embedder
 from parley.llm.errors import ProviderMisconfigured
-from parley.llm.model import Model
+from parley.llm.model import EMBEDDER_VARIABLE, Model
 from parley.llm.provider import Provider
 from parley.llm.reranker import Reranker
 from parley.llm.vendor_keys import VendorKeys
@@ -110,6 +110,11 @@ class ProviderRegistry:
         match model.provider:
             case "offline":
                 return OfflineEmbedder(dimensions=dimensions)
+            case "builtin":
+                from parley.llm.vendors.builtin import BuiltinEmbedder
+
+                function_name = self._environment.get(EMBEDDER_VARIABLE, "")
+                return BuiltinEmbedder(model.provider, function_name=function_name, dimensions=dimensions, timeout_s=model.timeout_s)
             case "bedrock":
                 from parley.llm.vendors.bedrock import BedrockEmbedder
 

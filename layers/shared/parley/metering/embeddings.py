@@ -47,8 +47,7 @@ class MeteredEmbedder:
 
     def call(self) -> ModelCall:
         """Prepare a call of the embedding model without making it. Raises NoModel."""
-        catalogue = self.catalogue()
-        return ModelCall(catalogue.roles.get("embedding", ""), catalogue.embedding(self.environment), purpose="embedding")
+        return ModelCall(*self.catalogue().embedding(self.environment), purpose="embedding")
 
     def model_name(self) -> str | None:
         """Return the model name under which new vectors are stored, or None if there is no embedding model."""
