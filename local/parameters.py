@@ -1,5 +1,6 @@
 """Template parameters and environment variables that adapt a stack to this machine; on AWS the deployment sets them."""
 
+import importlib.util
 import os
 import re
 from collections.abc import Iterable
@@ -9,6 +10,8 @@ from local.services.stack_services import StackServices
 from local.settings import EmulatorSettings
 
 _ENV_REFERENCE = re.compile(r"""["']env:([A-Za-z_][A-Za-z0-9_]*)["']""")
+
+_EMBEDDING_MODEL = Path("functions/embedder/model/model.onnx")
 
 # Values that suit a developer's machine.
 LOCAL_PARAMETERS = {
@@ -47,12 +50,21 @@ def template_parameters(settings: EmulatorSettings, services: StackServices) -> 
     return {
         **services.parameters,
         "JwksUrl": f"{settings.url}/.well-known/jwks.json",
+        "BuiltinEmbedding": "on" if is_embedder_installed(settings) else "off",
         "ModelsFile": str(settings.models.resolve()) if settings.models else "",
         **LOCAL_PARAMETERS,
         **{parameter: os.environ[name] for parameter, name in set_variables().items()},
         # The template's environment variables override ours, so an empty default there would hide the developer's key.
         **{_parameter_for(name): key for name, key in model_api_keys(_catalogues(settings)).items()},
     }
+
+
+def is_embedder_installed(settings: EmulatorSettings) -> bool:
+    """Return whether the function `embedder` can run: a build has all it needs, sources need `make embedder`."""
+    if settings.built:
+        return (settings.built / "EmbedderFunction" / _EMBEDDING_MODEL).is_file()
+    root = settings.template.resolve().parent
+    return (root / _EMBEDDING_MODEL).is_file() and importlib.util.find_spec("onnxruntime") is not None
 
 
 def extra_environment(settings: EmulatorSettings, services: StackServices) -> dict[str, str]:

@@ -107,6 +107,11 @@ class _Run:
                 preparing.create_task(emulator.prepare())
                 preparing.create_task(self._migrate(emulator))
             self._show_mail()
+            if not parameters.is_embedder_installed(self._settings):
+                self._console.print(
+                    "The embedding model is not installed, so searches of memory and documents compare words only (see `make embedder`).",
+                    "yellow",
+                )
             await emulator.start(listening)
             if self._settings.is_watching:
                 self._watch(emulator, services)

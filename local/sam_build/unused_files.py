@@ -1,8 +1,8 @@
-"""Files of the layer's packages that no function uses: the build removes them, so that Lambda has less to load."""
+"""Files of packages that no function uses: the build removes them, so that Lambda has less to load."""
 
 import shutil
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 # Paths inside the layer's package folder; a `*` matches within one name. Extend the list when a package is added, and run
@@ -41,19 +41,35 @@ UNUSED = (
     "sqlalchemy/testing",
     "starlette/testclient.py",
 )
+
+# Paths inside a function's artefact, by function.
+UNUSED_BY_FUNCTION = {
+    "EmbedderFunction": (
+        # `tokenizers` lists these for downloads from Hugging Face. The tokenizer's file is in the artefact.
+        *("huggingface_hub", "hf_xet", "fsspec", "filelock", "httpcore", "httpx", "h11", "tqdm", "typer", "shellingham", "yaml", "_yaml"),
+        *("rich", "pygments", "markdown_it", "mdurl"),
+        # ONNX Runtime without its tools for models.
+        *(f"onnxruntime/{name}" for name in ("backend", "datasets", "quantization", "tools", "transformers")),
+        "numpy/f2py",
+        "numpy/**/tests",
+        "numpy/**/*.pyi",
+        "bin",
+    ),
+}
+
 _ELF64_LITTLE_ENDIAN = b"\x7fELF\x02\x01"
 _SECTION_HEADER = struct.Struct("<IIQQQQIIQQ")
 
 
-def remove_unused_files(layer: Path) -> list[Path]:
-    """Remove the files and folders of `UNUSED` from a layer's package folder; return their paths relative to the folder."""
-    removed = sorted({path for pattern in UNUSED for path in layer.glob(pattern)})
+def remove_unused_files(folder: Path, patterns: Iterable[str] = UNUSED) -> list[Path]:
+    """Remove the files and folders that match a pattern from a package folder; return their paths relative to the folder."""
+    removed = sorted({path for pattern in patterns for path in folder.glob(pattern)})
     for path in removed:
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    return [path.relative_to(layer) for path in removed]
+    return [path.relative_to(folder) for path in removed]
 
 
 def blank_debug_sections(folder: Path) -> None:

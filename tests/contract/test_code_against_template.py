@@ -17,7 +17,7 @@ SHIPPED_MODELS = ROOT / "layers" / "shared" / "parley" / "llm" / "models.toml"
 HTTP_FUNCTIONS = {name: f"{name.title()}Function" for name in ("auth", "chat", "conversation", "documents", "health", "tools", "web")}
 
 FUNCTIONS = [
-    *("authorizer", "auth", "chat", "conversation", "documents", "health", "ingest", "keys"),
+    *("authorizer", "auth", "chat", "conversation", "documents", "embedder", "health", "ingest", "keys"),
     *("migrate", "summarize", "toolrunner", "tools", "upkeep", "web"),
 ]
 ASKING, EMBEDDING = {"chat", "ingest", "summarize"}, {"conversation", "documents", "tools"}
@@ -26,11 +26,16 @@ OBSERVABILITY = {"PARLEY_STACK", "PARLEY_METRICS", "PARLEY_TRACES_ENDPOINT", "PA
 HAS_NO_VECTORS = {"ANTHROPIC_API_KEY"}
 
 
+def settings_of(name):
+    """Return a function's settings, or None: the embedder has none."""
+    settings = getattr(importlib.import_module(f"functions.{name}.app"), "settings", None)
+    return settings() if callable(settings) else settings
+
+
 def settings_fields(name):
     """Return the environment variables read by a function's settings."""
-    module = importlib.import_module(f"functions.{name}.app")
-    settings = module.settings() if callable(module.settings) else module.settings
-    fields = getattr(type(settings), "model_fields", None) or settings.__dataclass_fields__
+    settings = settings_of(name)
+    fields = getattr(type(settings), "model_fields", None) or getattr(settings, "__dataclass_fields__", {})
     return {f"PARLEY_{field.upper()}" for field in fields if field not in SET_BY_LAMBDA}
 
 
@@ -50,8 +55,7 @@ def bounds(field):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_parameter_that_no_function_could_start_with_is_refused_by_the_template(environment, name):
-    module = importlib.import_module(f"functions.{name}.app")
-    settings = module.settings() if callable(module.settings) else module.settings
+    settings = settings_of(name)
     content = read_source(ROOT / "template.yaml").content
     variables = content["Resources"][f"{name.title()}Function"]["Properties"].get("Environment", {}).get("Variables", {})
     for field_name, field in getattr(type(settings), "model_fields", {}).items():
@@ -130,8 +134,9 @@ def imports(path, name):
 @pytest.mark.parametrize("folder", ["functions", "layers/shared/parley"])
 def test_only_settings_read_the_environment(folder):
     # Variables read without a settings model, and keys of models.
-    composing = {f"functions/{name}/app.py" for name in ("authorizer", *ASKING, *EMBEDDING)}
+    composing = {f"functions/{name}/app.py" for name in ("authorizer", "upkeep", *ASKING, *EMBEDDING)}
     allowed = composing | {
+        "functions/embedder/sentence_model.py",  # sets the number of numpy's threads
         "layers/shared/parley/http/streaming.py",
         "layers/shared/parley/settings.py",
         "layers/shared/parley/observability/settings.py",

@@ -26,7 +26,7 @@ MODES = {
 PROXY = [mode for mode in MODES if mode.startswith("Proxy")]
 DIRECT = [mode for mode in MODES if mode.startswith("Direct")]
 
-OUTSIDE = {"AuthorizerFunction", "KeysFunction", "ToolrunnerFunction", "WebFunction"}
+OUTSIDE = {"AuthorizerFunction", "EmbedderFunction", "KeysFunction", "ToolrunnerFunction", "WebFunction"}
 LOGIN_ROLES = {
     "AuthFunction": {"app", "background"},
     "ChatFunction": {"app"},

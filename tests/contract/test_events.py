@@ -90,3 +90,9 @@ def test_the_tool_runners_events_list_tools_and_run_one(events, environment):
 
     assert {tool["name"] for tool in handler(events["toolrunner_list"], Function.CONTEXT)["tools"]} >= {"calculator", "weather"}
     assert handler(events["toolrunner_run"], Function.CONTEXT) == {"ok": True, "content": "105"}
+
+
+def test_the_embedders_event_returns_a_vector_for_each_text(events, environment):
+    from functions.embedder.app import handler
+
+    assert len(handler(events["embedder_embed"], Function.CONTEXT)["vectors"]) == 2

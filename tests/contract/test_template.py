@@ -38,6 +38,7 @@ NAMES = {
     "ChatFunction",
     "ConversationFunction",
     "DocumentsFunction",
+    "EmbedderFunction",
     "IngestFunction",
     "MigrateFunction",
     "ToolsFunction",
@@ -289,6 +290,36 @@ def test_the_tool_runner_may_write_its_own_log_and_is_reached_by_no_event(stack,
     assert statement["Resource"] == {"Fn::GetAtt": ["ToolLogGroup", "Arn"]}
     assert "VpcConfig" not in translated["Resources"]["ToolrunnerFunction"]["Properties"]
     assert (routes, stack.functions["ToolrunnerFunction"].is_isolated, stack.functions["ToolrunnerFunction"].timeout_s) == ([], True, 10)
+
+
+def test_the_embedder_may_only_write_its_log_and_is_reached_by_no_event(stack, translated):
+    role = translated["Resources"]["EmbedderFunctionRole"]["Properties"]
+    routes = [route for route in stack.api.routes if getattr(route.integration, "function", "") == "EmbedderFunction"]
+    (statement,) = role["Policies"][0]["PolicyDocument"]["Statement"]
+    environment = load(TEMPLATE, overrides=TELEMETRY).functions["EmbedderFunction"].environment
+
+    assert (len(role["Policies"]), role.get("ManagedPolicyArns")) == (1, None)
+    assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    assert "VpcConfig" not in translated["Resources"]["EmbedderFunction"]["Properties"]
+    assert (routes, stack.functions["EmbedderFunction"].is_isolated) == ([], True)
+    assert {value for name, value in environment.items() if name.startswith("PARLEY_")} == {"", "on", "parley"}
+
+
+def test_the_functions_that_embed_may_invoke_exactly_the_embedder(translated):
+    embedder = {"Fn::GetAtt": ["EmbedderFunction", "Arn"]}
+    callers = {
+        name: allowed["Action"]
+        for name, resource in translated["Resources"].items()
+        if resource["Type"] == "AWS::IAM::Role"
+        for policy in resource["Properties"].get("Policies", [])
+        for statement in policy["PolicyDocument"]["Statement"]
+        for allowed in [statement.get("Fn::If", [None, statement])[1]]
+        if embedder in (allowed.get("Resource"), [allowed.get("Resource")])
+    }
+
+    assert callers == {
+        f"{name}FunctionRole": "lambda:InvokeFunction" for name in ("Chat", "Conversation", "Documents", "Ingest", "Summarize", "Tools")
+    }
 
 
 def test_the_tool_runner_is_told_of_no_database_no_key_and_no_queue(stack):
