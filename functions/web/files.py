@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,10 @@ MEDIA_TYPES = {
 }
 MAX_AGE_S = 300  # how long clients may see the description of the previous deployment
 ENCODINGS = {"br": ".br", "gzip": ".gz"}
-# The page loads nothing from other hosts and writes HTML only through a Trusted Types policy.
+# The page loads nothing from other hosts and writes HTML only through a Trusted Types policy. It sends nothing to other hosts either,
+# unless large documents may go directly to the bucket (docs/adr/0041).
 PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src {connect}; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 # A hashed name never gets other content, so browsers may keep the file without asking again.
@@ -67,10 +68,14 @@ def load(name: str) -> File:
     return _file(content, name, headers, compressed={})
 
 
-def load_page(folder: Path = ASSETS) -> dict[str, File]:
-    """Read the built page: its document and its hashed files, by name. The result is empty if the page is not built."""
+def load_page(folder: Path = ASSETS, *, upload_origins: Sequence[str] = ()) -> dict[str, File]:
+    """Read the built page: its document and its hashed files, by name. The result is empty if the page is not built.
+
+    The page's policy allows requests to its own origin and to `upload_origins`.
+    """
     paths = [path for path in sorted(folder.glob("*")) if path.suffix in MEDIA_TYPES]
-    return {path.name: _page_file(path) for path in paths}
+    policy = PAGE_POLICY.format(connect=" ".join(["'self'", *upload_origins]))
+    return {path.name: _page_file(path, policy) for path in paths}
 
 
 def page_file(page: Mapping[str, File], name: str) -> File:
@@ -82,10 +87,10 @@ def page_file(page: Mapping[str, File], name: str) -> File:
     return page[name]
 
 
-def _page_file(path: Path) -> File:
+def _page_file(path: Path, policy: str) -> File:
     compressed = {name: path.with_name(path.name + suffix) for name, suffix in ENCODINGS.items()}
     headers = {"Cache-Control": "no-cache" if path.name == DOCUMENT else IMMUTABLE, "Vary": "Accept-Encoding"}
-    headers |= {"Content-Security-Policy": PAGE_POLICY, "Cross-Origin-Opener-Policy": "same-origin"}
+    headers |= {"Content-Security-Policy": policy, "Cross-Origin-Opener-Policy": "same-origin"}
     contents = {name: stored.read_bytes() for name, stored in compressed.items() if stored.is_file()}
     return _file(path.read_bytes(), path.name, headers, compressed=contents)
 

@@ -69,7 +69,7 @@ class StackServices:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The template parameters that describe the database's address."""
+        """The template parameters that describe the addresses of the database and of the upload forms."""
         return {
             "DatabaseMode": "Direct",
             "DatabaseHost": self._database_host,
@@ -78,6 +78,7 @@ class StackServices:
             "DatabaseAuth": "libpq",
             "DatabaseTls": "disable",
             # PgBouncer tracks prepared statements only since 1.21, and only if it is configured to; RDS Proxy never does.
+            "PageUploads": self._moto.url,
             "DatabasePreparedStatements": "no" if self._pgbouncer else "yes",
         }
 

@@ -74,6 +74,20 @@ def test_a_host_name_without_a_certificate_is_refused(translated, values, is_acc
     assert Resolver(translated, chosen).value(rule["Assert"]) is is_accepted
 
 
+@pytest.mark.parametrize(
+    ("chosen", "origins"),
+    [
+        ("off", ""),
+        ("on", "https://parley-filesbucket.s3.us-east-1.amazonaws.com https://parley-filesbucket.s3.amazonaws.com"),
+        ("https://store.example.com", "https://store.example.com"),
+    ],
+)
+def test_the_page_may_send_to_the_bucket_only_on_request(created, chosen, origins):
+    variables = created(PageUploads=chosen).of("AWS::Lambda::Function")["WebFunction"]["Environment"]["Variables"]
+
+    assert variables["PARLEY_UPLOAD_ORIGINS"] == origins
+
+
 def test_a_key_encrypts_files_logs_alarms_queues_and_secrets(created):
     secrets = {"DatabaseMode": "Direct", "DatabaseHost": "db.example.com", "DatabaseAuth": "secret", "DatabaseOwnerSecret": SECRET}
     with_key = created(KmsKeyArn=KEY, **secrets)

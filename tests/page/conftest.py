@@ -58,11 +58,15 @@ def stack(vendor: Vendor, browser_path: str) -> Iterator[Stack]:
 
 @dataclass
 class Visit:
-    """A browser profile of one user at the page, and what went wrong in it: errors and requests to other hosts."""
+    """A browser profile of one user at the page, and what went wrong in it: errors and requests to other hosts.
+
+    Only upload forms may be sent elsewhere, to `store_url`.
+    """
 
     context: object
     url: str
     email: str
+    store_url: str = ""
     problems: list[str] = field(default_factory=list)
 
     def open(self, path: str = "#/"):
@@ -80,7 +84,8 @@ class Visit:
             self.problems.append(message.text)
 
     def _see(self, request) -> None:
-        if not request.url.startswith((self.url, "data:", "blob:")):
+        is_upload = bool(self.store_url) and request.method == "POST" and request.url == self.store_url
+        if not is_upload and not request.url.startswith((self.url, "data:", "blob:")):
             self.problems.append(f"a request to {request.url}")
 
 

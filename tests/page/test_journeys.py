@@ -227,6 +227,21 @@ def status_of(ada, id):
     return ada.context.request.get(f"{ada.url}/documents/{id}", headers=ada.headers).json()["status"]
 
 
+def test_a_document_over_4_mb_goes_to_the_store_and_is_read(ada):
+    announced = {"filename": "a.txt", "content_type": "text/plain", "bytes": 5_000_000}
+    form = ada.context.request.post(f"{ada.url}/documents/uploads", data=announced, headers=ada.headers).json()
+    ada.context.request.delete(f"{ada.url}/documents/{form['id']}", headers=ada.headers)
+    ada.store_url = form["upload_url"]
+    tab = ada.open("#/documents")
+    text = "The office closes at six.\n\n" + "\n".join(" " * 200 for _ in range(22_000))
+    with tab.expect_file_chooser() as chooser:
+        tab.get_by_role("button", name="Add documents", exact=True).first.click()
+    chooser.value.set_files({"name": "large.txt", "mimeType": "text/plain", "buffer": text.encode()})
+
+    expect(tab.get_by_role("link", name="large", exact=True)).to_be_visible()
+    expect(tab.get_by_text("1 passage")).to_be_visible()
+
+
 def test_an_old_answer_still_shows_its_model_tokens_cost_and_duration(ada, vendor):
     vendor.script = streams("Fine.")
     tab = ada.open()

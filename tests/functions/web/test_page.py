@@ -62,6 +62,14 @@ def test_the_page_runs_and_loads_nothing_but_its_own_files(page, path):
     assert (headers["content-security-policy"], headers["x-content-type-options"]) == (POLICY, "nosniff")
 
 
+def test_only_a_deployment_that_sends_documents_to_a_store_allows_requests_to_it(tmp_path):
+    (tmp_path / "index.html").write_text("<!doctype html>")
+    store = ["https://b.s3.eu-west-1.amazonaws.com", "https://b.s3.amazonaws.com"]
+    policy = load_page(tmp_path, upload_origins=store)["index.html"].headers["Content-Security-Policy"]
+
+    assert policy == POLICY.replace("connect-src 'self'", f"connect-src 'self' {' '.join(store)}")
+
+
 @pytest.mark.parametrize("name", ["main-OLD.js", "..%2Fapp.py", "index.html.br", "main-ABC.js.br"])
 def test_other_files_do_not_exist(page, name):
     answer = page.get(f"/assets/{name}")

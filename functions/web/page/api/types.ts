@@ -79,6 +79,13 @@ export interface Message {
   total_ms: number | null;
 }
 
+/** The form that uploads a large file, without its `file`. */
+export interface UploadForm {
+  id: string;
+  upload_url: string;
+  fields: Record<string, string>;
+}
+
 export interface Usage {
   input_tokens: number;
   output_tokens: number;

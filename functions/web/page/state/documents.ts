@@ -1,14 +1,15 @@
 /** The user's documents, and their upload. */
 
 import { signal } from "@preact/signals";
-import { ApiError } from "../api/errors.ts";
-import type { DocumentInfo, Page } from "../api/types.ts";
+import { ApiError, Offline } from "../api/errors.ts";
+import type { DocumentInfo, Page, UploadForm } from "../api/types.ts";
 import { explain } from "../text/format.ts";
 import { t } from "../text/index.ts";
 import { notify } from "./notices.ts";
 import { api, persist } from "./session.ts";
 
-const MAX_BYTES = 4_000_000;
+/** Larger files go directly to the store, because the gateway takes no larger requests. */
+const MAX_DIRECT_BYTES = 4_000_000;
 const POLL_MS = 1500;
 
 /** What the file dialog offers; the server decides by the content. */
@@ -36,21 +37,52 @@ export async function loadMoreDocuments(): Promise<void> {
 
 /** Upload a file and return its document, or undefined if it was refused, which the user is told. */
 export async function uploadDocument(file: File): Promise<DocumentInfo | undefined> {
-  if (file.size > MAX_BYTES) {
-    notify(t.documents.tooLarge(file.name), "error");
-    return undefined;
-  }
-  const form = new FormData();
-  form.append("file", file);
   try {
-    const added = await api.call<DocumentInfo>("POST", "documents", { form, idempotencyKey: crypto.randomUUID() });
+    if (file.size > MAX_DIRECT_BYTES && !(await maySendToStore())) {
+      notify(t.documents.tooLarge(file.name), "error");
+      return undefined;
+    }
+    const added = file.size > MAX_DIRECT_BYTES ? await sendToStore(file) : await sendToApi(file);
     put(added);
     return added;
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
+    if (!(error instanceof ApiError || error instanceof Offline)) throw error;
     notify(t.documents.refused(file.name, explain(error)), "error");
     return undefined;
   }
+}
+
+function sendToApi(file: File): Promise<DocumentInfo> {
+  const form = new FormData();
+  form.append("file", file);
+  return api.call<DocumentInfo>("POST", "documents", { form, idempotencyKey: crypto.randomUUID() });
+}
+
+/** Announce a file, and post it to the store with the form that the API returns. Throws Offline if the store cannot be reached. */
+async function sendToStore(file: File): Promise<DocumentInfo> {
+  const body = { filename: file.name, content_type: file.type || "application/octet-stream", bytes: file.size };
+  const announced = await api.call<UploadForm>("POST", "documents/uploads", {
+    body,
+    idempotencyKey: crypto.randomUUID(),
+  });
+  const form = new FormData();
+  for (const [name, value] of Object.entries(announced.fields)) form.append(name, value);
+  form.append("file", file);
+  const response = await fetch(announced.upload_url, { method: "POST", body: form, credentials: "omit" }).catch(
+    () => null,
+  );
+  if (!response?.ok) {
+    await api.delete(`documents/${announced.id}`).catch(() => null);
+    throw new Offline();
+  }
+  return api.get<DocumentInfo>(`documents/${announced.id}`);
+}
+
+/** Whether the page's policy allows requests to another origin than its own: only a response's header tells. */
+async function maySendToStore(): Promise<boolean> {
+  const response = await fetch(document.baseURI, { cache: "no-cache" });
+  const sources = /connect-src ([^;]*)/.exec(response.headers.get("Content-Security-Policy") ?? "")?.[1] ?? "";
+  return sources.trim() !== "'self'";
 }
 
 export function put(changed: DocumentInfo): void {
