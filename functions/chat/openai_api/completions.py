@@ -27,14 +27,14 @@ from parley.ids import new_id
 from parley.llm.candidates import Candidate, able_candidates, candidates_for
 from parley.llm.catalogue import Catalogue
 from parley.llm.errors import ContextTooLong
-from parley.llm.messages import Finished, ModelRequest, TextDelta, Thought, ToolCall
+from parley.llm.messages import Finished, ModelRequest, ReasoningDelta, TextDelta, Thought, ToolCall
 from parley.llm.router import CallStarted, ModelStream, ModelStreamEvent
 from parley.metering import limits
 from parley.metering.limits import BillingSubject
 from parley.metering.metered_call import MeteredCall
 from parley.observability import put_metrics
 
-type CompletionEvent = TextDelta | ToolCall | Finished | Ping
+type CompletionEvent = TextDelta | ReasoningDelta | ToolCall | Finished | Ping
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +230,11 @@ def _completion_events(
         match event:
             case TextDelta(text):
                 if shown := stops.feed(text):
-                    yield TextDelta(shown)
+                    yield TextDelta(shown, event.is_refusal)
                 if stops.is_met:
                     reader.close(timeout_s=_CLOSE_TIMEOUT_S)
                     return Finished("stop", model_stream.calls[-1].usage)
-            case Ping() | ToolCall():
+            case Ping() | ToolCall() | ReasoningDelta():
                 yield event
             case Finished():
                 finished = event

@@ -15,7 +15,7 @@ from parley.auth.principal import Principal
 from parley.deadline import Deadline
 from parley.http.idempotency import IdempotentRequest
 from parley.http.schemas import Output
-from parley.llm.messages import Finished, FinishReason, TextDelta, ToolCall, Usage
+from parley.llm.messages import Finished, FinishReason, ReasoningDelta, TextDelta, ToolCall, Usage
 
 
 class StoredToolCall(Output):
@@ -27,7 +27,7 @@ class StoredToolCall(Output):
 
 
 class StoredCompletion(Output):
-    """A complete answer, stored for repeated requests. `text` joins the answer's deltas."""
+    """A complete answer, stored for repeated requests. `text`, `refusal` and `reasoning` join the answer's deltas."""
 
     id: str
     created: int
@@ -38,6 +38,9 @@ class StoredCompletion(Output):
     input_tokens: int
     output_tokens: int
     cached_input_tokens: int
+    refusal: str = ""
+    reasoning: str = ""
+    reasoning_tokens: int = 0
 
     @classmethod
     def of(cls, completion: CompletionStream, events: Sequence[CompletionEvent], finished: Finished) -> Self:
@@ -46,7 +49,10 @@ class StoredCompletion(Output):
             id=completion.id,
             created=completion.created,
             model=completion.model(),
-            text="".join(event.text for event in events if isinstance(event, TextDelta)),
+            text="".join(event.text for event in events if isinstance(event, TextDelta) and not event.is_refusal),
+            refusal="".join(event.text for event in events if isinstance(event, TextDelta) and event.is_refusal),
+            reasoning="".join(event.text for event in events if isinstance(event, ReasoningDelta)),
+            reasoning_tokens=finished.usage.reasoning_tokens,
             tool_calls=[StoredToolCall.model_validate(event) for event in events if isinstance(event, ToolCall)],
             finish_reason=finished.reason,
             input_tokens=finished.usage.input_tokens,
@@ -59,11 +65,15 @@ class StoredCompletion(Output):
         return CompletionStream(self._events(), lambda: self.model, id=self.id, created=self.created)
 
     def _events(self) -> Generator[CompletionEvent]:
+        if self.reasoning:
+            yield ReasoningDelta(self.reasoning)
         if self.text:
             yield TextDelta(self.text)
+        if self.refusal:
+            yield TextDelta(self.refusal, is_refusal=True)
         for call in self.tool_calls:
             yield ToolCall(call.id, call.name, call.arguments)
-        usage = Usage(self.input_tokens, self.output_tokens, cached_input_tokens=self.cached_input_tokens)
+        usage = Usage(self.input_tokens, self.output_tokens, self.cached_input_tokens, reasoning_tokens=self.reasoning_tokens)
         yield Finished(self.finish_reason, usage)
 
 

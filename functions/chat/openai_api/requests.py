@@ -40,6 +40,7 @@ def to_request(body: CompletionIn) -> llm.ModelRequest:
         tools=tools,
         tool_choice=choice,
         client_runs_tools=True,
+        shows_reasoning=True,
         options=body.options(),
         output=body.response_format.output() if body.response_format else None,
     )
@@ -77,7 +78,9 @@ def _to_messages(messages: Sequence[MessageIn], first: int) -> Iterator[llm.Mess
             yield llm.Message("system", _text(message), message.name)
             continue
         _require_results(unanswered, loc)
-        converted = llm.Message("user" if message.role == "user" else "assistant", list(_to_parts(message, loc)), message.name)
+        converted = llm.Message(
+            "user" if message.role == "user" else "assistant", list(_to_parts(message, loc)), message.name, message.reasoning_content
+        )
         unanswered = {part.id for part in converted.parts if isinstance(part, llm.ToolCall)}
         yield converted
     if results:

@@ -12,6 +12,12 @@ class PromptTokensDetailsOut(Output):
     cached_tokens: int
 
 
+class CompletionTokensDetailsOut(Output):
+    """How many of the answer's tokens were reasoning."""
+
+    reasoning_tokens: int
+
+
 class CompletionUsageOut(Output):
     """The tokens of a completion."""
 
@@ -19,6 +25,7 @@ class CompletionUsageOut(Output):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptTokensDetailsOut
+    completion_tokens_details: CompletionTokensDetailsOut
 
     @classmethod
     def of(cls, usage: Usage) -> "CompletionUsageOut":
@@ -28,6 +35,7 @@ class CompletionUsageOut(Output):
             completion_tokens=usage.output_tokens,
             total_tokens=usage.input_tokens + usage.output_tokens,
             prompt_tokens_details=PromptTokensDetailsOut(cached_tokens=usage.cached_input_tokens),
+            completion_tokens_details=CompletionTokensDetailsOut(reasoning_tokens=usage.reasoning_tokens),
         )
 
 
@@ -47,11 +55,12 @@ class ToolCallOut(Output):
 
 
 class AssistantMessageOut(Output):
-    """The answer. `content` is null if there are only tool calls."""
+    """The answer. `content` is null if there are only tool calls or a refusal."""
 
     role: Literal["assistant"] = "assistant"
     content: str | None
-    refusal: None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
     tool_calls: list[ToolCallOut] | None = None
 
 

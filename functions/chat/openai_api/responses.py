@@ -21,7 +21,7 @@ from functions.chat.openai_api.stored_conversation import CONVERSATION_HEADER
 from functions.chat.responses import SSE_PING, EventStream, WholeAnswer
 from functions.chat.turn.events import Ping
 from parley.errors import ParleyError
-from parley.llm.messages import Finished, TextDelta, ToolCall, Usage
+from parley.llm.messages import Finished, ReasoningDelta, TextDelta, ToolCall, Usage
 from parley.observability import logger
 
 type ChunkDelta = tuple[dict[str, Any], str | None, Usage | None]
@@ -53,10 +53,17 @@ def _until_finished(events: Iterator[CompletionEvent]) -> Iterator[CompletionEve
 
 
 def _document(head: CompletionStream, events: list[CompletionEvent]) -> CompletionOut:
-    text = "".join(event.text for event in events if isinstance(event, TextDelta))
+    text = "".join(event.text for event in events if isinstance(event, TextDelta) and not event.is_refusal)
+    refusal = "".join(event.text for event in events if isinstance(event, TextDelta) and event.is_refusal)
+    reasoning = "".join(event.text for event in events if isinstance(event, ReasoningDelta))
     calls = [_tool_call(event) for event in events if isinstance(event, ToolCall)]
     finished = next(event for event in events if isinstance(event, Finished))
-    message = AssistantMessageOut(content=text or (None if calls else ""), tool_calls=calls or None)
+    message = AssistantMessageOut(
+        content=text or (None if calls or refusal else ""),
+        refusal=refusal or None,
+        reasoning_content=reasoning or None,
+        tool_calls=calls or None,
+    )
     choice = ChoiceOut(message=message, finish_reason=finished.reason)
     return CompletionOut(
         id=head.id, created=head.created, model=head.model(), choices=[choice], usage=CompletionUsageOut.of(finished.usage)
@@ -95,7 +102,9 @@ def _deltas(events: Iterator[CompletionEvent]) -> Iterator[ChunkDelta | Ping]:
             case Ping():
                 yield event
             case TextDelta(text):
-                yield {"content": text}, None, None
+                yield {"refusal" if event.is_refusal else "content": text}, None, None
+            case ReasoningDelta(text):
+                yield {"reasoning_content": text}, None, None
             case ToolCall():
                 yield {"tool_calls": [{"index": calls} | _tool_call(event).model_dump()]}, None, None
                 calls += 1

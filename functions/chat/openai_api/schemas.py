@@ -74,6 +74,7 @@ class MessageIn(LenientInput):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[Annotated[TextPartIn | RefusalPartIn | ImagePartIn, Field(discriminator="type")]] | None = None
     refusal: str | None = None
+    reasoning_content: str | None = None
     tool_calls: list[ToolCallIn] | None = None
     tool_call_id: str | None = None
     name: str | None = None

@@ -111,11 +111,15 @@ type ToolChoice = Literal["auto", "required", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of the context; a plain string is a single `Text`. `name` tells participants with the same role apart."""
+    """One message of the context; a plain string is a single `Text`. `name` tells participants with the same role apart.
+
+    `reasoning` is the text of the reasoning before an answer, which compatible servers may want back.
+    """
 
     role: Role
     content: str | Sequence[Part]
     name: str | None = None
+    reasoning: str | None = None
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -203,6 +207,7 @@ class ModelRequest:
     the prefix that vendors cache. `task` is the purpose of the answer, for which usage is recorded. Vendors do not receive it: the
     prompt contains the instructions. Only the offline provider, which does not read prompts, answers according to `task`.
     With `client_runs_tools`, a call's arguments are passed on as the model wrote them, for the client to check or repair.
+    With `shows_reasoning`, the answer has the text of the model's reasoning where the vendor sends it.
     """
 
     messages: Sequence[Message]
@@ -212,6 +217,7 @@ class ModelRequest:
     tools: Sequence[ToolDefinition] = ()
     tool_choice: ToolChoice = "auto"
     client_runs_tools: bool = False
+    shows_reasoning: bool = False
     options: GenerationOptions = GenerationOptions()
     output: OutputSchema | None = None
     facts: Sequence[str] = ()
@@ -225,7 +231,7 @@ class Usage:
     """The tokens that the provider counted, or our estimate if it did not report them.
 
     `cached_input_tokens` were read from the vendor's cache and `cache_write_tokens` written to it; both are included in
-    `input_tokens`.
+    `input_tokens`. `reasoning_tokens` are included in `output_tokens`.
     """
 
     input_tokens: int = 0
@@ -233,11 +239,20 @@ class Usage:
     cached_input_tokens: int = 0
     cache_write_tokens: int = 0
     is_estimated: bool = False
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """The next piece of visible text."""
+    """The next piece of visible text. With `is_refusal`, the model says why it does not answer."""
+
+    text: str
+    is_refusal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """The next piece of the model's reasoning as text, for people. `Thought` is its form for the model."""
 
     text: str
 
@@ -250,4 +265,4 @@ class Finished:
     usage: Usage = field(default_factory=Usage)
 
 
-type ModelEvent = TextDelta | Thought | ToolCall | Finished
+type ModelEvent = TextDelta | ReasoningDelta | Thought | ToolCall | Finished

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from parley.llm.errors import UnusableAnswer
-from parley.llm.messages import Finished, ModelEvent, ModelRequest, TextDelta, Thought, ToolCall, Usage
+from parley.llm.messages import Finished, ModelEvent, ModelRequest, ReasoningDelta, TextDelta, Thought, ToolCall, Usage
 
 CONNECT_TIMEOUT_S = 5.0  # short, because connecting cannot be cancelled
 
@@ -122,7 +122,9 @@ def validated_events(events: Iterator[ModelEvent], *, provider: str) -> Iterator
     for event in events:
         match event:
             case TextDelta(str() as text):
-                yield TextDelta(storable(text))
+                yield TextDelta(storable(text), event.is_refusal)
+            case ReasoningDelta(str() as text):
+                yield ReasoningDelta(storable(text))
             case ToolCall(str() as id, str() as name, str() as arguments) if id and name:
                 yield ToolCall(storable(id), storable(name), storable(arguments))
             case Thought(str(), str() as payload):
@@ -144,7 +146,7 @@ def storable(text: str) -> str:
 
 
 def _is_countable(usage: Usage) -> bool:
-    counts = (usage.input_tokens, usage.output_tokens, usage.cached_input_tokens, usage.cache_write_tokens)
+    counts = (usage.input_tokens, usage.output_tokens, usage.cached_input_tokens, usage.cache_write_tokens, usage.reasoning_tokens)
     return (
         all(isinstance(count, int) and 0 <= count < 2**31 for count in counts)
         and usage.cached_input_tokens + usage.cache_write_tokens <= usage.input_tokens

@@ -95,7 +95,11 @@ class ProviderRegistry:
         from parley.llm.vendors.openai import OpenAIProvider
         from parley.llm.vendors.openai_chat import OPENAI_OPTIONS, Dialect
 
-        default_dialect = Dialect(limit_field="max_completion_tokens", options=OPENAI_OPTIONS) if model.provider == "openai" else Dialect()
+        default_dialect = (
+            Dialect(limit_field="max_completion_tokens", takes_reasoning=False, options=OPENAI_OPTIONS)
+            if model.provider == "openai"
+            else Dialect()
+        )
         return OpenAIProvider(
             model.provider,
             api_key=key,

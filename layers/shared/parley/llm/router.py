@@ -21,7 +21,7 @@ from parley.llm.candidates import Candidate
 from parley.llm.circuit_breaker import CircuitBreaker, circuit_key
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
 from parley.llm.genai_spans import end_chat_span, note_event, start_chat_span
-from parley.llm.messages import Finished, ModelEvent, ModelRequest, TextDelta, ToolCall
+from parley.llm.messages import Finished, ModelEvent, ModelRequest, ReasoningDelta, TextDelta, ToolCall
 from parley.llm.model import Model, ModelCall
 from parley.llm.provider import Provider, validated_events
 from parley.observability import logger, put_metrics
@@ -112,6 +112,8 @@ class CallMonitor:
                 self._is_visible = self._is_visible or bool(text)
                 if time.monotonic() - self._began_s > WARM_UP_AFTER_S:
                     tokens.warm_up()
+            case ReasoningDelta(text):
+                self._texts.append(text)
             case ToolCall():
                 self._is_visible = True
             case Finished(usage=usage):

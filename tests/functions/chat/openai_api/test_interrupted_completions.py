@@ -13,6 +13,7 @@ from functions.chat.openai_api.stored_conversation import answer_in_conversation
 from parley.deadline import Deadline
 from parley.llm.embedder import EmbeddingResult
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderTimeout
+from tests.fakes.vendor import streams
 from tests.support.api_gateway import Function, rest_event
 from tests.support.turns import HELLO, ScriptedProvider, make_services
 
@@ -139,3 +140,17 @@ def test_batches_embedded_before_a_failure_are_paid_for(engine, alice, row):
         embed(services, alice, "one", "two")
 
     assert row("SELECT input_tokens, status FROM usage WHERE user_id = :u", u=alice.id) == (7, "failed")
+
+
+def test_a_stream_whose_client_has_left_stops_at_the_next_piece(chat, vendor, alice, row):
+    """Where the platform breaks the function's connection: the vendor is asked for no further text."""
+    is_left = threading.Event()
+    vendor.script = streams(*["word "] * 50, before=lambda index: index == 3 and is_left.wait(10))
+    body = BODY | {"model": "compatible", "stream": True}
+    chunks = chat.handler(rest_event("POST", "/v1/chat/completions", body, as_=alice, headers={}), Function.CONTEXT)
+    for _ in range(4):
+        next(chunks)
+    chunks.close()
+    is_left.set()
+
+    assert row("SELECT status FROM usage WHERE user_id = :u", u=alice.id).status == "stopped"

@@ -16,6 +16,7 @@ from parley.llm.messages import (
     ModelEvent,
     ModelRequest,
     Part,
+    ReasoningDelta,
     Text,
     TextDelta,
     Thought,
@@ -97,7 +98,7 @@ def _block(origin: str, part: Part) -> Iterator[dict[str, Any]]:
 
 def read_events(response: httpx2.Response, request: ModelRequest, *, provider: str, origin: str) -> Iterator[ModelEvent]:
     """Yield the response as our events. Raises ProviderFailed if the stream is unreadable or ends early."""
-    reader = _MessagesReader(origin)
+    reader = _MessagesReader(origin, shows_reasoning=request.shows_reasoning)
     for chunk in event_chunks(response, provider=provider):
         if chunk.get("type") == "error":
             raise error_in_stream(provider, VendorError.read(chunk))
@@ -113,8 +114,8 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
 class _MessagesReader:
     """The state that builds up while a stream is read."""
 
-    def __init__(self, origin: str) -> None:
-        self._origin = origin
+    def __init__(self, origin: str, *, shows_reasoning: bool) -> None:
+        self._origin, self._shows_reasoning = origin, shows_reasoning
         self.calls = ToolCallAssembler()
         self.counts: dict[str, int] = {}
         self.reason: str | None = None
@@ -160,6 +161,8 @@ class _MessagesReader:
                 self.calls.add(index, arguments=delta["partial_json"])
             case "thinking_delta":
                 self._thoughts[index]["thinking"] += delta["thinking"]
+                if self._shows_reasoning:
+                    yield ReasoningDelta(delta["thinking"])
             case "signature_delta":
                 self._thoughts[index]["signature"] += delta["signature"]
 

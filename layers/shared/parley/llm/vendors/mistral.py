@@ -20,5 +20,6 @@ DIALECT = Dialect(
     call_id=mistral_call_id,
     required="any",
     has_names=False,
+    takes_reasoning=False,
     options={"seed": "random_seed"} | {name: name for name in ("top_p", "frequency_penalty", "presence_penalty")},
 )

@@ -15,6 +15,7 @@ from parley.llm.messages import (
     Message,
     ModelEvent,
     ModelRequest,
+    ReasoningDelta,
     Text,
     TextDelta,
     ToolCall,
@@ -50,7 +51,8 @@ class Dialect:
     """A server's deviations from the common format.
 
     OpenAI's own models reject `max_tokens`; most other servers accept only that name. Mistral rejects `stream_options`,
-    participants' names and long tool call ids. `options` maps our options to the server's names; other options are not sent.
+    participants' names and long tool call ids. OpenAI and Mistral take no
+    reasoning back. `options` maps our options to the server's names; other options are not sent.
     """
 
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
@@ -58,6 +60,7 @@ class Dialect:
     call_id: Callable[[str], str] = _unchanged
     required: str = "required"
     has_names: bool = True
+    takes_reasoning: bool = True
     options: Mapping[str, str] = COMPATIBLE_OPTIONS
 
 
@@ -97,15 +100,17 @@ def _message_items(message: Message, dialect: Dialect) -> Iterator[dict[str, Any
     for part in message.parts:
         if isinstance(part, ToolResult):
             yield {"role": "tool", "tool_call_id": dialect.call_id(part.call_id), "content": part.text}
-    name = {"name": message.name} if message.name and dialect.has_names else {}
+    extra = {"name": message.name} if message.name and dialect.has_names else {}
+    if message.reasoning and dialect.takes_reasoning:
+        extra |= {"reasoning_content": message.reasoning}
     calls = [_call(part, dialect) for part in message.parts if isinstance(part, ToolCall)]
     images = [part for part in message.parts if isinstance(part, Image)]
     if calls:
-        yield {"role": "assistant", "content": message.text or None, "tool_calls": calls} | name
+        yield {"role": "assistant", "content": message.text or None, "tool_calls": calls} | extra
     elif images:
-        yield {"role": message.role, "content": [_content_part(part) for part in message.parts if isinstance(part, Text | Image)]} | name
+        yield {"role": message.role, "content": [_content_part(part) for part in message.parts if isinstance(part, Text | Image)]} | extra
     elif message.role != "tool":
-        yield {"role": message.role, "content": message.text} | name
+        yield {"role": message.role, "content": message.text} | extra
 
 
 def _call(call: ToolCall, dialect: Dialect) -> dict[str, Any]:
@@ -125,10 +130,11 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
     for chunk in event_chunks(response, provider=provider):
         if chunk.get("error"):
             raise error_in_stream(provider, VendorError.read(chunk))
-        text, chunk_reason = _read(chunk, calls, provider)
-        if text:
-            texts.append(text)
-            yield TextDelta(text)
+        events, chunk_reason = _read(chunk, calls, provider)
+        for event in events:
+            texts.append(event.text)
+            if isinstance(event, TextDelta) or request.shows_reasoning:
+                yield event
         reason = chunk_reason or reason
         usage = _usage(chunk["usage"]) if chunk.get("usage") else usage
     if reason is None:
@@ -141,8 +147,8 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
     yield Finished(finish_reason, usage or estimate_usage(request, "".join(texts)))
 
 
-def _read(chunk: dict[str, Any], calls: ToolCallAssembler, provider: str) -> tuple[str | None, Any]:
-    """Return a chunk's text and finish reason, and add its fragments of tool calls to `calls`."""
+def _read(chunk: dict[str, Any], calls: ToolCallAssembler, provider: str) -> tuple[list[TextDelta | ReasoningDelta], Any]:
+    """Return a chunk's texts and finish reason, and add its fragments of tool calls to `calls`."""
     try:
         choice = chunk["choices"][0] if chunk["choices"] else {}
         delta = choice.get("delta") or {}
@@ -150,19 +156,33 @@ def _read(chunk: dict[str, Any], calls: ToolCallAssembler, provider: str) -> tup
             function = fragment.get("function") or {}
             index = fragment.get("index", position)
             calls.add(index, id=fragment.get("id"), name=function.get("name"), arguments=function.get("arguments"))
-        return _text(delta.get("content") or delta.get("refusal")), choice.get("finish_reason")
+        return list(_texts(delta)), choice.get("finish_reason")
     except (AttributeError, TypeError, LookupError) as exc:
         raise UnusableAnswer(provider, f"an unreadable chunk: {type(exc).__name__}") from exc
 
 
-def _text(content: Any) -> str | None:
-    """Return the text of a delta. Mistral's reasoning models send a list of parts, of which only `text` is visible."""
-    if isinstance(content, list):
-        return "".join(part["text"] for part in content if part.get("type") == "text")
-    return content if isinstance(content, str) else None
+def _texts(delta: dict[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
+    """Yield the texts of a delta.
+
+    DeepSeek and vLLM send reasoning as `reasoning_content`, OpenRouter and newer vLLM as `reasoning`, and Mistral as parts of the
+    content.
+    """
+    content, reasoning = delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning")
+    if isinstance(reasoning, str) and reasoning:
+        yield ReasoningDelta(reasoning)
+    if isinstance(content, str) and content:
+        yield TextDelta(content)
+    for part in content if isinstance(content, list) else ():
+        if part.get("type") == "text" and part["text"]:
+            yield TextDelta(part["text"])
+        if part.get("type") == "thinking" and (thought := "".join(piece.get("text") or "" for piece in part["thinking"])):
+            yield ReasoningDelta(thought)
+    if isinstance(refusal := delta.get("refusal"), str) and refusal:
+        yield TextDelta(refusal, is_refusal=True)
 
 
 def _usage(usage: dict[str, Any]) -> Usage:
     details = usage.get("prompt_tokens_details") or {}
     cached, written = details.get("cached_tokens") or 0, details.get("cache_write_tokens") or 0
-    return Usage(usage["prompt_tokens"], usage.get("completion_tokens") or 0, cached, written)
+    reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+    return Usage(usage["prompt_tokens"], usage.get("completion_tokens") or 0, cached, written, reasoning_tokens=reasoning)

@@ -18,6 +18,7 @@ from parley.llm.messages import (
     ModelEvent,
     ModelRequest,
     Part,
+    ReasoningDelta,
     Text,
     TextDelta,
     Thought,
@@ -111,7 +112,9 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
             case "response.output_text.delta" | "response.refusal.delta" as kind:
                 is_refusal = is_refusal or kind == "response.refusal.delta"
                 texts.append(chunk["delta"])
-                yield TextDelta(chunk["delta"])
+                yield TextDelta(chunk["delta"], is_refusal=kind == "response.refusal.delta")
+            case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" if request.shows_reasoning:
+                yield ReasoningDelta(chunk["delta"])
             case "response.output_item.done":
                 item = chunk["item"]
                 if item["type"] == "reasoning":
@@ -148,4 +151,5 @@ def _finish_reason(end: dict[str, Any], *, has_calls: bool, is_refusal: bool) ->
 def _usage(usage: dict[str, Any]) -> Usage:
     details = usage.get("input_tokens_details") or {}
     cached, written = details.get("cached_tokens") or 0, details.get("cache_write_tokens") or 0
-    return Usage(usage["input_tokens"], usage["output_tokens"], cached, written)
+    reasoning = (usage.get("output_tokens_details") or {}).get("reasoning_tokens") or 0
+    return Usage(usage["input_tokens"], usage["output_tokens"], cached, written, reasoning_tokens=reasoning)
