@@ -6,6 +6,7 @@ first request of each function.
 
 import argparse
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from tempfile import TemporaryDirectory
 from bench.harness import processes
 from bench.harness.aims import Figure, Section
 from bench.harness.processes import run_timed
-from bench.harness.servers import ServerFailed
+from bench.harness.servers import Server, ServerFailed
 from bench.harness.stack import Users, running_parley, workers
 from bench.harness.tables import format_figure, format_ratio, median, ratio_of, table, verdict
 from bench.startup.build import BUILD, Build, make_builds
@@ -28,6 +29,7 @@ from local.sam_build.tree import BuildTree
 BARE_IMPORT = "fastapi, mangum"
 AIMS = {"authorizer": 0.4, "auth": 1.5, "chat": 1.5, "conversation": 1.5}
 MEMORY_MB = 100
+_LIMIT_S = 60.0
 SDK_ANSWER = "chat, OpenAI's SDK"
 
 IMPORT = """\
@@ -166,11 +168,17 @@ def _running_functions(folder: Path) -> Iterator[tuple[Users, dict[str, dict[str
     """Run the stack; yield a registered user and the environment of the workers by handler."""
     with targets.upstream(folder) as fake, running_parley(folder, upstream=f"{fake.server.url}/v1") as server:
         users = Users(server, 1)
-        requests = first_requests(users)
-        environments = {handler: processes.environment(pids[0]) for handler, pids in workers(server).items()}
-        if missing := {request.handler for request in requests} - environments.keys():
+        yield users, _environments(server, {request.handler for request in first_requests(users)})
+
+
+def _environments(server: Server, handlers: set[str]) -> dict[str, dict[str, str]]:
+    """Return the environment of each handler's workers. A stack that has just started may still be importing some of them."""
+    give_up_s = time.monotonic() + _LIMIT_S
+    while missing := handlers - (found := workers(server)).keys():
+        if time.monotonic() > give_up_s:
             raise ServerFailed(f"cannot read the environment of a worker of {', '.join(sorted(missing))} (needs Linux's /proc)")
-        yield users, environments
+        time.sleep(0.2)
+    return {handler: processes.environment(pids[0]) for handler, pids in found.items()}
 
 
 def _measure_round(build: Build, requests: list[FirstRequest], environments: Mapping[str, Mapping[str, str]], cold: ColdStarts) -> None:
