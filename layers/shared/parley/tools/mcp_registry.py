@@ -8,7 +8,6 @@ from typing import Any, Self
 from uuid import UUID
 
 from parley.auth.encryption import TextCipher
-from parley.auth.key_store import load_encryption_key
 from parley.db import mcp_servers
 from parley.db.engine import Connection
 from parley.db.mcp_servers import McpServer
@@ -33,7 +32,7 @@ class McpRegistry:
     @classmethod
     def of(cls, settings: ToolSettings, ask: SendToRunner) -> Self:
         """Return the registry for a function's settings; `ask` is `Invoker.ask`. Raises ValueError for invalid `mcp_servers`."""
-        cipher = TextCipher(partial(load_encryption_key, settings.keys_path))
+        cipher = TextCipher(partial(_load_key, settings.keys_path))
         return cls(RunnerMcpClient(ask), parse_deployment_servers(settings.mcp_servers), cipher)
 
     def tools(self, connection: Connection, *, user_id: UUID) -> Iterator[RunnableTool]:
@@ -60,6 +59,13 @@ class McpRegistry:
         except ParleyError as exc:
             return ToolOutcome(False, f"The server's headers could not be decrypted: {exc.public_message}", 0.0)
         return self.client.call_tool(server, tool, arguments, timeout_s=timeout_s)
+
+
+def _load_key(path: str) -> bytes:
+    # Only users' own servers have secrets, and the import of the key store takes a tenth of a cold start.
+    from parley.auth.key_store import load_encryption_key
+
+    return load_encryption_key(path)
 
 
 def same_endpoint(server: McpEndpoint) -> McpEndpoint:
