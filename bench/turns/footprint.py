@@ -31,6 +31,13 @@ chat = "fake"
 summary = "fake"
 facts = "fake"
 title = "fake"
+embedding = "builtin"
+
+[models.builtin]
+provider = "builtin"
+name = "all-MiniLM-L6-v2"
+kind = "embedding"
+dimensions = 384
 
 [models.fake]
 provider = "openai-compatible"

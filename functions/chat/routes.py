@@ -80,8 +80,10 @@ async def chat(
     `documents` adds sources to the prompt, from all the user's
     documents or only from those with the given ids, and requires the scope `documents`. For an API key without the scope `tools`, the
     model gets no tools; without the scope `conversations`, the prompt has no memories. The answer's message has a part for each
-    source that it cites. `timings` of the last event tells how much of the time was spent waiting for models. `response_format`, as
-    in OpenAI's API, requests a JSON answer. `images` are data URLs, or ids of images in earlier messages.
+    source that it cites. `timings` of the last event tells how much of the time was spent waiting for models, and its
+    `retrieval` is `text` instead of `hybrid` if memory and documents were searched by words only, because the embedding model did not
+    respond within half a second. `response_format`, as in OpenAI's API, requests a JSON answer. `images` are data URLs, or ids of
+    images in earlier messages.
     """
     question = Question(
         body.message,

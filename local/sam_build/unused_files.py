@@ -48,7 +48,9 @@ UNUSED_BY_FUNCTION = {
         # `tokenizers` lists these for downloads from Hugging Face. The tokenizer's file is in the artefact.
         *("huggingface_hub", "hf_xet", "fsspec", "filelock", "httpcore", "httpx", "h11", "tqdm", "typer", "shellingham", "yaml", "_yaml"),
         *("rich", "pygments", "markdown_it", "mdurl"),
-        # ONNX Runtime without its tools for models.
+        # ONNX Runtime without its tools for models, and without its library for C, which its Python module contains as well.
+        "onnxruntime/capi/libonnxruntime.so*",
+        *("flatbuffers", "google", "packaging"),
         *(f"onnxruntime/{name}" for name in ("backend", "datasets", "quantization", "tools", "transformers")),
         "numpy/f2py",
         "numpy/**/tests",

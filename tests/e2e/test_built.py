@@ -1,6 +1,7 @@
 """The deployment artefacts, built for this machine and run as on Lambda."""
 
 import asyncio
+import base64
 import json
 import subprocess
 import sys
@@ -176,10 +177,25 @@ def test_a_worker_sees_neither_the_checkout_nor_the_environment(built: Built, tm
     assert (prefix == sys.base_prefix, *flags) == (True, 1, True)
 
 
-async def answer_of(function: Function) -> Any:
+def test_the_built_embedder_carries_its_model_and_embeds(built: Built) -> None:
+    answer = asyncio.run(answer_of(built.function("EmbedderFunction"), {"texts": ["I am allergic to nuts.", ""]}))
+    folder = built.tree.root / "EmbedderFunction"
+
+    assert [len(base64.b64decode(vector)) for vector in answer["vectors"]] == [4 * 384] * 2
+    assert {path.name for path in (folder / "functions" / "embedder" / "model").iterdir()} >= {"model.onnx", "LICENSE", "MODEL_CARD.md"}
+    assert not list(built.tree.layers["SharedLayer"].rglob("*.onnx"))
+
+
+def test_a_function_and_its_layers_fit_lambdas_limit(built: Built) -> None:
+    layers = sum(ArtefactSize.of(path.parent).unzipped for path in built.tree.layers.values())
+
+    assert max(ArtefactSize.of(folder).unzipped for folder in built.tree.functions.values()) + layers <= 250 * 2**20
+
+
+async def answer_of(function: Function, event: dict[str, Any] | None = None) -> Any:
     pool = Pool(function, spec=launch_from_build(function, runtime=RUNTIME_FOLDER), extra_environment={}, log=NullLog(), size=1)
     try:
-        outcome = await asyncio.wait_for(pool.submit(b"{}").outcome, 20)
+        outcome = await asyncio.wait_for(pool.submit(json.dumps(event or {}).encode()).outcome, HANG_S)
     finally:
         await pool.stop()
     assert isinstance(outcome, HandlerResult), outcome

@@ -16,6 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
+from local.sam_build.embedding_model import MODEL_FOLDER
+
 ROOT = Path(__file__).parents[2]
 PATCHES = Path(__file__).parent
 PACKAGES = ("parley", "functions", "local", "cli", "tests")
@@ -80,6 +82,8 @@ class Copy:
             if (ROOT / name).is_file():
                 (self.root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, self.root / name)
+        if MODEL_FOLDER.is_dir():  # built, not listed by git
+            shutil.copytree(MODEL_FOLDER, self.root / MODEL_FOLDER.relative_to(ROOT))
         code = f"import {', '.join(PACKAGES)}; print(*({', '.join(PACKAGES)}), sep='\\n')"
         imported = _run(sys.executable, "-c", code, cwd=self.root, env=self._environment).stdout.splitlines()
         if outside := [line for line in imported if str(self.root) not in line]:

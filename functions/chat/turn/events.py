@@ -56,6 +56,8 @@ class TurnStarted:
 
 
 type MemoryKind = Literal["fact", "passage"]
+# How memory and documents were searched. `text` means by words only, because the question got no vector in time.
+type RetrievalMode = Literal["hybrid", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,10 @@ class ToolAnswered:
 
 @dataclass(frozen=True, slots=True)
 class TurnCompleted:
-    """The answer is complete. `message` is the stored answer, None until the answer is stored."""
+    """The answer is complete. `message` is the stored answer, None until the answer is stored.
+
+    `retrieval` is None if neither memory nor documents were searched.
+    """
 
     name: ClassVar = "turn.completed"
     message_id: UUID
@@ -162,16 +167,17 @@ class TurnCompleted:
     model: str
     timings: TurnTimings
     message: StoredMessage | None = None
+    retrieval: RetrievalMode | None = None
 
     def data(self) -> dict[str, Any]:
         """Return the event's JSON."""
         head = {"message_id": str(self.message_id), "finish_reason": self.finish_reason, "usage": self.usage.data()}
-        return head | {"model": self.model, "timings": asdict(self.timings)}
+        return head | {"model": self.model, "timings": asdict(self.timings), "retrieval": self.retrieval}
 
 
 @dataclass(frozen=True, slots=True)
 class IncompleteAnswer:
-    """The answer ended early; the text delivered so far is stored."""
+    """The answer ended early; the text delivered so far is stored. `retrieval` is as in TurnCompleted."""
 
     name: ClassVar[str]
     message_id: UUID
@@ -179,11 +185,12 @@ class IncompleteAnswer:
     usage: TurnUsage
     timings: TurnTimings
     message: StoredMessage | None = None
+    retrieval: RetrievalMode | None = None
 
     def data(self) -> dict[str, Any]:
         """Return the event's JSON."""
         head = {"message_id": str(self.message_id), "reason": self.reason, "usage": self.usage.data()}
-        return head | {"timings": asdict(self.timings)}
+        return head | {"timings": asdict(self.timings), "retrieval": self.retrieval}
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,7 @@ def retrieve(services: ChatServices, turn: Turn) -> Iterator[NumberedEvent]:
     if turn.resumed_from.parts or not _needs_retrieval(turn.context):
         return
     vector = turn.query_embedding.result(timeout_s=QUERY_EMBEDDING_TIMEOUT_S) if turn.query_embedding else None
+    turn.retrieval = "hybrid" if vector else "text"
     yield from inject_sources(services, turn, vector)
     yield from inject_memory(services, turn, vector)
 

@@ -238,11 +238,11 @@ def _terminal_event(turn: Turn, outcome: ParleyError | None) -> TurnCompleted | 
     match outcome:
         case None:
             reason = turn.finished.reason if turn.finished else "stop"
-            return TurnCompleted(turn.answer_id, reason, turn.usage(), turn.model_id, turn.timings())
+            return TurnCompleted(turn.answer_id, reason, turn.usage(), turn.model_id, turn.timings(), retrieval=turn.retrieval)
         case StopRequested():
-            return TurnStopped(turn.answer_id, outcome.reason, turn.usage(), turn.timings())
+            return TurnStopped(turn.answer_id, outcome.reason, turn.usage(), turn.timings(), retrieval=turn.retrieval)
         case _ if turn.parts.text or turn.parts.tool_calls:
-            return TurnInterrupted(turn.answer_id, outcome.code, turn.usage(), turn.timings())
+            return TurnInterrupted(turn.answer_id, outcome.code, turn.usage(), turn.timings(), retrieval=turn.retrieval)
         case _:
             return TurnFailed(outcome, turn.request_id)
 

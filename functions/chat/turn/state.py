@@ -11,6 +11,7 @@ from functions.chat.turn.events import (
     MemoryKind,
     MemoryUsed,
     NumberedEvent,
+    RetrievalMode,
     SourceGiven,
     ToolAnswered,
     ToolApproval,
@@ -149,6 +150,7 @@ class Turn:
     invalid_calls: set[str] = field(default_factory=set)
     image_bytes: dict[str, bytes | None] = field(default_factory=dict)
     query_embedding: BackgroundCall[Vector] | None = None
+    retrieval: RetrievalMode | None = None
     started: NumberedEvent = field(init=False)
 
     @property

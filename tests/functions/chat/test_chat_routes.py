@@ -36,7 +36,7 @@ def test_no_proxy_may_transform_a_stream(chat, alice):
 def test_the_terminal_event_has_the_contracts_fields(chat, alice):
     _, data = chat.post("/chat", {"message": "hello"}, as_=alice).events[-1]
 
-    assert set(data) == {"message_id", "finish_reason", "usage", "model", "timings"}
+    assert set(data) == {"message_id", "finish_reason", "usage", "model", "timings", "retrieval"}
     assert set(data["usage"]) == {"input_tokens", "output_tokens", "cost_usd"}
     assert set(data["timings"]) == {"first_token_ms", "total_ms", "model_ms"}
 

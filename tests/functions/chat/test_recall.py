@@ -1,5 +1,6 @@
 """Recall of the user's memory in a turn."""
 
+import socket
 import time
 from dataclasses import replace
 from decimal import Decimal
@@ -15,6 +16,8 @@ from parley.db.vectors import Vector
 from parley.llm import messages as llm
 from parley.llm.catalogue import Catalogue
 from parley.llm.embedder import EmbeddingResult
+from parley.llm.vendors.builtin import BuiltinEmbedder
+from parley.metering.embeddings import QUERY_CALLS
 from tests.conftest import ROOT
 from tests.support.builders import add_conversation, add_memory
 from tests.support.turns import HELLO, ScriptedProvider, make_services, take
@@ -34,6 +37,12 @@ class Embedder:
         self.texts += texts
         time.sleep(self.time_limit_s)
         return EmbeddingResult([[1.0, 0.0] for _ in texts], 7)
+
+
+@pytest.fixture(autouse=True)
+def unblocked(monkeypatch):
+    """Forget the call of an earlier test that still hangs."""
+    monkeypatch.setattr(QUERY_CALLS, "_timed_out", None)
 
 
 @pytest.fixture
@@ -100,6 +109,28 @@ def test_a_slow_embedding_service_delays_a_turn_by_half_a_second_at_most(engine,
     assert second[-1].timings.total_ms < first[-1].timings.total_ms
     assert recalled(first) == [("passage", "2026-11-02\nUser: The party is on Friday")]
     assert set(recalled(first)) < set(recalled(second))
+
+
+def test_the_last_event_tells_whether_the_question_had_a_vector(engine, services, alice):
+    with_vector, without = embedding(services, Embedder()), embedding(services, Embedder(time_limit_s=3))
+
+    assert [take(one, alice, "the party?")[-1].data()["retrieval"] for one in (with_vector, without)] == ["hybrid", "text"]
+
+
+def test_the_last_event_of_a_turn_that_searched_nothing_tells_so(services, memory_off):
+    assert take(embedding(services, Embedder()), memory_off, "hello")[-1].data()["retrieval"] is None
+
+
+def test_a_dead_embedder_delays_a_turn_by_half_a_second_at_most(engine, services, alice, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts connections and says nothing
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        dead = embedding(services, BuiltinEmbedder("builtin", function_name="EmbedderFunction", dimensions=384, timeout_s=2))
+        take(services, alice, "hello")
+        waited = take(dead, alice, "the party?")[-1].data()
+        at_once = take(dead, alice, "the party?")[-1].data()
+
+    assert (waited["retrieval"], at_once["retrieval"]) == ("text", "text")
+    assert at_once["timings"]["total_ms"] < waited["timings"]["total_ms"] < 2500
 
 
 @pytest.fixture
