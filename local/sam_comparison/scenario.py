@@ -19,7 +19,8 @@ MCP_SERVER_ID = "01996f6a-0000-7000-8000-000000000009"
 ACCESS_TOKEN = "not-a-token"  # noqa: S105
 REFRESH_TOKEN = "prt_unknown"  # noqa: S105
 UPLOAD_EVENT = "documents_upload"
-_FIRST_EVENTS = ("auth_register", "auth_login", "chat_message", UPLOAD_EVENT, "tools_add_mcp_server")
+# The authorizer early: its event has the access token, which is valid for ten minutes.
+_FIRST_EVENTS = ("auth_register", "auth_login", "authorizer_token", "chat_message", UPLOAD_EVENT, "tools_add_mcp_server")
 _LAST_EVENTS = ("documents_delete", "auth_change_password", "auth_delete_me", "conversation_delete", "auth_logout")
 _CREATED_IDS = {(UPLOAD_EVENT, "202"): DOCUMENT_ID, ("tools_add_mcp_server", "201"): MCP_SERVER_ID}
 _CONVERSATION_PATTERN = re.compile(r'"conversation_id": ?"([0-9a-f-]{36})"')

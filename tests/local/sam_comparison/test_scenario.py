@@ -49,12 +49,14 @@ def test_every_event_is_a_step_of_a_function(steps):
 def test_a_visit_begins_with_an_account_and_ends_with_the_session(steps):
     titles = [step.title for step in steps]
 
-    assert titles[:5] == ["auth_register", "auth_login", "chat_message", "documents_upload", "tools_add_mcp_server"]
+    assert titles[:2] == ["auth_register", "auth_login"]
+    assert titles[2:4] == ["authorizer_token", "authorizer_token, real token"]
+    assert titles[4:7] == ["chat_message", "documents_upload", "tools_add_mcp_server"]
     assert titles[-2:] == ["conversation_delete", "auth_logout"]
 
 
 def test_events_with_a_stand_in_for_a_token_run_with_a_real_one_too(steps):
-    assert [step.event for step in steps if step.has_tokens] == ["auth_refresh", "authorizer_token"]
+    assert [step.event for step in steps if step.has_tokens] == ["authorizer_token", "auth_refresh"]
 
 
 def test_later_events_carry_what_registering_gave(registered):
