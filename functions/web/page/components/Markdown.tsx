@@ -55,7 +55,7 @@ const Block = memo(function Block({ raw, isOpen, definitions, sources }: BlockPr
   useEffect(() => {
     if (!isOpen && ref.current) enrich(ref.current);
   }, [raw, isOpen, definitions, sources]);
-  return <div class="block" ref={ref} />;
+  return <div class="block" dir="auto" ref={ref} />;
 });
 
 /** Load colours and formulas, where the text has code and formulas. */
@@ -74,6 +74,7 @@ function frameCode(content: DocumentFragment): void {
   for (const pre of content.querySelectorAll("pre")) {
     const frame = document.createElement("div");
     frame.className = "code";
+    frame.dir = "ltr"; // whatever the direction of the text around it
     const head = document.createElement("div");
     head.className = "code-head";
     const language = document.createElement("span");

@@ -193,7 +193,8 @@ export const en = {
     rename: "Rename",
     deleteTitle: "Delete this document?",
     deleteLead: (title: string) => `“${title}” and its passages. Answers keep their text, but lose this source.`,
-    tooLarge: (name: string) => `${name} is larger than 4 MB, which this server takes only from the terminal: parley documents add.`,
+    tooLarge: (name: string) =>
+      `${name} is larger than 4 MB, which this server takes only from the terminal: parley documents add.`,
     refused: (name: string, why: string) => `${name}: ${why}`,
     passages: "Passages",
     options: (title: string) => `Options for ${title}`,
