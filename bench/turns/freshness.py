@@ -1,7 +1,8 @@
 """How soon search and memory know what was said: `python -m bench.turns.freshness`.
 
 A user says something in a new conversation and looks for it: by its words, by its meaning, and among the facts. Then the same while
-other users take turns without pause, and last a history of many turns. The models are those of the shipped catalogue without a key.
+other users take turns without pause, and last a history of many turns. The models are those of the shipped catalogue without a key,
+except for the answers, which a fake model gives at once.
 """
 
 import argparse
@@ -22,8 +23,15 @@ from bench.harness.servers import Server, ServerFailed
 from bench.harness.stack import ChatClient, Users, running_parley
 from bench.harness.tables import format_figure, table
 from bench.retrieval.stores import ApiUser
+from bench.turns import targets
 
 _MODELS = Path(__file__).parents[2] / "layers" / "shared" / "parley" / "llm" / "models.toml"
+_FAKE_MODEL = """
+[models.fake]
+provider = "openai-compatible"
+name = "fake"
+base_url = "{upstream}"
+"""
 _KINDS = {"words": 1.0, "meaning": 5.0, "facts": 30.0}
 _LIMIT_S = 90.0
 _POLL_S = 0.05
@@ -67,9 +75,12 @@ def run(*, statements: int, clients: int, turns: int) -> Section:
 
 @contextmanager
 def _stack(folder: Path) -> Iterator[Server]:
-    models = _MODELS.read_text().replace("{", "{{").replace("}", "}}")
+    models = _MODELS.read_text().replace("{", "{{").replace("}", "}}").replace('chat = "best"', 'chat = "fake"') + _FAKE_MODEL
     limits = ["AnswersPerUser=100", "MonthlyBudgetUsd=100000"]
-    with running_parley(folder, models=models, parameters=limits) as server:
+    with (
+        targets.upstream(folder) as fake,
+        running_parley(folder, upstream=f"{fake.server.url}/v1", models=models, parameters=limits) as server,
+    ):
         yield server
 
 
