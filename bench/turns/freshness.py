@@ -1,7 +1,7 @@
 """How soon search and memory know what was said: `python -m bench.turns.freshness`.
 
 A user says something in a new conversation and looks for it: by its words, by its meaning, and among the facts. Then the same while
-other users take turns without pause, and last a history of many turns. The models are those of the shipped catalogue without a key,
+other users take turns, two a second each, and last a history of many turns. The models are those of the shipped catalogue without a key,
 except for the answers, which a fake model gives at once.
 """
 
@@ -35,6 +35,7 @@ base_url = "{upstream}"
 _KINDS = {"words": 1.0, "meaning": 5.0, "facts": 30.0}
 _LIMIT_S = 90.0
 _POLL_S = 0.05
+_PAUSE_S = 0.5
 _TURNS_EACH = 10
 _HISTORY_CLIENTS = 2
 _HISTORY_AIM_S = 20.0
@@ -130,6 +131,7 @@ def _other_users(server: Server, count: int) -> Iterator[None]:
             while not is_over.is_set():
                 client.ask(body)
                 body["conversation_id"] = client.conversation_id
+                is_over.wait(_PAUSE_S)
 
     threads = [threading.Thread(target=converse, args=[token]) for token in Users(server, count).tokens()]
     for thread in threads:

@@ -6,6 +6,7 @@ import click
 
 from cli import prompts
 from cli.api import ApiClient
+from cli.errors import CliError
 from cli.http import HttpCall
 from cli.json_fields import Fields
 from cli.listing import ListGroup, Table, all_items, find_by_id, first_items, json_option, limit_option, short_id
@@ -70,6 +71,23 @@ def correct(api: ApiClient, memory: str, text: str) -> None:
     fact = _find(api, memory)
     changed = Fields.of(api.fetch(HttpCall("PATCH", _path(fact), {"text": text})))
     click.echo(f"{one_line(fact.text('text'))!r} is now {one_line(changed.text('text'))!r}")
+
+
+@memories.command()
+@memory_argument
+@with_api_or_key
+def source(api: ApiClient, memory: str) -> None:
+    """Show the message that a fact was read from. ID may be a short id."""
+    fact = _find(api, memory)
+    conversation_id = fact.text("conversation_id")
+    if not conversation_id:
+        raise CliError("You wrote this fact yourself, or the conversation that stated it was deleted.")
+    messages = f"/conversations/{quote(conversation_id, safe='')}/messages"
+    message = next((each for each in all_items(api, messages) if each.text("id") == fact.text("message_id")), None)
+    if message is None:
+        raise CliError("The message was deleted meanwhile.")
+    click.echo(f"{local_time(message.text('created_at'))}, in conversation {short_id(conversation_id)}:")
+    click.echo("".join(part.text("text") for part in message.parts("parts") if part.text("type") == "text"))
 
 
 @memories.command()

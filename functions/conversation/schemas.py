@@ -104,8 +104,9 @@ class MemoryIn(Input):
 
 
 class MemoryOut(Output):
-    """A fact about the user. `conversation_id` is the conversation that first stated it.
+    """A fact about the user. Message `message_id`, number `seq` of conversation `conversation_id`, is the first that states it.
 
+    All three are null for a fact that the user wrote, and after its conversations were deleted.
     If a newer fact replaced this fact, `superseded_by` and `ended_at` are set.
     """
 
@@ -113,6 +114,8 @@ class MemoryOut(Output):
     text: str
     source: Literal["user", "extracted"]
     conversation_id: UUID | None
+    message_id: UUID | None
+    seq: int | None
     created_at: Timestamp
     superseded_by: UUID | None
     ended_at: Timestamp | None

@@ -85,3 +85,20 @@ def test_usage_shows_days_models_and_the_budget(server, parley):
     assert row.split() == ["2026-11-20", "gpt", "12,000", "340", "$0.00003"]
     assert budget_line == "[#######.......................] $1.20 of $5.00 spent this month, new on 2026-12-01 00:00"
     assert server.lines == ["GET /usage?limit=100&from=2026-11-01"]
+
+
+def test_the_source_of_a_fact_is_the_message_that_states_it(server, parley):
+    conversation_id = "0190a1b2-0000-7000-8000-0000cccc0001"
+    told = OLD | {"conversation_id": conversation_id, "message_id": "m-3", "seq": 3}
+    messages = [
+        {"id": f"m-{seq}", "seq": seq, "created_at": "2026-11-01T10:00:00Z", "parts": [{"type": "text", "text": text}]}
+        for seq, text in ((1, "Hello."), (3, "I live in Oslo, by the fjord."))
+    ]
+    server.on("GET /memories", replies.reply(200, {"items": [FACT, told], "next_cursor": None}))
+    server.on(f"GET /conversations/{conversation_id}/messages", replies.reply(200, {"items": messages, "next_cursor": None}))
+
+    assert parley("memories", "source", "aaaabbbb").stdout.splitlines()[-1] == "I live in Oslo, by the fjord."
+
+
+def test_a_fact_of_the_user_has_no_source(parley):
+    assert "You wrote this fact yourself" in parley("memories", "source", "deadbeef").stderr

@@ -1,6 +1,7 @@
 """Memory over a week: facts are remembered, corrected and forgotten. Each day is a conversation; the schedule is run on demand."""
 
 import threading
+import time
 
 import httpx2
 
@@ -111,3 +112,17 @@ def test_nothing_is_recalled_nor_mined_while_memory_is_off(stack, ada):
     fire(stack)
 
     assert (recalled(friday), memories(ada).keys()) == (set(), {LISBON})
+
+
+def test_an_allergy_of_today_is_recalled_ten_seconds_later_in_another_conversation(ada):
+    began_s = time.monotonic()
+    _, told = say(ada, "I am allergic to nuts")
+    search = "/conversations/search?q=allergic to nuts&mode=text"
+    assert [hit["conversation_id"] for hit in ada.get(search).json()["items"]] == [told]
+    wait_until(lambda: memories(ada).get("The user is allergic to nuts."))
+    fact_s = time.monotonic() - began_s
+    asked, _ = say(ada, "what should I avoid eating?")
+
+    assert ("fact", "The user is allergic to nuts.") in recalled(asked)
+    # On a quiet machine the fact is there after a second.
+    assert fact_s < 30

@@ -160,6 +160,8 @@ export interface Fact {
   text: string;
   source: "user" | "extracted";
   conversation_id: string | null;
+  message_id: string | null;
+  seq: number | null;
   created_at: string;
   superseded_by: string | null;
   ended_at: string | null;

@@ -25,12 +25,14 @@ type MemorySource = Literal["user", "extracted"]
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A fact. `conversation_id` is the earliest remaining conversation that mentioned the fact, or None."""
+    """A fact. `message_id` is the earliest remaining message that states it, number `seq` of its conversation; None if there is none."""
 
     id: UUID
     text: str
     source: MemorySource
     conversation_id: UUID | None
+    message_id: UUID | None
+    seq: int | None
     created_at: datetime
     superseded_by: UUID | None
     ended_at: datetime | None
@@ -214,10 +216,13 @@ _FIND_STATING = text(
 _MARK_FORGOTTEN = text("UPDATE messages SET is_forgotten = true WHERE user_id = :user_id AND id = ANY(:ids)")
 _FORGOTTEN = text("SELECT id FROM messages WHERE user_id = :user_id AND id = ANY(:ids) AND is_forgotten")
 _SELECT_MEMORY = """
-    SELECT m.id, m.text, m.source, m.created_at, m.superseded_by, m.ended_at,
-           (SELECT s.conversation_id FROM memory_sources s
-             WHERE s.user_id = m.user_id AND s.memory_id = m.id ORDER BY s.message_id LIMIT 1) AS conversation_id
-      FROM memories m WHERE m.user_id = :user_id
+    SELECT m.id, m.text, m.source, m.created_at, m.superseded_by, m.ended_at, o.conversation_id, o.message_id, o.seq
+      FROM memories m
+      LEFT JOIN LATERAL (
+           SELECT s.conversation_id, s.message_id, t.seq
+             FROM memory_sources s JOIN messages t ON t.user_id = s.user_id AND t.id = s.message_id
+            WHERE s.user_id = m.user_id AND s.memory_id = m.id ORDER BY s.message_id LIMIT 1) o ON true
+     WHERE m.user_id = :user_id
 """
 _GET = text(f"{_SELECT_MEMORY} AND m.id = :id")
 _GET_MANY = text(f"{_SELECT_MEMORY} AND m.id = ANY(:ids)")

@@ -17,7 +17,7 @@ def facts_of(text, speaker="user"):
 
 
 @pytest.mark.parametrize("said", SAID, ids=lambda said: said["text"][:40])
-def test_no_statement_yields_a_wrong_fact(said):
+def test_a_statement_yields_no_wrong_fact(said):
     assert set(facts_of(said["text"])) <= set(said["facts"])
 
 
