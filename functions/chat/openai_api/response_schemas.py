@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from parley.http.schemas import Output
 from parley.llm.messages import FinishReason, Usage
 
@@ -54,14 +56,20 @@ class ToolCallOut(Output):
     function: FunctionCallOut
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class AssistantMessageOut(Output):
     """The answer. `content` is null if there are only tool calls or a refusal."""
 
     role: Literal["assistant"] = "assistant"
     content: str | None
     refusal: str | None = None
-    reasoning_content: str | None = None
-    tool_calls: list[ToolCallOut] | None = None
+    annotations: list[dict[str, Any]] = Field(default_factory=list)
+    # OpenAI's description allows no null for these.
+    reasoning_content: str | None = Field(default=None, exclude_if=_is_none)
+    tool_calls: list[ToolCallOut] | None = Field(default=None, exclude_if=_is_none)
 
 
 class ChoiceOut(Output):

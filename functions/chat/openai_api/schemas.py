@@ -151,6 +151,12 @@ class NeutralFieldsIn(IgnoredFieldsIn):
     web_search_options: None = None
 
 
+class ReasoningIn(LenientInput):
+    """The same wish as `reasoning_effort` in the form of the Responses API. Other fields are ignored."""
+
+    effort: Annotated[str, Field(max_length=20)] | None = None
+
+
 class OptionsIn(NeutralFieldsIn):
     """Options that a vendor may have. `top_k` and `min_p` are those of vLLM and llama.cpp."""
 
@@ -159,6 +165,7 @@ class OptionsIn(NeutralFieldsIn):
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     parallel_tool_calls: bool | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    reasoning: ReasoningIn | None = None
     reasoning_effort: Annotated[str, Field(max_length=20)] | None = None
     seed: WholeNumber | None = None
     top_k: Annotated[WholeNumber, Field(ge=-1)] | None = None
@@ -168,7 +175,8 @@ class OptionsIn(NeutralFieldsIn):
     def options(self) -> llm.GenerationOptions:
         """Return the options, without those that leave the answer as it is."""
         neutral = {"top_p": 1, "top_k": 0, "min_p": 0, "frequency_penalty": 0, "presence_penalty": 0, "logit_bias": {}}
-        chosen = {name: getattr(self, name) for name in OptionsIn.__annotations__}
+        chosen = {name: getattr(self, name) for name in OptionsIn.__annotations__ if name != "reasoning"}
+        chosen["reasoning_effort"] = self.reasoning_effort or (self.reasoning and self.reasoning.effort)
         if chosen["top_k"] == -1:  # all tokens, at vLLM
             chosen["top_k"] = None
         return llm.GenerationOptions(**{name: None if value == neutral.get(name) else value for name, value in chosen.items()})

@@ -24,6 +24,12 @@ name = "vendor-model"
 base_url = "{url}"
 abilities = ["tools", "images", "json"]
 
+[models.gpt-5]
+provider = "openai-compatible"
+name = "vendor-model"
+base_url = "{url}"
+abilities = ["tools", "images", "json"]
+
 [models.openai]
 provider = "openai"
 name = "vendor-model"
