@@ -48,6 +48,7 @@ base_url = "{upstream}"
 [models.offline]
 provider = "offline"
 name = "offline"
+context_tokens = 32000
 """
 
 
