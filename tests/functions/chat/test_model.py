@@ -60,6 +60,8 @@ def test_any_sequence_of_actions_matches_the_oracle(workers, provider, auth, pos
     def make_machine():
         # Both are new, because an access token is valid for ten minutes, and many runs take longer.
         people.append(Person.registered(auth))
+        # The oracle knows no memory, and the provider counts its calls by a prompt's newest message: the question alone.
+        auth.patch("/auth/me", {"memory_enabled": False}, as_=people[-1])
         return ConversationMachine(workers, provider, people[-1], Person.registered(auth))
 
     run_state_machine_as_test(make_machine, settings=THOROUGH)

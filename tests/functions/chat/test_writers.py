@@ -103,7 +103,11 @@ def test_fifty_writers_of_one_conversation_lose_nothing_and_leave_no_gap(workers
 
 @pytest.fixture(scope="module")
 def people(auth):
-    return [Person.registered(auth) for _ in range(10)]
+    """Users without memory: so the newest message of a prompt is the question alone, by which the provider counts its calls."""
+    registered = [Person.registered(auth) for _ in range(10)]
+    for person in registered:
+        auth.patch("/auth/me", {"memory_enabled": False}, as_=person)
+    return registered
 
 
 def chat_requests(people, questions):
