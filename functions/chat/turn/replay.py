@@ -18,7 +18,7 @@ from parley.db.turn.approvals import Approval
 from parley.db.turn.stream_leases import StreamLease
 from parley.db.turn.turns import TurnProgress
 from parley.deadline import Deadline
-from parley.errors import NotFound
+from parley.errors import NotFound, Unavailable
 from parley.turn_recovery import interrupt_if_stale
 
 
@@ -54,8 +54,8 @@ def follow_events(
 
     The last event, terminal or `turn.waiting`, is yielded even if its number is not greater than `after`. No transaction is open
     between two reads of the log. If the deadline passes first, or the access of `principal` ends, the stream ends without a last
-    event; the client then reconnects, and is refused if its access has ended. A stale turn is interrupted. Raises NotFound and
-    Unavailable, and, before the first event of a running turn, TooManyStreams.
+    event; the client then reconnects, and is refused if its access has ended. A stale turn is interrupted. Raises NotFound and,
+    before the first event, Unavailable and TooManyStreams: a stream that has begun waits for an unavailable database.
     """
     with StreamLease(engine, "follower", user_id=user_id, limit=max_followers) as lease:
         yield from _follow(engine, turn_id, lease, user_id=user_id, after=after, deadline=deadline, principal=principal)
@@ -66,22 +66,29 @@ def _follow(
 ) -> Generator[NumberedEvent | Ping]:
     pinged_s = None
     while True:
-        progress = turns.progress(engine, turn_id, user_id=user_id, after=after, principal=principal)
-        if progress.is_access_ended:
-            return
-        if progress.status == "running" and not progress.is_stale:
-            lease.hold()
-        for entry in progress.entries[:-1] if progress.status != "running" else progress.entries:
-            yield NumberedEvent(entry.number, ReplayedEvent(entry.name, entry.payload(after=after)))
-            after, pinged_s = entry.number, time.monotonic()
-        if progress.status != "running":
-            if last := _last_event(engine, turn_id, user_id=user_id, progress=progress):
+        last = None
+        try:
+            progress = turns.progress(engine, turn_id, user_id=user_id, after=after, principal=principal)
+            if progress.is_access_ended:
+                return
+            if progress.status != "running":
+                last = _last_event(engine, turn_id, user_id=user_id, progress=progress)
+            elif progress.is_stale:
+                interrupt_if_stale(engine, turn_id, user_id=user_id)
+            else:
+                lease.hold()
+        except Unavailable:
+            if pinged_s is None:
+                raise
+        else:
+            for entry in progress.entries[:-1] if progress.status != "running" else progress.entries:
+                yield NumberedEvent(entry.number, ReplayedEvent(entry.name, entry.payload(after=after)))
+                after, pinged_s = entry.number, time.monotonic()
+            if last:
                 yield last
                 return
-            continue
-        if progress.is_stale:
-            interrupt_if_stale(engine, turn_id, user_id=user_id)
-            continue
+            if progress.status != "running" or progress.is_stale:
+                continue
         if deadline.left_s <= 0:
             return
         if pinged_s is None or time.monotonic() - pinged_s >= PING_S:

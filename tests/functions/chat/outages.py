@@ -18,6 +18,9 @@ from tests.support.postgres import RunningPostgres
 VERBS = {"answers": 20, "dawdles": 14, "hangs up": 1, "refuses": 1, "errs": 1}
 PAUSE_S = 0.2
 GIVE_UP_AFTER_S = 90.0
+LAST_EVENTS = {"turn.completed", "turn.stopped", "turn.interrupted", "turn.failed"}
+# A repeated request for a stream joins the running turn. If the database is shut down meanwhile, its stream has no last event.
+CUT_OFF = "cut_off"
 OPEN_TRANSACTIONS = """
 SELECT count(*) FROM pg_stat_activity
  WHERE usename = 'parley_app' AND state LIKE 'idle in transaction%' AND clock_timestamp() - state_change > interval '2 seconds'
@@ -34,9 +37,10 @@ class Attempt:
 
     @property
     def code(self) -> str:
-        """The error code of the response or of its stream, empty if it succeeded."""
+        """The error code of the response or of its stream, empty if it succeeded, and `cut_off` for a stream without its last event."""
         if self.answer.headers["content-type"].startswith("text/event-stream"):
-            return self.answer.events[-1][1].get("code", "") if self.answer.events else "nothing"
+            name, data = self.answer.events[-1] if self.answer.events else ("", {})
+            return data.get("code", "") if name in LAST_EVENTS else CUT_OFF
         return "" if self.answer.status == 200 else self.answer.json["code"]
 
     @property
@@ -47,7 +51,7 @@ class Attempt:
     @property
     def is_final(self) -> bool:
         """Whether the response shows the end of the turn."""
-        return self.code not in ("unavailable", "in_progress", "conversation_busy")
+        return self.code not in ("unavailable", "in_progress", "conversation_busy", CUT_OFF)
 
     @property
     def text(self) -> str:
@@ -125,9 +129,8 @@ class Outages:
             repeated.attempts.append(Attempt(began_s, time.monotonic(), answer))
             if repeated.last.is_final:
                 return
-            if repeated.last.code == "in_progress":
-                self._age_turn(repeated)
             time.sleep(PAUSE_S)
+            self._age_turn(repeated)
 
     def _age_turn(self, repeated: RepeatedQuestion) -> None:
         """Make a running turn stale. Its function is gone, because the function responded, so the test need not wait half a minute."""

@@ -12,7 +12,7 @@ import pytest
 
 from tests.fakes.provider import MODELS, FakeProvider
 from tests.fakes.vendor import running_vendor
-from tests.functions.chat.outages import Outages
+from tests.functions.chat.outages import CUT_OFF, Outages
 from tests.support.api_gateway import Person
 from tests.support.lambda_workers import WorkerOptions, running_lambda_workers
 from tests.support.pgbouncer import running_pgbouncer
@@ -21,8 +21,10 @@ from tests.support.postgres import running_postgres
 TURNS = int(os.environ.get("PARLEY_TEST_CHAOS", "0"))
 CLIENTS = 8
 NORMAL_S = 2.0
+# Without memory, the newest message of a prompt is the question alone, by which the provider counts its calls.
 INSERT_USER = """
-WITH made AS (INSERT INTO users (id, email) VALUES (gen_random_uuid(), gen_random_uuid() || '@example.com') RETURNING id)
+WITH made AS (INSERT INTO users (id, email, memory_enabled)
+                   VALUES (gen_random_uuid(), gen_random_uuid() || '@example.com', false) RETURNING id)
 INSERT INTO sessions (user_id, id, expires_at) SELECT id, gen_random_uuid(), now() + interval '1 day' FROM made RETURNING user_id, id
 """
 TURNS_OF = """
@@ -123,7 +125,16 @@ def test_every_refusal_had_retry_after(run):
 def test_only_the_vendor_and_the_database_caused_errors(run):
     codes = {attempt.code for attempt in run.attempts()}
 
-    assert codes <= {"", "unavailable", "in_progress", "conversation_busy", "provider_rejected", "provider_failed", "provider_busy"}
+    assert codes <= {
+        "",
+        "unavailable",
+        "in_progress",
+        "conversation_busy",
+        "provider_rejected",
+        "provider_failed",
+        "provider_busy",
+        CUT_OFF,
+    }
 
 
 def test_each_question_is_stored_once_with_the_answer_its_client_received(run, turns):

@@ -11,6 +11,7 @@ from functions.chat.turn import replay
 from functions.chat.turn.events import NumberedEvent, Ping
 from functions.chat.turn.replay import follow_events
 from parley.deadline import Deadline
+from parley.errors import Unavailable
 from parley.llm import messages as llm
 from tests.support.time_limits import wait_until
 from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, make_services, take_numbered
@@ -135,6 +136,38 @@ def test_a_reader_past_its_deadline_ends_without_a_terminal_event(engine, alice)
     provider.close(), list(taken)
 
     assert [one.event.name for one in received if isinstance(one, NumberedEvent)] == ["turn.started"]
+
+
+def test_a_reader_waits_for_a_database_that_is_briefly_unavailable(engine, alice, monkeypatch):
+    real, outage = replay.turns.progress, []
+
+    def progress(*args, **options):
+        if outage:
+            raise outage.pop()
+        return real(*args, **options)
+
+    monkeypatch.setattr(replay.turns, "progress", progress)
+    provider = HangingProvider("word")
+    services = make_services(engine, provider)
+    taken = take_numbered(services, alice)
+    started = next(taken).event
+    reading = replay.read_events(services.engine, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20), max_followers=9)
+    first = next(reading)
+    outage.extend([Unavailable("database")] * 2)
+    provider.close(), list(taken)
+    names = [event.event.name for event in (first, *reading) if isinstance(event, NumberedEvent)]
+
+    assert names == ["turn.started", "text.delta", "turn.interrupted"]
+    assert not outage
+
+
+def test_a_reader_is_refused_while_the_database_is_unavailable(engine, alice, finished, monkeypatch):
+    def progress(*_, **__):
+        raise Unavailable("database")
+
+    monkeypatch.setattr(replay.turns, "progress", progress)
+    with pytest.raises(Unavailable):
+        list(replay.read_events(engine, alice.principal, finished[0][2]["turn_id"], after=0, deadline=Deadline.after(20), max_followers=9))
 
 
 def test_a_reader_of_a_deleted_turn_gets_turn_failed(engine, conversation, alice):
