@@ -5,7 +5,7 @@ import json
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ CHAT_HANDLER = "functions.chat.app.handler"
 PASSWORD = "a pass phrase for a benchmark"
 # Access tokens are valid for ten minutes and must not expire during a measurement.
 _TOKEN_REUSE_S = 240.0
+_WORKERS_LIMIT_S = 60.0
 
 _MODELS = """
 [roles]
@@ -121,6 +122,19 @@ def workers(server: Server) -> dict[str, list[int]]:
         if handler := processes.environment(pid).get("_HANDLER"):
             pids_by_handler.setdefault(handler, []).append(pid)
     return pids_by_handler
+
+
+def worker_environments(server: Server, handlers: Collection[str]) -> dict[str, dict[str, str]]:
+    """Return the environment of a worker of each handler. A stack that has just started may still be importing some functions.
+
+    Raises `ServerFailed` if a worker is missing after a minute, or without /proc.
+    """
+    gives_up_s = time.monotonic() + _WORKERS_LIMIT_S
+    while missing := set(handlers) - (found := workers(server)).keys():
+        if time.monotonic() > gives_up_s:
+            raise ServerFailed(f"cannot read the environment of a worker of {', '.join(sorted(missing))} (needs Linux's /proc)")
+        time.sleep(0.2)
+    return {handler: processes.environment(found[handler][0]) for handler in handlers}
 
 
 class ChatClient:

@@ -10,10 +10,9 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.harness import processes
 from bench.harness.aims import Figure, Section
 from bench.harness.servers import Server, ServerFailed
-from bench.harness.stack import CHAT_HANDLER, ChatClient, Users, running_parley, workers
+from bench.harness.stack import CHAT_HANDLER, ChatClient, Users, running_parley, worker_environments
 from bench.harness.tables import format_figure, format_ratio, median, quantile, ratio_of, table, verdict
 from bench.turns import targets
 
@@ -92,7 +91,7 @@ def _measure_turns(server: Server, rounds: int) -> dict[int, list[float]]:
 
 def store_conversations(server: Server, token: str, count: int, messages: int) -> list[str]:
     """Store conversations in a process with a worker's environment; return their ids."""
-    environment = processes.environment(workers(server)[CHAT_HANDLER][0])
+    environment = worker_environments(server, [CHAT_HANDLER])[CHAT_HANDLER]
     command = [sys.executable, "-m", "bench.turns.long_conversations", "--token", token, "--count", str(count), "--messages", str(messages)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
