@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from tests.e2e.conftest import ROOT, running_stack
 from tests.fakes.vendor import USAGE, chunk, running_vendor, says, streams
@@ -33,6 +33,7 @@ To plan a longer trip:
 1. Check your remaining days.
 2. Ask your team lead, if the trip is longer than two days [2].
 """
+TITLES = ("Leave and longer trips", "12.5% of 840", "The most common words of a text")
 CODE = '''A dictionary does this in one line:
 
 ```python
@@ -98,6 +99,7 @@ def main() -> int:
         tab.reload()
         tab.locator(".welcome").wait_for()
         converse(tab, vendor, stack.url)
+        name_conversations(context, stack.url, headers)
         for theme in ("light", "dark"):
             tab.emulate_media(color_scheme=theme, reduced_motion="reduce")
             for size, viewport in SIZES.items():
@@ -124,7 +126,15 @@ def converse(tab: Page, vendor: object, url: str) -> None:
     vendor.script = streams(*CITED.splitlines(keepends=True))
     ask(tab, "How many days of leave do I have, and who approves a longer trip?")
     tab.locator(".sources").last.wait_for()
-    tab.wait_for_timeout(6000)  # until its title is written
+
+
+def name_conversations(context: BrowserContext, url: str, headers: dict[str, str]) -> None:
+    """Give the conversations titles, the newest first: the model's would be whatever its script holds when the job runs."""
+    listed = context.request.get(f"{url}/conversations", headers=headers).json()["items"]
+    for conversation, title in zip(listed, TITLES, strict=True):
+        named = context.request.patch(f"{url}/conversations/{conversation['id']}", data={"title": title}, headers=headers)
+        if not named.ok:
+            raise SystemExit(f"renaming failed with status {named.status}")
 
 
 def screens(tab: Page, url: str, suffix: str) -> None:
