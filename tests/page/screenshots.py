@@ -100,6 +100,7 @@ def main() -> int:
         tab.locator(".welcome").wait_for()
         converse(tab, vendor, stack.url)
         name_conversations(context, stack.url, headers)
+        tab.reload()
         for theme in ("light", "dark"):
             tab.emulate_media(color_scheme=theme, reduced_motion="reduce")
             for size, viewport in SIZES.items():
