@@ -54,6 +54,14 @@ def test_words_and_vectors_both_count(engine, alice, search):
     assert search("storm", EAST)[0] == "a storm and waves"
 
 
+@pytest.mark.parametrize(("model", "first"), [("lexical", "a storm over the pier"), ("m", "the pier")])
+def test_vectors_of_the_lexical_model_do_not_outweigh_words(engine, alice, search, model, first):
+    east, north = Vector(model, [1.0, 0.0]), Vector(model, [0.0, 1.0])
+    add_conversation(engine, alice, "a storm over the pier", "the pier", "waves", "sand", vectors=[north, east, north, north])
+
+    assert search("storm pier", east)[0] == first
+
+
 def test_vectors_of_another_model_or_length_are_not_compared(engine, alice, search):
     add_conversation(engine, alice, "cats", "dogs", "birds", vectors=[Vector("other", [1.0, 0.0]), Vector("m", [1.0, 0.0, 0.0]), EAST])
 
