@@ -200,6 +200,10 @@ def _idempotency_key(route: str, idempotency: Idempotency, body: ChatIn | Regene
     return IdempotencyKey(route, idempotency.key, request_fingerprint(body)) if idempotency.key else None
 
 
+def _joins_after(last_event_id: str | None) -> int:
+    return replay.parse_last_event_id(last_event_id) if last_event_id else 0
+
+
 def _take(
     request: Request,
     services: ChatServices,
@@ -219,7 +223,7 @@ def _take(
         question,
         deadline=Deadline.of(request.scope["aws.context"]),
         idempotency_key=idempotency_key,
-        joins_after=replay.parse_last_event_id(last_event_id) if body.stream else None,
+        joins_after=_joins_after(last_event_id) if body.stream else None,
         request_id=request.scope["parley.request_id"],
     )
     return turn_response(events, stream=body.stream)

@@ -9,8 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from parley.errors import ParleyError
-from parley.http.middleware import RequestMiddleware
-from parley.http.origins import AllowedOrigins
+from parley.http.middleware import AllowedOrigins, RequestMiddleware
 from parley.http.problems import ErrorResponder, handle_exception
 from parley.settings import HttpSettings
 

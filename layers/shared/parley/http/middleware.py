@@ -7,11 +7,11 @@ import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from parley.errors import BodyTooLarge, ParleyError
-from parley.http.origins import AllowedOrigins
 from parley.http.problems import ErrorResponder, respond_with_problem
 from parley.observability import begin_log_context, logger, put_metrics
 from parley.observability.traces import TRACEPARENT, Span, is_tracing, unit_of_work
@@ -25,6 +25,35 @@ STANDARD_HEADERS = {
 
 # One year, without `includeSubDomains`: the API knows nothing about a custom domain's subdomains. Sent only over HTTPS.
 HSTS_HEADER = {"Strict-Transport-Security": "max-age=31536000"}
+
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class AllowedOrigins:
+    """The origins whose pages may call the API, from the parameter `AllowedOrigin`: `*`, or origins separated by commas."""
+
+    def __init__(self, setting: str) -> None:
+        self._origins = [origin.strip().rstrip("/") for origin in setting.split(",") if origin.strip()] or ["*"]
+
+    @property
+    def varies(self) -> bool:
+        """Whether responses differ by the request's origin."""
+        return len(self._origins) > 1
+
+    def header_for(self, origin: str | None) -> str:
+        """Return the value of `Access-Control-Allow-Origin` for a request: its origin if it is one of several, else the first."""
+        return origin if origin in self._origins and origin else self._origins[0]
+
+    def allows(self, origin: str, *, host: str) -> bool:
+        """Return whether a page of `origin` may call the server at `host`.
+
+        With `*`, a server on a loopback address serves only pages of this computer: any other page that reaches it has rebound a
+        name in the DNS. A public server is protected by its certificate.
+        """
+        if "*" not in self._origins:
+            return origin in self._origins
+        return _name_of(f"//{host}") not in _LOOPBACK or _name_of(origin) in _LOOPBACK
 
 
 class RequestMiddleware:
@@ -150,3 +179,10 @@ def _route_path(scope: Scope) -> str:
 def _record_request(scope: Scope, status: int, duration_ms: float) -> None:
     logger.info("request_completed", method=scope["method"], route=_route_path(scope), status=status, duration_ms=round(duration_ms, 1))
     put_metrics({"RequestMs": round(duration_ms, 1), "ServerErrors": int(status >= 500)})
+
+
+def _name_of(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
