@@ -1,5 +1,6 @@
 """The scheduled run: finishes follow-up jobs, deletes conversations past their retention, and replaces outdated vectors."""
 
+import time
 from uuid import UUID
 
 from functions.summarize.backfill import embed_missing_of_all_users
@@ -14,6 +15,8 @@ from parley.observability import logger
 
 # Enough time for one more job.
 MIN_TIME_LEFT_S = 15.0
+_MAX_WAIT_S = 10.0
+_POLL_S = 0.1
 _DELETE_BATCH = 50
 _QUEUE_BATCH = 500
 
@@ -21,14 +24,21 @@ _QUEUE_BATCH = 500
 def run_scheduled(services: SummarizeServices, deadline: Deadline) -> dict[str, int]:
     """Delete expired conversations, run the waiting follow-up jobs, oldest first, and embed texts without a current vector.
 
-    New jobs run even before they are due; failed jobs run again only once they are due.
+    New jobs run even before they are due; failed jobs run again only once they are due. The run waits up to `_MAX_WAIT_S` for jobs that
+    other workers have begun: they may leave further jobs.
 
     Returns the number of conversations `deleted`, of jobs `done`, `failed` and, near the deadline, `sent_on` to the queue,
     and of users whose vectors were completed (`embedded`).
     """
     counts = {"done": 0, "failed": 0, "deleted": delete_expired_conversations(services, deadline), "sent_on": 0}
-    while deadline.left_s > MIN_TIME_LEFT_S and (claimed := _claim_next(services.background)):
-        counts["done" if _try_job(services, claimed, deadline) else "failed"] += 1
+    waits_until_s = time.monotonic() + _MAX_WAIT_S
+    while deadline.left_s > MIN_TIME_LEFT_S:
+        if claimed := _claim_next(services.background):
+            counts["done" if _try_job(services, claimed, deadline) else "failed"] += 1
+        elif _is_job_running(services.background) and time.monotonic() < waits_until_s:
+            time.sleep(_POLL_S)
+        else:
+            break
     counts["embedded"] = embed_missing_of_all_users(services, deadline)
     if deadline.left_s <= MIN_TIME_LEFT_S:
         counts["sent_on"] = _queue_unclaimed(services)
@@ -60,6 +70,11 @@ def _delete_batch(services: SummarizeServices, user_id: UUID) -> int:
 def _claim_next(background: Engine) -> ClaimedEntry | None:
     with global_scope(background) as connection:
         return outbox.claim_next(connection, lease_s=LEASE_S)
+
+
+def _is_job_running(background: Engine) -> bool:
+    with global_scope(background) as connection:
+        return outbox.is_any_claimed(connection)
 
 
 def _try_job(services: SummarizeServices, claimed: ClaimedEntry, deadline: Deadline) -> bool:

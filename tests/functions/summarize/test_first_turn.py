@@ -1,9 +1,11 @@
 """The follow-up of a conversation's first turn: one message, whose job writes the title and reads the facts."""
 
+import threading
+
 import boto3
 import pytest
 
-from functions.summarize import jobs
+from functions.summarize import jobs, schedule
 from functions.summarize.jobs import run_job
 from parley.db import outbox
 from parley.db.transactions import user_scope
@@ -92,3 +94,16 @@ def test_a_job_of_another_conversation_is_not_run(engines, engine, first_turn, r
 
     assert rows(FACTS, id=alice.id) == [("The user is allergic to nuts.",)]
     assert [topic for (topic,) in rows(ENTRIES, id=alice.id)] == ["remember", "summary", "title"]
+
+
+def test_the_schedule_waits_for_a_job_that_another_worker_runs(engine, engines, first_turn, rows, change, alice):
+    (entry_id,) = rows("SELECT id FROM outbox WHERE user_id = :id AND topic = 'remember'", id=alice.id)[0]
+    with user_scope(engine, alice.id) as connection:
+        claimed = outbox.claim(connection, entry_id, user_id=alice.id, lease_s=jobs.LEASE_S)
+    worker = threading.Timer(1.0, jobs.run_claimed_job, [make_services(engines), claimed], {"deadline": make_deadline()})
+    worker.start()
+    schedule.run_scheduled(make_services(engines), make_deadline())
+    worker.join()
+
+    assert rows(FACTS, id=alice.id) == [("The user is allergic to nuts.",)]
+    assert rows(ENTRIES, id=alice.id) == []

@@ -132,6 +132,11 @@ def claim_next(connection: Connection, *, lease_s: float) -> ClaimedEntry | None
     return ClaimedEntry(**row._mapping) if row else None
 
 
+def is_any_claimed(connection: Connection) -> bool:
+    """Whether a worker has claimed any follow-up entry. Requires the background role."""
+    return bool(connection.execute(_IS_ANY_CLAIMED).scalar_one())
+
+
 def finish_claim(connection: Connection, claimed: ClaimedEntry) -> bool:
     """Delete the entry of a finished job. If a turn has ended meanwhile, reset the entry instead and return False."""
     values = {"user_id": claimed.user_id, "id": claimed.id, "generation": claimed.generation}
@@ -224,6 +229,7 @@ _REQUEST_SUMMARY = text(
     SELECT id, is_new AND CAST(:is_due AS boolean) AS is_to_send FROM (SELECT * FROM noted UNION ALL SELECT * FROM stored) entry LIMIT 1
     """  # noqa: S608 - constants only
 )
+_IS_ANY_CLAIMED = text(f"SELECT EXISTS (SELECT FROM outbox WHERE {_TOPIC_IN} AND claimed_until > now())")  # noqa: S608 - constants only
 # The row is locked first. A turn that ends at the same moment has then either raised the generation already, which this
 # statement sees, or will store a new entry afterwards.
 _FINISH = text(
