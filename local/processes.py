@@ -12,7 +12,6 @@ from pathlib import Path
 
 _DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 _STOP_S = 2.0
-_BACKGROUND_NICE = 15
 _READ_BYTES = 65_536
 
 
@@ -72,17 +71,16 @@ async def start_process(
     stdin: int = DEVNULL,
     death_signal: int = signal.SIGKILL,
     identity: SystemUser | None = None,
-    is_background: bool = False,
+    niceness: int = 0,
 ) -> ChildProcess:
     """Start `command` in a new session. On Linux it receives `death_signal` when the emulator dies.
 
-    A background process, and its descendants, get the processor only as far as other processes leave it.
+    `niceness` lowers the priority of the process and its descendants (nice(2)).
 
     The new session shields the command from the terminal's Ctrl-C, because the emulator stops its children itself.
     """
     user = (str(identity.uid), str(identity.gid)) if identity else ("-1", "-1")
-    nice = str(_BACKGROUND_NICE if is_background else 0)
-    wrapper = (sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()), str(int(death_signal)), *user, nice)
+    wrapper = (sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()), str(int(death_signal)), *user, str(niceness))
     # Our own pipe: with asyncio's, `wait` returns only after every descendant has closed it.
     reading, writing = os.pipe()
     output, pipe = await pipe_reader(reading)

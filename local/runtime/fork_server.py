@@ -131,7 +131,7 @@ class ForkServer:
                     cwd=self._spec.root,
                     environment=variables,
                     stdin=theirs.fileno(),
-                    is_background=self._function.is_background,
+                    niceness=self._function.niceness,
                 )
             except OSError:
                 ours.close()

@@ -87,7 +87,7 @@ class Worker:
             self._function.handler,
             cwd=self._spec.root,
             environment=variables,
-            is_background=self._function.is_background,
+            niceness=self._function.niceness,
         )
 
     @property

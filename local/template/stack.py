@@ -11,8 +11,8 @@ class Function:
     """A Lambda function.
 
     `folder` holds its code, `root` is the folder to which the handler's module path is relative, and `layers` are the
-    folders of its layers. An isolated function cannot reach the stack's services. Lambda drops log lines below `log_level`. A
-    background function takes messages of a queue.
+    folders of its layers. An isolated function cannot reach the stack's services. Lambda drops log lines below `log_level`.
+    `niceness` is that of its workers: the higher, the more they give way to others.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Function:
     may_recurse: bool = False
     concurrency: int | None = None
     is_isolated: bool = False
-    is_background: bool = False
+    niceness: int = 0
 
 
 @dataclass(frozen=True)

@@ -292,6 +292,12 @@ def test_the_tool_runner_may_write_its_own_log_and_is_reached_by_no_event(stack,
     assert (routes, stack.functions["ToolrunnerFunction"].is_isolated, stack.functions["ToolrunnerFunction"].timeout_s) == ([], True, 10)
 
 
+def test_follow_up_gives_way_to_requests_and_documents_give_way_to_all(stack):
+    niceness = {name: function.niceness for name, function in stack.functions.items() if function.niceness}
+
+    assert niceness == {"SummarizeFunction": 5, "UpkeepFunction": 5, "IngestFunction": 15}
+
+
 def test_the_embedder_may_only_write_its_log_and_is_reached_by_no_event(stack, translated):
     role = translated["Resources"]["EmbedderFunctionRole"]["Properties"]
     routes = [route for route in stack.api.routes if getattr(route.integration, "function", "") == "EmbedderFunction"]

@@ -184,11 +184,11 @@ def test_a_process_that_has_ended_does_not_compute() -> None:
         assert not is_computing(process.pid)
 
 
-def test_a_background_process_has_a_lower_priority() -> None:
+def test_a_nice_process_has_a_lower_priority() -> None:
     async def run() -> None:
-        child = await start_process("sleep", "60", cwd=Path(), environment={"PATH": os.defpath}, is_background=True)
+        child = await start_process("sleep", "60", cwd=Path(), environment={"PATH": os.defpath}, niceness=5)
         try:
-            assert eventually(lambda: os.getpriority(os.PRIO_PROCESS, child.pid) > os.getpriority(os.PRIO_PROCESS, 0))
+            assert eventually(lambda: os.getpriority(os.PRIO_PROCESS, child.pid) == os.getpriority(os.PRIO_PROCESS, 0) + 5)
         finally:
             await child.stop()
 
