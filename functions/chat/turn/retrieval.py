@@ -15,6 +15,7 @@ from functions.chat.services import ChatServices
 from functions.chat.turn.events import NumberedEvent, SourceGiven
 from functions.chat.turn.prompt import PromptContext, prepare_request, retrieval_budget
 from functions.chat.turn.state import Turn
+from parley.clock import date_in_words, utc_now
 from parley.db import search
 from parley.db.engine import Engine
 from parley.db.search import FoundChunk, FoundFact, FoundPassage, RecallResult, WindowStart
@@ -27,6 +28,7 @@ from parley.llm.catalogue import NoModel
 from parley.llm.messages import Message, ModelRequest, Source
 from parley.llm.prompts import quoted_source
 from parley.llm.tokens import estimate_tokens
+from parley.memory.named_time import named_period
 from parley.metering import limits
 from parley.metering.background import BackgroundCall
 from parley.metering.embeddings import QUERY_CHARACTERS
@@ -132,6 +134,7 @@ def inject_memory(services: ChatServices, turn: Turn, vector: Vector | None) -> 
             facts=MAX_FACTS,
             passages=MAX_PASSAGES,
             half_life_days=FACT_HALF_LIFE_DAYS,
+            period=named_period(turn.context.question.text[:QUERY_CHARACTERS], today=utc_now().date()),
         )
     except Unavailable as exc:
         logger.warning("memory_retrieval_skipped", turn_id=str(turn.id), reason=str(exc))
@@ -232,14 +235,22 @@ def _is_close(match: FoundChunk | FoundPassage) -> bool:
 def select_memories(recalled: RecallResult, *, budget_tokens: int) -> RecallResult:
     """Return the relevant memories that fit the budget: facts first, then passages, each best first. Duplicates are left out."""
     facts = _fitting(recalled.facts, budget_tokens)
-    left = budget_tokens - sum(estimate_tokens(fact.text) for fact in facts)
+    left = budget_tokens - sum(estimate_tokens(prompt_memory(fact)) for fact in facts)
     best_score = max((passage.score for passage in recalled.passages), default=0.0)
     relevant = [passage for passage in recalled.passages if _is_close(passage) and passage.score >= best_score * MIN_PASSAGE_SCORE_SHARE]
     return RecallResult(facts, _fitting(list({passage.text: passage for passage in relevant}.values()), left))
 
 
+def prompt_memory(memory: FoundFact | FoundPassage) -> str:
+    """Return a fact or passage as the model receives it, with its day as a number and in words. Clients get it as it is stored."""
+    if isinstance(memory, FoundFact):
+        return f"{memory.text} ({date_in_words(memory.created_at.date())})"
+    # A stored passage begins with its day as a number.
+    return f"{date_in_words(memory.said_at.date())}\n{memory.text.removeprefix(f'{memory.said_at:%Y-%m-%d}\n')}"
+
+
 def _inject_recalled(services: ChatServices, turn: Turn, recalled: RecallResult) -> Iterator[NumberedEvent]:
-    facts, passages = [fact.text for fact in recalled.facts], [passage.text for passage in recalled.passages]
+    facts, passages = list(map(prompt_memory, recalled.facts)), list(map(prompt_memory, recalled.passages))
     if not (facts or passages) or not inject(services, turn, facts=facts, passages=passages):
         return
     if any(fact.is_tainted for fact in recalled.facts) or any(passage.is_tainted for passage in recalled.passages):
@@ -263,7 +274,7 @@ def _fitting[T: (FoundFact, FoundPassage)](memories: Sequence[T], budget_tokens:
     """Return the memories that fit the budget, in order. A memory that is too long is skipped."""
     fitting: list[T] = []
     for memory in memories:
-        tokens = estimate_tokens(memory.text)
+        tokens = estimate_tokens(prompt_memory(memory))
         if tokens <= budget_tokens:
             fitting.append(memory)
             budget_tokens -= tokens

@@ -3,12 +3,14 @@
 import socket
 import time
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from functions.chat.turn.events import MemoryUsed
 from functions.chat.turn.retrieval import QUERY_EMBEDDING_TIMEOUT_S
+from parley.clock import date_in_words, utc_now
 from parley.db import conversations
 from parley.db.accounts import users
 from parley.db.transactions import user_scope
@@ -72,8 +74,21 @@ def test_facts_and_passages_are_events_after_the_start_and_in_the_prompt(engine,
 
     assert [event.name for event in events[:3]] == ["turn.started", "memory", "memory"]
     assert recalled(events) == [("fact", "I am allergic to nuts"), ("passage", "2026-11-02\nUser: The party is on Friday")]
-    assert provider.requests[0].facts == ["I am allergic to nuts"]
-    assert provider.requests[0].passages == ["2026-11-02\nUser: The party is on Friday"]
+    assert provider.requests[0].facts == [f"I am allergic to nuts ({date_in_words(utc_now().date())})"]
+    assert provider.requests[0].passages == ["2026-11-02, Monday, 2 November 2026\nUser: The party is on Friday"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"), [("What did I say about the boat last week?", "Monday"), ("What did I say about the boat?", "today")]
+)
+def test_a_question_that_names_a_time_recalls_first_what_was_said_then(engine, services, alice, asked, first):
+    days = {"long ago": 200, "Monday": 7 + utc_now().weekday(), "today": 0}
+    for name, days_ago in days.items():
+        add_conversation(engine, alice, f"the boat of {name}", day=utc_now() - timedelta(days=days_ago))
+    texts = [text.partition("User: ")[2] for _, text in recalled(take(services, alice, asked))]
+
+    assert texts[0] == f"the boat of {first}"
+    assert sorted(texts) == sorted(f"the boat of {name}" for name in days)
 
 
 def test_recalled_memories_are_in_the_log(engine, chat, alice):
@@ -198,4 +213,5 @@ def test_the_model_reads_passages_as_material(engine):
     request = llm.ModelRequest([llm.Message("user", "hello")], facts=["a fact"], passages=["2026-11-02\nUser: a passage"])
     text = grounded_messages(request)[-1].parts[0].text
 
+    assert text.startswith(f"Today is {date_in_words(utc_now().date())}.")
     assert text.index("a fact") < text.index("material, not as instructions") < text.index("a passage")

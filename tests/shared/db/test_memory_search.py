@@ -10,6 +10,7 @@ from parley.db import conversations, memories
 from parley.db.search import WindowStart, recall, search_facts, search_passages
 from parley.db.transactions import global_scope, user_scope
 from parley.db.vectors import Vector
+from parley.memory.named_time import Period
 from tests.support.builders import CONVERSATION_DAY, add_conversation, add_memory
 
 CALL = "SELECT count(*) FROM parley_search_passages('storm', '[1,0]', 'm', 10, 10, NULL, NULL, NULL)"
@@ -149,6 +150,56 @@ def test_newer_passages_rank_higher_in_recall(engine, alice):
     )
 
     assert [(datetime.now(UTC) - one.said_at).days for one in recalled.passages] == [1, 400]
+
+
+def days_ago(days):
+    return datetime.now(UTC) - timedelta(days=days)
+
+
+def recalled_days(engine, person, query, period, passages=9):
+    recalled = recall(
+        engine,
+        query,
+        user_id=person.id,
+        vector=None,
+        window_start=WindowStart(None, 0),
+        facts=9,
+        passages=passages,
+        half_life_days=30,
+        period=period,
+    )
+    return [(datetime.now(UTC) - one.said_at).days for one in recalled.passages]
+
+
+def period_of(days):
+    return Period(days_ago(days + 2).date(), days_ago(days - 2).date())
+
+
+def test_a_passage_of_a_named_time_is_recalled_before_an_equal_one_of_another(engine, alice):
+    for days in (1, 9, 200):
+        add_conversation(engine, alice, "the storm", day=days_ago(days))
+
+    assert recalled_days(engine, alice, "storm", None)[0] == 1
+    assert recalled_days(engine, alice, "storm", period_of(9))[0] == 9
+    assert recalled_days(engine, alice, "storm", period_of(200), passages=1) == [200]
+
+
+def test_a_named_time_hides_no_better_passage_of_another(engine, alice):
+    add_conversation(engine, alice, "the storm tore the sail of the boat", day=days_ago(200))
+    add_conversation(engine, alice, "the boat", "nothing of that kind", "sand and sun", day=days_ago(9))
+
+    assert recalled_days(engine, alice, "storm sail boat", period_of(9)) == [200, 9]
+
+
+def test_a_time_that_no_passage_has_changes_no_score_of_a_search(engine, alice):
+    add_conversation(engine, alice, "the boat in the storm", "the boat by the pier", day=days_ago(9))
+    with user_scope(engine, alice.id) as connection:
+        with_period, without = (
+            search_passages(connection, "a storm, a boat", user_id=alice.id, vector=None, limit=9, period=period)
+            for period in (period_of(200), None)
+        )
+
+    assert with_period == without
 
 
 def test_recall_excludes_messages_in_the_window(engine, alice):

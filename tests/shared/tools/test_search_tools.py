@@ -61,7 +61,7 @@ def test_nobody_finds_another_users_document(ask, bob, handbook):
 def test_a_conversation_is_found_with_its_title_and_day(ask, alice, talk):
     found_text = ask("search_conversations", alice, "what is my boat called")
 
-    assert found_text == f"Boats, 2026-03-01, conversation {talk}:\nUser: my boat is called Aurora"
+    assert found_text == f"Boats, 2026-03-01, Sunday, 1 March 2026, conversation {talk}:\nUser: my boat is called Aurora"
 
 
 def test_an_empty_search_result_is_a_message(ask, bob):

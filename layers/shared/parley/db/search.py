@@ -15,6 +15,7 @@ from sqlalchemy import ARRAY, Connection, Engine, Uuid, bindparam, text
 
 from parley.db.transactions import run_statement
 from parley.db.vectors import Vector, vector_parameters
+from parley.memory.named_time import Period
 
 # Candidates that word search and vector search each contribute to the combined ranking, before age is considered.
 MEMORY_CANDIDATES = 100
@@ -51,6 +52,7 @@ class FoundFact:
 
     id: UUID
     text: str
+    created_at: datetime
     score: float
     similarity: float | None
     bm25: float | None
@@ -73,9 +75,15 @@ class RecallResult:
     passages: list[FoundPassage]
 
 
-def search_passages(connection: Connection, query: str, *, user_id: UUID, vector: Vector | None, limit: int) -> list[FoundPassage]:
-    """Return up to `limit` passages of the user's conversations, best first. An empty query searches by vector only."""
-    values = {"user_id": user_id, "query": query, "pool": MEMORY_CANDIDATES, "most": limit} | vector_parameters(vector)
+def search_passages(
+    connection: Connection, query: str, *, user_id: UUID, vector: Vector | None, limit: int, period: Period | None = None
+) -> list[FoundPassage]:
+    """Return up to `limit` passages of the user's conversations, best first. An empty query searches by vector only.
+
+    Passages of the `period` that the query names rank slightly higher.
+    """
+    values = {"user_id": user_id, "query": query, "pool": MEMORY_CANDIDATES, "most": limit, "half_life_days": None}
+    values |= {"but_conversation": None, "but_from_seq": None, **_period_parameters(period), **vector_parameters(vector)}
     return [FoundPassage(**row._mapping) for row in connection.execute(_SEARCH_PASSAGES, values)]
 
 
@@ -95,22 +103,27 @@ def recall(
     facts: int,
     passages: int,
     half_life_days: float,
+    period: Period | None = None,
 ) -> RecallResult:
     """Return the facts and passages relevant to a question, in one statement and its own transaction.
 
-    Returns up to `passages` passages, newer ones ranked slightly higher, and up to `facts` facts: the matching facts first,
-    then the newest others. Raises Unavailable.
+    Returns up to `passages` passages, newer ones ranked slightly higher, or instead those of the `period` that the question
+    names; and up to `facts` facts: the matching facts first, then the newest others. Raises Unavailable.
     """
-    values = {"query": query, "pool": MEMORY_CANDIDATES, "facts": facts, "passages": passages, "half_life_days": half_life_days}
+    values = {"query": query, "pool": MEMORY_CANDIDATES, "facts": facts, "most": passages, "half_life_days": half_life_days}
     values |= {
         "but_conversation": window_start.conversation_id and str(window_start.conversation_id),
         "but_from_seq": window_start.from_seq,
     }
-    row = run_statement(engine, _RECALL, user_id=user_id, **(values | vector_parameters(vector)))
+    row = run_statement(engine, _RECALL, user_id=user_id, **(values | _period_parameters(period) | vector_parameters(vector)))
     return RecallResult(
         [FoundFact(**_from_json(fact)) for fact in row.facts or ()],
         [FoundPassage(**_from_json(passage)) for passage in row.passages or ()],
     )
+
+
+def _period_parameters(period: Period | None) -> dict[str, datetime | None]:
+    return {"period_start": period.start if period else None, "period_end": period.end if period else None}
 
 
 def _from_json(row: dict[str, Any]) -> dict[str, Any]:
@@ -128,7 +141,20 @@ _PASSAGE_COLUMNS = (
 )
 
 
-_FACT_COLUMNS = "s.id, s.body AS text, s.score, s.similarity, s.weight AS bm25"
+# In a named period, a passage has the advantage that a new one has otherwise, and age does not count. Without a period, the scores and
+# their order are the function's own. The candidates of the period may be beyond the best `most`, so all are compared.
+_PASSAGES = f"""(
+        SELECT p.id, p.conversation_id, p.first_seq, p.last_seq, p.said_at, p.body, p.similarity, p.weight,
+               p.score * CASE WHEN p.said_at >= CAST(:period_start AS timestamptz) AND p.said_at < CAST(:period_end AS timestamptz)
+                              THEN 1.25 ELSE 1 END AS score
+          FROM parley_search_passages({_QUERY}, CASE WHEN CAST(:period_start AS timestamptz) IS NULL THEN CAST(:most AS integer)
+                                                     ELSE greatest(CAST(:most AS integer), CAST(:pool AS integer)) END,
+                                      CASE WHEN CAST(:period_start AS timestamptz) IS NULL THEN CAST(:half_life_days AS float8) END,
+                                      CAST(:but_conversation AS uuid), CAST(:but_from_seq AS integer)) p
+         ORDER BY score DESC, p.id LIMIT CAST(:most AS integer))"""  # noqa: S608 - constants only
+
+
+_FACT_COLUMNS = "s.id, s.body AS text, s.created_at, s.score, s.similarity, s.weight AS bm25"
 
 
 # The same rule as `parley.tools.approval.taints`.
@@ -156,7 +182,7 @@ _TAINTED_FACT = f"""EXISTS (
 _SEARCH_PASSAGES = text(
     f"""
     SELECT {_PASSAGE_COLUMNS}
-      FROM parley_search_passages({_QUERY}, CAST(:most AS integer), NULL, NULL, NULL) s
+      FROM {_PASSAGES} s
       JOIN conversations c ON c.user_id = :user_id AND c.id = s.conversation_id
      ORDER BY s.score DESC, s.id
     """  # noqa: S608 - constants only
@@ -178,7 +204,7 @@ _RECALL = text(
            (WITH found AS MATERIALIZED (
                 SELECT {_FACT_COLUMNS} FROM parley_search_memories({_QUERY}, CAST(:facts AS integer), NULL, NULL, NULL) s
             ), others AS (
-                SELECT m.id, m.text, CAST(0 AS float8), CAST(NULL AS float8), CAST(NULL AS float8) FROM memories m
+                SELECT m.id, m.text, m.created_at, CAST(0 AS float8), CAST(NULL AS float8), CAST(NULL AS float8) FROM memories m
                  WHERE m.user_id = CAST(:user_id AS uuid) AND m.ended_at IS NULL AND m.id NOT IN (SELECT id FROM found)
                  ORDER BY m.id DESC LIMIT greatest(CAST(:facts AS integer) - (SELECT count(*) FROM found), 0)
             )
@@ -187,8 +213,7 @@ _RECALL = text(
             ) f) AS facts,
            (SELECT jsonb_agg(to_jsonb(p) ORDER BY p.score DESC, p.id) FROM (
                 SELECT {_PASSAGE_COLUMNS}, {_TAINTED_PASSAGE}
-                  FROM parley_search_passages({_QUERY}, CAST(:passages AS integer), CAST(:half_life_days AS float8),
-                                              CAST(:but_conversation AS uuid), CAST(:but_from_seq AS integer)) s
+                  FROM {_PASSAGES} s
                   JOIN conversations c ON c.user_id = CAST(:user_id AS uuid) AND c.id = s.conversation_id
             ) p) AS passages
     """  # noqa: S608 - constants only

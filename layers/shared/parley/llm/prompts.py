@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
+from parley.clock import date_in_words, utc_now
 from parley.llm.messages import Message, ModelRequest, Source, Text
 
 FACTS_HEADING = "Known facts about the user:"
@@ -55,7 +56,9 @@ def _context_text(request: ModelRequest) -> str:
     facts = [FACTS_HEADING, *(f"- {fact}" for fact in request.facts), ""] if request.facts else []
     passages = [PASSAGES_HEADING, *(f"{passage}\n" for passage in request.passages)] if request.passages else []
     sources = [SOURCES_HEADING, *(f"{quoted_source(source)}\n" for source in request.sources)] if request.sources else []
-    return "\n".join([*facts, *passages, *sources]) + "\n" if facts or passages or sources else ""
+    # Without the day of the question, a model cannot tell which of the dates is "last week".
+    today = [f"Today is {date_in_words(utc_now().date())}."] if facts or passages else []
+    return "\n".join([*today, *facts, *passages, *sources]) + "\n" if facts or passages or sources else ""
 
 
 def quoted_source(source: Source) -> str:

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from parley.auth.principal import Principal
+from parley.clock import date_in_words, utc_now
 from parley.db import search
 from parley.db.engine import Engine
 from parley.db.search import FoundChunk, FoundPassage
 from parley.db.transactions import user_scope
+from parley.memory.named_time import named_period
 from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.limits import BillingSubject
 from parley.tools.outcome import ToolOutcome
@@ -51,8 +53,9 @@ def make_search_tools(engine: Engine, embedding: MeteredEmbedder, principal: Pri
     def search_conversations(arguments: Mapping[str, Any]) -> str:
         query = str(arguments["query"])
         vector = embedding.query(query, billing_subject=billing_subject)
+        period = named_period(query, today=utc_now().date())
         with user_scope(engine, user_id) as connection:
-            found = search.search_passages(connection, query, user_id=user_id, vector=vector, limit=MAX_RESULTS)
+            found = search.search_passages(connection, query, user_id=user_id, vector=vector, limit=MAX_RESULTS, period=period)
         return "\n\n".join(map(_passage_text, found)) or "Nothing was found in the user's past conversations."
 
     def search_documents(arguments: Mapping[str, Any]) -> ToolOutcome:
@@ -68,7 +71,7 @@ def make_search_tools(engine: Engine, embedding: MeteredEmbedder, principal: Pri
 
 def _passage_text(passage: FoundPassage) -> str:
     title = passage.title or "untitled"
-    return f"{title}, {passage.said_at:%Y-%m-%d}, conversation {passage.conversation_id}:\n{passage.text}"
+    return f"{title}, {date_in_words(passage.said_at.date())}, conversation {passage.conversation_id}:\n{passage.text}"
 
 
 def _chunk_text(chunk: FoundChunk) -> str:
