@@ -16,6 +16,7 @@ from parley.auth.key_cache import KeyCache
 from parley.auth.key_store import ensure_keys, load_keys
 from parley.clock import utc_now
 from tests.functions.authorizer.events import ME_ROUTE, authorizer_request
+from tests.support.time_limits import HANG_S
 from tests.support.tokens import ISSUER, make_access_token, make_api_key
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -68,10 +69,17 @@ class Deployment:
                     self.accepts(old)
                 done.release()
 
+        def some_more():
+            for done in rounds:
+                while done.acquire(blocking=False):
+                    pass  # a round before this call
+            # The first of three rounds may have begun before this call.
+            assert all(done.acquire(timeout=HANG_S) for done in rounds for _ in range(3))
+
         threads = [threading.Thread(target=work, args=(done,)) for done in rounds]
         [thread.start() for thread in threads]
         try:
-            yield lambda: [done.acquire(timeout=10) for done in rounds for _ in range(3)]
+            yield some_more
         finally:
             stop.set()
             [thread.join() for thread in threads]
