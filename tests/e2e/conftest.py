@@ -23,6 +23,8 @@ from tests.support.api_gateway import PASSWORD
 from tests.support.time_limits import HANG_S
 
 ROOT = Path(__file__).parents[2]
+SHIPPED_MODELS = ROOT / "layers" / "shared" / "parley" / "llm" / "models.toml"
+EMBEDDING_MODEL = ROOT / "functions" / "embedder" / "model" / "model.onnx"
 
 MODELS = """
 [roles]
@@ -199,9 +201,15 @@ def open_meteo() -> Iterator[OpenMeteo]:
 @contextmanager
 def running_stack(vendor: Vendor, *options: str) -> Iterator[Stack]:
     """Run a copy of the product that a test may change."""
+    with _running_stack(MODELS.format(url=vendor.url), *options) as stack:
+        yield stack
+
+
+@contextmanager
+def _running_stack(catalogue: str, *options: str) -> Iterator[Stack]:
     with TemporaryDirectory(prefix="parley-e2e-") as folder:
         models = Path(folder) / "models.toml"
-        models.write_text(MODELS.format(url=vendor.url))
+        models.write_text(catalogue)
         sources = copy_of_sources(Path(folder) / "sources")
         stack = Stack(Path(folder) / "data", models, "--template", str(sources / "template.yaml"), *options, sources=sources)
         stack.start()
@@ -220,6 +228,17 @@ def stack(vendor: Vendor, open_meteo: OpenMeteo) -> Iterator[Stack]:
 def own_stack(vendor: Vendor) -> Iterator[Stack]:
     """A separate stack, for a test that breaks it."""
     with running_stack(vendor) as running:
+        yield running
+
+
+@pytest.fixture
+def keyless_stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    """A stack as a new user has it: the shipped catalogue, no vendor's key, and the built-in embedding model."""
+    if not EMBEDDING_MODEL.exists():
+        pytest.skip("the built-in embedding model is not installed: run `make embedder`, as `make test` does")
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "MISTRAL_API_KEY", "BEDROCK_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with _running_stack(SHIPPED_MODELS.read_text()) as running:
         yield running
 
 

@@ -126,3 +126,29 @@ def test_an_allergy_of_today_is_recalled_ten_seconds_later_in_another_conversati
     assert ("fact", "The user is allergic to nuts.") in recalled(asked)
     # On a quiet machine the fact is there after a second.
     assert fact_s < 30
+
+
+def test_what_was_said_is_found_by_its_meaning_without_a_key(keyless_stack):
+    ada = keyless_stack.register()
+    # They share more words with the question: a comparison of words finds each of them first.
+    others = ("What should I pay for the tickets?", "What should I call the boat?", "What should I do about the noise?")
+    for message in (*others, "I am allergic to nuts"):
+        _, told = say(ada, message, model="best")
+    began_s = time.monotonic()
+    question = "what should I avoid eating?"
+    wait_until(lambda: first_found_by_meaning(ada, question) == told)
+    wait_until(lambda: memories(ada).get("The user is allergic to nuts."))
+    found_s = time.monotonic() - began_s
+    asked, _ = say(ada, question, model="best")
+
+    assert ("fact", "The user is allergic to nuts.") in recalled(asked)
+    assert "nuts" in text_of(asked)
+    assert asked[-1][2]["retrieval"] == "hybrid"
+    # On a quiet machine it takes a second.
+    assert found_s < 30
+
+
+def first_found_by_meaning(ada, question):
+    """Return the conversation of the best hit of a semantic search, None if there is none."""
+    found = ada.get(f"/conversations/search?q={question}&mode=semantic").json()
+    return next((hit["conversation_id"] for hit in found["items"] if found["mode"] == "semantic"), None)
