@@ -142,6 +142,51 @@ def test_no_role_of_a_request_can_add_objects_to_the_search_path(engines):
     assert may_create == [False] * 3
 
 
+def test_a_passage_beside_a_hit_ranks_before_an_equal_one_elsewhere(engine, alice, search):
+    add_conversation(engine, alice, "the boat", "sand and sun")
+    add_conversation(engine, alice, "the boat", "the storm tore the sail", "sand and sun")
+    found = search("storm, sail, boat")
+
+    assert found == ["the storm tore the sail", "the boat", "the boat"]
+    with user_scope(engine, alice.id) as connection:
+        second, third = search_passages(connection, "storm, sail, boat", user_id=alice.id, vector=None, limit=9)[1:]
+    assert second.score > third.score
+    assert second.bm25 == third.bm25
+
+
+def test_a_neighbour_in_another_conversation_or_further_away_shares_nothing(engine, alice):
+    add_conversation(engine, alice, "the boat", "nothing of that kind", "the storm tore the sail")
+    add_conversation(engine, alice, "the boat")
+    with user_scope(engine, alice.id) as connection:
+        _, first, second = search_passages(connection, "storm, sail, boat", user_id=alice.id, vector=None, limit=9)
+
+    assert first.score == second.score
+
+
+def test_a_search_by_vector_alone_ignores_neighbours(engine, alice):
+    add_conversation(engine, alice, "a", "b", "c", vectors=[EAST, BOTH, NORTH])
+    add_conversation(engine, alice, "d", "e", vectors=[NORTH, BOTH])
+    with user_scope(engine, alice.id) as connection:
+        found = search_passages(connection, "", user_id=alice.id, vector=EAST, limit=9)
+    scores = {one.text[-1]: one.score for one in found}
+
+    assert scores["b"] == scores["e"]
+    assert scores["c"] == scores["d"]
+
+
+@pytest.mark.parametrize(("model", "first"), [("lexical", "a storm"), ("m", "the gale")])
+def test_a_sentence_model_outweighs_some_of_the_words(engine, alice, search, model, first):
+    def vector(*numbers):
+        return Vector(model, numbers)
+
+    add_conversation(engine, alice, "a storm, a sail", vectors=[vector(0.0, 1.0)])
+    add_conversation(engine, alice, "a storm", vectors=[vector(0.8, 0.6)])
+    add_conversation(engine, alice, "the gale", vectors=[vector(1.0, 0.0)])
+    found = search("storm, sail, boat", vector(1.0, 0.0))
+
+    assert found.index(first) < found.index({"a storm": "the gale", "the gale": "a storm"}[first])
+
+
 def test_newer_passages_rank_higher_in_recall(engine, alice):
     for days in (400, 1):
         add_conversation(engine, alice, "the storm", day=datetime.now(UTC) - timedelta(days=days))
