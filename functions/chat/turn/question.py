@@ -141,18 +141,18 @@ def _with_window(question: Question, message_id: UUID, window: Window, position:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnfetchedImage(llm.Image):
     """An image whose bytes are not fetched yet."""
 
-    key: str = ""
+    key: str
 
 
 def message_content(text: str, images: Sequence[MessagePart], *, are_shown: bool) -> str | list[llm.Part]:
     """Return the content of a user's message: its images, or a note in place of each, and its text."""
     if not images or not are_shown:
         return "\n".join([*[IMAGE_NOTE for _ in images], *([text] if text else [])])
-    shown: list[llm.Part] = [UnfetchedImage(image["media_type"], b"", image["key"]) for image in images]
+    shown: list[llm.Part] = [UnfetchedImage(image["media_type"], b"", key=image["key"]) for image in images]
     return [*shown, llm.Text(text)] if text else shown
 
 
