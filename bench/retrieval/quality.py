@@ -22,6 +22,7 @@ from sqlalchemy import Engine, text
 
 from bench.harness import machine
 from bench.harness.database import running_database
+from bench.harness.documents import DOCS, markers, with_section
 from bench.harness.tables import format_figure, table
 from bench.retrieval.datasets import Dataset, Item, Query, load_dataset, recall_at
 from parley.db import search
@@ -180,17 +181,25 @@ def measure(datasets: Sequence[Dataset]) -> str:
     return f"## Recall of search\n\n{machine.header()}\n\n{sizes}.\n\n{table(head, rows)}\n\n{costs_table}\n"
 
 
+def documented(page: str, document: str) -> str:
+    """Return the page with the tables of a measurement, which has a heading of its own."""
+    return with_section(page, f"{document.partition('\n')[2].strip()}\n", **markers("recall"))
+
+
 def main() -> None:
     """Measure, print, and write `bench/results/recall.md`."""
     parser = argparse.ArgumentParser(prog="python -m bench.retrieval.quality", description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("folders", type=Path, nargs="*", help="folders of datasets")
     parser.add_argument("--stdlib", action="store_true", help="also measure functions of Python's library")
     parser.add_argument("--print-only", action="store_true", help="write no file")
+    parser.add_argument("--write-docs", action="store_true", help=f"write the tables into {DOCS.name} too")
     args = parser.parse_args()
     document = measure([*map(load_dataset, args.folders), *([standard_library()] if args.stdlib else [])])
     if not args.print_only:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / "recall.md").write_text(document)
+    if args.write_docs:
+        DOCS.write_text(documented(DOCS.read_text(), document))
     print(document)
 
 
