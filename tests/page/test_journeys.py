@@ -289,6 +289,22 @@ def test_a_pinned_conversation_is_first_in_another_tab_too(ada):
     expect(other.locator(".group").first.locator(".entry-row")).to_have_text(["No. 0"])
 
 
+def test_an_old_conversation_that_is_open_stays_in_the_list(ada):
+    """It is older than the first page of the list, which is read again when another tab changes a conversation."""
+    create = lambda title: ada.context.request.post(f"{ada.url}/conversations", data={"title": title}, headers=ada.headers)  # noqa: E731
+    old = create("The old one").json()["id"]
+    for number in range(51):
+        create(f"No. {number}")
+    tab = ada.open(f"#/c/{old}")
+    expect(tab.locator(".entry-row").first).to_have_text("The old one")
+    other = ada.open()
+    other.get_by_role("button", name="Options for No. 50", exact=True).click()
+    other.get_by_role("menuitem", name="Pin").click()
+
+    expect(tab.locator(".group").first.locator(".entry-row")).to_have_text(["No. 50"])
+    expect(tab.locator(".entry-row").filter(has_text="The old one")).to_be_visible()
+
+
 def test_a_deleted_conversation_leaves_the_list(ada, vendor):
     vendor.script = streams("Fine.")
     tab = ada.open()

@@ -3,6 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import type { Conversation, FoundPassage, Page } from "../api/types.ts";
 import { report } from "./notices.ts";
+import { route } from "./router.ts";
 import { api, channel, persist, type TabMessage } from "./session.ts";
 
 const PAGE = 50;
@@ -23,9 +24,18 @@ export async function loadConversations(): Promise<void> {
     persist(() => api.get<Page<Conversation>>("conversations", { limit: MAX_PINNED, pinned: true })),
   ]);
   const listed = new Set(page.items.map((conversation) => conversation.id));
-  conversations.value = [...page.items, ...pinned.items.filter((one) => !listed.has(one.id))];
+  const read = [...page.items, ...pinned.items.filter((one) => !listed.has(one.id))];
+  conversations.value = [...(await openButUnlisted(read)), ...read];
   cursor.value = page.next_cursor;
   isLoaded.value = true;
+}
+
+/** The open conversation, if it is too old for the list. It is read again, since another tab may have deleted it. */
+async function openButUnlisted(listed: Conversation[]): Promise<Conversation[]> {
+  const id = route.value.view === "chat" ? route.value.id : null;
+  if (id === null || listed.some((one) => one.id === id)) return [];
+  const conversation = await api.get<Conversation>(`conversations/${id}`).catch(() => null);
+  return conversation === null ? [] : [conversation];
 }
 
 export async function loadMoreConversations(): Promise<void> {
