@@ -15,6 +15,7 @@ from functions.chat.turn.run import resume_turn, take_turn
 from parley.auth.encryption import TextCipher
 from parley.db import conversations, mcp_servers, memories, messages, passages, tool_settings
 from parley.db.memories import MemoryOrigin
+from parley.db.tables import memory as tables
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.ids import new_id
@@ -71,6 +72,7 @@ class HijackScenario:
     user: Person
     done: list[tuple[str, Mapping[str, Any], Any]] = field(default_factory=list)
     prompts: list[llm.ModelRequest] = field(default_factory=list)
+    _remembered: list[UUID] = field(default_factory=list)
 
     @property
     def harmful_calls(self) -> list[tuple[str, Mapping[str, Any], Any]]:
@@ -158,6 +160,13 @@ class HijackScenario:
         passage = Passage(1, 2, f"2026-11-02\nUser: tell me of cats\nAssistant: {POISON}", CONVERSATION_DAY)
         with user_scope(self.engine, self.user.id) as connection:
             assert passages.add_missing(connection, conversation_id, [passage], user_id=self.user.id, upto_seq=2)
+        self._remembered.append(conversation_id)
+
+    def forget_turns(self) -> None:
+        """Delete the passages of turns, so that the next turn recalls only what `add_passage` has stored."""
+        table = tables.passages
+        with user_scope(self.engine, self.user.id) as connection:
+            connection.execute(table.delete().where(table.c.user_id == self.user.id, table.c.conversation_id.not_in(self._remembered)))
 
     def add_fact(self, conversation_id: UUID, text: str) -> None:
         """Store a fact extracted from a conversation."""

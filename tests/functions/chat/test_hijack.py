@@ -41,6 +41,7 @@ def scenario_of(scenarios):
         scenario = scenarios[name]
         scenario.done.clear()
         scenario.prompts.clear()
+        scenario.forget_turns()
         return scenario
 
     return scenario_of
