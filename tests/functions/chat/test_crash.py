@@ -14,8 +14,8 @@ from tests.support.time_limits import HANG_S, wait_until
 from tests.support.turns import HELLO, ScriptedProvider, make_services, stored_messages, take_numbered
 
 # Begin: four statements and a commit. Retrieval: a statement and a commit. Heartbeats: a statement and a commit each for
-# the model call, two text deltas and the end. Finish: three statements and a commit.
-STEPS = 5 + 2 + 2 * 4 + 4
+# the model call, two text deltas and the end. Finish: four statements and a commit.
+STEPS = 5 + 2 + 2 * 4 + 5
 BEGIN_STEPS = 5
 DIED = 9
 WORKER_NAME = "crash-worker"

@@ -10,7 +10,7 @@ from tests.functions.chat.statements import recorded_statements
 from tests.support.turns import ScriptedProvider, make_services, stored_messages, take
 
 ANSWER = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usage(1000, 100))]
-BEGIN, RECALL, END = 5, 1, 3
+BEGIN, RECALL, END = 5, 1, 4
 COUNTS = """
 SELECT (SELECT count(*) FROM messages WHERE user_id = :u) AS messages, (SELECT count(*) FROM usage WHERE user_id = :u) AS calls,
        (SELECT count(*) FROM turns WHERE user_id = :u AND status = 'running') AS running,

@@ -147,7 +147,7 @@ def test_with_the_database_down_no_model_is_called(database, alice):
     assert services.router.provider_for(None).scripts == [HELLO]
 
 
-def test_a_healthy_turn_takes_five_statements_one_to_recall_and_three(engine, alice):
+def test_a_healthy_turn_takes_five_statements_one_to_recall_and_four(engine, alice):
     statements = []
     services = make_services(engine, HELLO, HELLO)
     started, *_ = take(services, alice)
@@ -157,7 +157,7 @@ def test_a_healthy_turn_takes_five_statements_one_to_recall_and_three(engine, al
     beginning = len(statements)
     assert isinstance(list(events)[-1], TurnCompleted)
 
-    assert (beginning, len(statements) - beginning) == (5, 1 + 3)
+    assert (beginning, len(statements) - beginning) == (5, 1 + 4)
 
 
 def test_too_many_requests_in_a_minute_get_retry_after(chat, alice, monkeypatch):

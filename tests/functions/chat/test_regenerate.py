@@ -119,7 +119,7 @@ def test_a_running_turn_makes_the_conversation_busy(engine, alice, answered):
     provider.close(), list(running)
 
 
-def test_a_regeneration_takes_five_statements_one_to_recall_and_three(engine, alice, answered):
+def test_a_regeneration_takes_five_statements_one_to_recall_and_four(engine, alice, answered):
     statements_before_call = []
     with recorded_statements(engine) as found:
         regenerate(
@@ -128,7 +128,7 @@ def test_a_regeneration_takes_five_statements_one_to_recall_and_three(engine, al
             answered.conversation_id,
         )
 
-    assert (statements_before_call, len(found) - statements_before_call[0]) == ([5 + 1], 3)
+    assert (statements_before_call, len(found) - statements_before_call[0]) == ([5 + 1], 4)
 
 
 def test_concurrent_regenerations_leave_one_active_answer(database, engine, alice, answered):

@@ -239,7 +239,8 @@ def test_one_vector_serves_memory_and_documents_and_is_charged_once(engine, serv
     lines = {line["model"]: line["input_tokens"] for line in conversation.get("/usage", as_=alice).json["items"]}
 
     assert [event.name for event in events[:3]] == ["turn.started", "source", "memory"]
-    assert (embedder.texts, lines["lexical"]) == (["cats"], 7)
+    question, passage = embedder.texts
+    assert (question, passage.endswith("[1]."), lines["lexical"]) == ("cats", True, 7 + 7)
 
 
 def test_documents_are_searched_by_vector_without_memory(engine, services, alice):
@@ -269,7 +270,7 @@ def test_a_turn_with_documents_takes_two_more_statements(engine, alice, handbook
         provider = ScriptedProvider([lambda: statements_before_call.append(len(found)), *HELLO])
         take(make_services(engine, provider), alice, "the safe", conversation_id=started.conversation_id, documents=[handbook])
 
-    assert (statements_before_call, len(found)) == ([5 + 2 + 1], 5 + 2 + 1 + 3)
+    assert (statements_before_call, len(found)) == ([5 + 2 + 1], 5 + 2 + 1 + 4)
 
 
 def test_with_the_database_unavailable_the_turn_continues_without_sources(database, postgres, alice, handbook, provider):

@@ -23,18 +23,18 @@ def count_statements(engine, alice):
     return count_statements
 
 
-def test_a_turn_in_a_new_conversation_takes_four_statements_one_to_recall_and_three(count_statements):
-    assert count_statements(model="priced") == (4 + 1, 3)
+def test_a_turn_in_a_new_conversation_takes_four_statements_one_to_recall_and_four(count_statements):
+    assert count_statements(model="priced") == (4 + 1, 4)
 
 
-def test_a_turn_in_a_conversation_takes_five_statements_one_to_recall_and_three(engine, alice, count_statements):
+def test_a_turn_in_a_conversation_takes_five_statements_one_to_recall_and_four(engine, alice, count_statements):
     started, *_ = take(make_services(engine, ScriptedProvider(HELLO)), alice)
 
-    assert count_statements(conversation_id=started.conversation_id, model="priced") == (5 + 1, 3)
+    assert count_statements(conversation_id=started.conversation_id, model="priced") == (5 + 1, 4)
 
 
 def test_a_key_costs_no_statement(count_statements):
-    assert count_statements(idempotency_key=IdempotencyKey("POST /chat", "a key", b"body")) == (4 + 1, 3)
+    assert count_statements(idempotency_key=IdempotencyKey("POST /chat", "a key", b"body")) == (4 + 1, 4)
 
 
 def test_a_tick_is_one_statement(engine, alice):
