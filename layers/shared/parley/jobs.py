@@ -31,9 +31,9 @@ DOCUMENTS_PREFIX = "documents"
 UPLOAD_FORM_LIFETIME_S = 3600
 # A code that a user waits for must not wait for the queue's visibility timeout because SES refused it once.
 RETRY_DELAYS_S = (10.0, 60.0, 300.0)
-# The delay lets one job read a whole burst of turns, and leaves it time to find facts within 30 s. The first turn of a conversation needs
-# a title at once, and the same job reads its facts. Search needs no job: a turn stores its own passages. Summaries are for later turns.
-TOPIC_DELAYS_S: dict[str, float] = {"remember": 15, "summary": 120}
+# The delay lets one job read a whole burst of turns, and leaves it five seconds to find facts within 30 s. The first turn of a conversation
+# needs a title at once, and the same job reads its facts. Search needs no job: a turn stores its own passages. Summaries can wait.
+TOPIC_DELAYS_S: dict[str, float] = {"remember": 25, "summary": 120}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import threading
 
 import boto3
 import pytest
+from sqlalchemy import text
 
 from functions.summarize import jobs, schedule
 from functions.summarize.jobs import run_job
@@ -35,6 +36,26 @@ def first_turn(engine, queue, alice):
 def test_the_entries_of_a_first_turn_are_one_message_without_a_delay(first_turn, rows, alice):
     assert [job.topic for job in first_turn] == ["title"]
     assert rows(ENTRIES, id=alice.id) == [("remember",), ("title",)]
+
+
+def test_one_job_reads_later_turns_and_has_five_seconds_left_of_half_a_minute(engine, monkeypatch, alice):
+    delays_s = []
+    monkeypatch.setattr(MemoryQueue, "put_all", lambda _, messages: delays_s.extend(message.delay_s for message in messages))
+    services = make_chat_services(engine, ScriptedProvider(HELLO), memory_queue=MemoryQueue("a-queue"))
+    started = take(services, alice)[0]
+    finish_follow_up(engine, alice)
+    for _ in range(2):
+        take(services, alice, conversation_id=started.conversation_id)
+
+    assert delays_s == [0, 25]
+
+
+def finish_follow_up(engine, person):
+    with user_scope(engine, person.id) as connection:
+        connection.execute(
+            text("UPDATE conversations SET title = 'Hello', is_title_automatic = false WHERE user_id = :id"), {"id": person.id}
+        )
+        connection.execute(text("DELETE FROM outbox WHERE user_id = :id"), {"id": person.id})
 
 
 def test_the_job_of_a_title_reads_the_facts_as_well(engines, first_turn, rows, alice):
