@@ -41,7 +41,7 @@ def test_the_flag_publishes_versions_behind_an_alias(sources: Path, tmp_path: Pa
     functions = {name: one["Properties"] for name, one in resources.items() if one["Type"] == "AWS::Serverless::Function"}
 
     unpublished = {name for name, properties in functions.items() if properties.get("AutoPublishAlias") != "live"}
-    assert unpublished == {"KeysFunction", "MigrateFunction", "ToolrunnerFunction"}
+    assert unpublished == {"EmbedderFunction", "KeysFunction", "MigrateFunction", "ToolrunnerFunction"}
     assert (tmp_path / "AuthFunction" / "functions" / "auth" / "app.py").exists()
 
 

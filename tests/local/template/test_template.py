@@ -20,7 +20,7 @@ def test_a_function_has_its_code_and_its_environment(stack: Stack) -> None:
 
     assert function.handler == "plain.echo"
     assert function.root == STACK.parent / "handlers"
-    assert dict(function.environment) == {"GREETING": "hello", "DATABASE_PORT": "5432"}
+    assert dict(function.environment) == {"GREETING": "hello", "DATABASE_PORT": "5432", "DATABASE_PREPARED_STATEMENTS": "no"}
 
 
 def test_parent_packages_move_the_root_above_the_code(tmp_path: Path) -> None:
