@@ -1,9 +1,11 @@
 """Search in the caller's past conversations, over HTTP."""
 
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
 
+from parley.clock import utc_now
 from parley.db.vectors import Vector
 from parley.llm.vendors.offline_search import OfflineEmbedder
 from tests.support.builders import add_conversation
@@ -78,3 +80,12 @@ def test_an_invalid_search_is_422(conversation, alice, query):
 
 def test_a_query_of_symbols_finds_nothing(conversation, past, alice):
     assert find(conversation, alice, "'; -- \\ :* & | ! <-> ()", mode="text")["items"] == []
+
+
+@pytest.mark.parametrize("days", [3, 50, 100])
+def test_what_was_said_on_the_named_day_ranks_first(conversation, engine, alice, days):
+    by_age = {age: add_conversation(engine, alice, "the boat", day=utc_now() - timedelta(days=age)) for age in (3, 50, 100)}
+    found = find(conversation, alice, f"the boat {days} days ago", mode="text")["items"]
+
+    assert [one["conversation_id"] for one in found][:1] == [str(by_age[days])]
+    assert len(found) == len(by_age)

@@ -1,11 +1,12 @@
 """Tools that search the caller's own data."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import insert
 
+from parley.clock import date_in_words, utc_now
 from parley.db.tables import conversations, passages
 from parley.db.transactions import user_scope
 from parley.ids import new_id
@@ -15,7 +16,7 @@ from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.limits import DefaultLimits
 from parley.tools.search_tools import make_search_tools
 from tests.conftest import ROOT
-from tests.support.builders import upload_document
+from tests.support.builders import add_conversation, upload_document
 
 
 @pytest.fixture
@@ -66,3 +67,12 @@ def test_a_conversation_is_found_with_its_title_and_day(ask, alice, talk):
 
 def test_an_empty_search_result_is_a_message(ask, bob):
     assert ask("search_conversations", bob, "boats") == "Nothing was found in the user's past conversations."
+
+
+@pytest.mark.parametrize("days", [3, 50, 100])
+def test_what_was_said_on_the_named_day_is_found_first(ask, engine, alice, days):
+    for age in (3, 50, 100):
+        add_conversation(engine, alice, "the boat", day=utc_now() - timedelta(days=age))
+    said_on = utc_now() - timedelta(days=days)
+
+    assert ask("search_conversations", alice, f"the boat {days} days ago").startswith(f"the boat, {date_in_words(said_on.date())},")
