@@ -26,7 +26,7 @@ from functions.chat.turn.events import (
     TurnWaiting,
 )
 from parley.db.messages import StoredMessage
-from parley.http.schemas import MessageOut
+from parley.http.schemas import HistoryMessageOut, UsageOut
 
 type TurnEvents = Generator[NumberedEvent | Ping]
 
@@ -133,9 +133,12 @@ def _turn_document(
     if last.name == TurnWaiting.name:
         return head | _waiting_document(all_events), None
     message: StoredMessage = last.message  # type: ignore[union-attr, assignment]
+    # The end of a turn that was recovered has no timings.
+    total_ms = end.get("timings", {}).get("total_ms")
+    shown = HistoryMessageOut.of_history(message, usage=UsageOut.model_validate(end["usage"]), total_ms=total_ms)
     document = head | {
         "status": message.status,
-        "message": MessageOut.model_validate(message).model_dump(mode="json"),
+        "message": shown.model_dump(mode="json"),
         "usage": end["usage"],
         "sources": _cited_sources(message.parts),
         "tool_results": _tool_results(message.parts),

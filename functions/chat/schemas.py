@@ -14,7 +14,7 @@ from functions.chat.turn.images import MAX_IMAGES
 from functions.chat.turn.question import MAX_MESSAGE_CHARACTERS
 from functions.chat.turn.replay import TurnSnapshot
 from parley.errors import InvalidInput
-from parley.http.schemas import Input, MessageOut, Output, Timestamp
+from parley.http.schemas import HistoryMessageOut, Input, Output, Timestamp, UsageOut
 from parley.llm.messages import Image, OutputSchema
 from parley.llm.model import Model
 
@@ -123,14 +123,6 @@ class ApprovalIn(Input):
     stream: bool = True
 
 
-class UsageOut(Output):
-    """Tokens and cost of a turn. A cost of zero means that the model has no price."""
-
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
-
-
 class ToolResultOut(Output):
     """The result of a tool call, as the model received it."""
 
@@ -169,7 +161,7 @@ class TurnOut(Output):
     turn_id: UUID
     conversation_id: UUID
     status: Literal["completed", "stopped", "interrupted", "waiting"]
-    message: MessageOut | None
+    message: HistoryMessageOut | None
     usage: UsageOut | None
     sources: list[SourceOut]
     tool_results: list[ToolResultOut]

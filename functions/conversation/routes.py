@@ -20,7 +20,6 @@ from functions.conversation.schemas import (
     FoundMemoryOut,
     FoundPassageOut,
     FoundPassagesPage,
-    HistoryMessageOut,
     MemoryIn,
     MemoryOut,
     OpenConversationOut,
@@ -40,6 +39,7 @@ from parley.http.dependencies import CurrentPrincipal, Transaction, require_live
 from parley.http.idempotency import IdempotencyHeader
 from parley.http.paging import PAGE_BYTES, CursorNumber, CursorText, Listing, Page, PageRequest
 from parley.http.problems import error_responses
+from parley.http.schemas import HistoryMessageOut, UsageOut
 from parley.ids import new_id
 from parley.turn_recovery import request_stop
 
@@ -196,9 +196,12 @@ def list_messages(
         variants=variants,
     )
     figures = turns.answer_figures(transaction, [row.id for row in rows.rows], user_id=principal.user_id)
-    return page.listing(
-        rows, to_item=lambda row: HistoryMessageOut.of_history(row, figures.get(row.id)), key=lambda row: [row.seq, row.variant]
-    )
+    return page.listing(rows, to_item=lambda row: _shown_message(row, figures.get(row.id)), key=lambda row: [row.seq, row.variant])
+
+
+def _shown_message(message: messages.StoredMessage, figures: turns.AnswerFigures | None) -> HistoryMessageOut:
+    usage = UsageOut.model_validate(figures) if figures else None
+    return HistoryMessageOut.of_history(message, usage=usage, total_ms=figures.total_ms if figures else None)
 
 
 summaries_router = APIRouter(dependencies=[Depends(requires("conversations"))])

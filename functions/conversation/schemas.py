@@ -8,11 +8,9 @@ from pydantic import Field, StringConstraints
 
 from functions.conversation.search import ScoredMemory, SearchMode
 from parley.db.conversations import Conversation
-from parley.db.messages import StoredMessage
 from parley.db.search import FoundPassage
-from parley.db.turn.turns import AnswerFigures
 from parley.http.paging import Listing
-from parley.http.schemas import Input, MessageOut, Output, Timestamp
+from parley.http.schemas import Input, Output, Timestamp
 from parley.snippets import snippet
 
 Title = Annotated[str, Field(min_length=1, max_length=200)]
@@ -61,29 +59,6 @@ class ConversationOut(Output):
     is_pinned: bool
     created_at: Timestamp
     updated_at: Timestamp
-
-
-class AnswerUsageOut(Output):
-    """Tokens and cost of an answer's turn. A cost of zero means that the model has no price."""
-
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
-
-
-class HistoryMessageOut(MessageOut):
-    """A stored message. An answer has the usage and the duration of its turn; a question or a copy in a fork has neither."""
-
-    usage: AnswerUsageOut | None
-    total_ms: float | None
-
-    @classmethod
-    def of_history(cls, message: StoredMessage, figures: AnswerFigures | None) -> Self:
-        """Render a message with the figures of its turn."""
-        usage = AnswerUsageOut.model_validate(figures) if figures else None
-        plain = MessageOut.model_validate(message)
-        # Constructed, because the validators of `parts` must not run twice.
-        return cls.model_construct(**dict(plain), usage=usage, total_ms=figures.total_ms if figures else None)
 
 
 class OpenConversationOut(ConversationOut):

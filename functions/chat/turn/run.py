@@ -278,7 +278,9 @@ def _release_reservations(engine: Engine, turn: Turn) -> NumberedEvent:
 
 
 def _turn_result(turn: Turn, last: NumberedEvent) -> TurnResult:
-    event, usage, timings = last.event, turn.usage(), turn.timings()
+    event, usage = last.event, turn.usage()
+    # The client and the history are told the same duration.
+    timings = event.timings if isinstance(event, TurnCompleted | IncompleteAnswer) else turn.timings()
     failure_code = event.error.code if isinstance(event, TurnFailed) else None
     return TurnResult(
         status=_STATUSES[event.name],

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema, field_validator, model_validator
@@ -86,6 +86,28 @@ class MessageOut(Output):
         """Drop internal and opaque parts, and drop storage keys and trust marks from the other parts."""
         shown = [part for part in parts if part["type"] not in ("thought", "memory")]
         return _with_text_once([{name: part[name] for name in part if name not in ("key", "is_vouched")} for part in shown])
+
+
+class UsageOut(Output):
+    """Tokens and cost of a turn. A cost of zero means that the model has no price."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+
+
+class HistoryMessageOut(MessageOut):
+    """A stored message. An answer has the usage and the duration of its turn; a question or a copy in a fork has neither."""
+
+    usage: UsageOut | None
+    total_ms: float | None
+
+    @classmethod
+    def of_history(cls, message: object, *, usage: UsageOut | None, total_ms: float | None) -> Self:
+        """Render a stored message with the figures of its turn."""
+        plain = MessageOut.model_validate(message)
+        # Constructed, because the validators of `parts` must not run twice.
+        return cls.model_construct(**dict(plain), usage=usage, total_ms=total_ms)
 
 
 def _with_text_once(parts: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
