@@ -44,7 +44,9 @@ class Up:
 
     def use(self, service: str, method: str, **arguments: Any) -> Any:
         event = {"service": service, "method": method, **arguments}
-        return httpx2.post(f"{self.url}/_local/lambda/2015-03-31/functions/WorkFunction/invocations", json=event, timeout=HANG_S).json()
+        answer = httpx2.post(f"{self.url}/_local/lambda/2015-03-31/functions/WorkFunction/invocations", json=event, timeout=HANG_S)
+        assert "X-Amz-Function-Error" not in answer.headers, answer.text
+        return answer.json()
 
     def is_ready(self) -> bool:
         assert self.process.poll() is None, self.output.read_text()
