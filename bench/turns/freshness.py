@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import batched, cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
@@ -39,6 +40,13 @@ _PAUSE_S = 0.5
 _TURNS_EACH = 10
 _HISTORY_CLIENTS = 2
 _HISTORY_AIM_S = 20.0
+# Statements that differ by an invented word only have nearly the same meaning, and a search by meaning then ranks others higher.
+_TOPICS = [
+    f"My {person} keeps {animals} in {city}"
+    for person in ("sister", "neighbour", "teacher", "dentist", "grandfather")
+    for animals in ("rabbits", "horses", "bees", "parrots", "goats", "pigeons")
+    for city in ("Lisbon", "Oslo", "Cairo", "Lima", "Tokyo", "Dublin", "Rome", "Delhi", "Quito", "Accra")
+]
 
 
 @dataclass(frozen=True)
@@ -46,11 +54,8 @@ class _Said:
     """A statement with a word of its own, and the conversation that contains it."""
 
     word: str
+    statement: str
     conversation_id: str
-
-    @property
-    def statement(self) -> str:
-        return f"I am allergic to {self.word}."
 
 
 def run(*, statements: int, clients: int, turns: int) -> Section:
@@ -91,7 +96,8 @@ def _longest(times: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def _time_statement(user: ApiUser) -> dict[str, float]:
     """Say something and return the seconds until it is found, by kind. Raises `ServerFailed` after `_LIMIT_S`."""
-    said = _say(user, f"q{secrets.token_hex(5)}")
+    word = _invent_word()
+    said = _say(user, word, f"I am allergic to {word}.")
     ended_s = time.monotonic()
     found: dict[str, float] = {}
     while missing := [kind for kind in _KINDS if kind not in found]:
@@ -104,10 +110,13 @@ def _time_statement(user: ApiUser) -> dict[str, float]:
     return found
 
 
-def _say(user: ApiUser, word: str, conversation_id: str | None = None) -> _Said:
-    said = _Said(word, "")
-    body = {"message": said.statement, "stream": False, "tools": False} | ({"conversation_id": conversation_id} if conversation_id else {})
-    return _Said(word, str(user.call("POST", "/chat", body)["conversation_id"]))
+def _invent_word() -> str:
+    return f"q{secrets.token_hex(5)}"
+
+
+def _say(user: ApiUser, word: str, statement: str, conversation_id: str | None = None) -> _Said:
+    body = {"message": statement, "stream": False, "tools": False} | ({"conversation_id": conversation_id} if conversation_id else {})
+    return _Said(word, statement, str(user.call("POST", "/chat", body)["conversation_id"]))
 
 
 def _is_found(user: ApiUser, said: _Said, kind: str) -> bool:
@@ -150,7 +159,8 @@ def _time_history(server: Server, turns: int) -> float:
     user.register()
     began_s = time.monotonic()
     with ThreadPoolExecutor(_HISTORY_CLIENTS) as pool:
-        said = [said for each in pool.map(lambda _: _converse(user), range(turns // _TURNS_EACH)) for said in each]
+        topics = batched(islice(cycle(_TOPICS), turns), _TURNS_EACH, strict=False)
+        said = [said for each in pool.map(lambda some: _converse(user, some), topics) for said in each]
         missing = said
         while missing:
             is_found = pool.map(lambda each: _is_in_search(user, each), missing)
@@ -161,10 +171,11 @@ def _time_history(server: Server, turns: int) -> float:
     return time.monotonic() - began_s
 
 
-def _converse(user: ApiUser) -> list[_Said]:
+def _converse(user: ApiUser, topics: Sequence[str]) -> list[_Said]:
     said: list[_Said] = []
-    for _ in range(_TURNS_EACH):
-        said.append(_say(user, f"q{secrets.token_hex(5)}", said[-1].conversation_id if said else None))
+    for topic in topics:
+        word = _invent_word()
+        said.append(_say(user, word, f"{topic}: {word}.", said[-1].conversation_id if said else None))
     return said
 
 
