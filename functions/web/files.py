@@ -22,7 +22,7 @@ MEDIA_TYPES = {
 MAX_AGE_S = 300  # how long clients may see the description of the previous deployment
 ENCODINGS = {"br": ".br", "gzip": ".gz"}
 # The page loads nothing from other hosts and writes HTML only through a Trusted Types policy. It sends nothing to other hosts either,
-# unless large documents may go directly to the bucket (docs/adr/0041).
+# unless large documents may go directly to the bucket (docs/adr/0038).
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src {connect}; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'"

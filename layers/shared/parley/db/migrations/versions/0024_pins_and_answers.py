@@ -4,7 +4,7 @@ from alembic import op
 
 from parley.db.migrations.operations import create_index
 
-revision, down_revision = "0024", "0026"
+revision, down_revision = "0024", "0023"
 
 
 def upgrade() -> None:

@@ -5,7 +5,7 @@ Circuits are counted per model from now on. Rows of the old names, of whole prov
 
 from alembic import op
 
-revision, down_revision = "0027", "0021"
+revision, down_revision = "0022", "0021"
 
 
 def upgrade() -> None:

@@ -8,7 +8,7 @@ same conversation or document, gets a tenth of the hit's score in addition, unle
 
 from alembic import op
 
-revision, down_revision = "0029", "0025"
+revision, down_revision = "0026", "0025"
 
 REPLACEMENT = """
 DO $$
