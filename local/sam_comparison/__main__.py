@@ -9,21 +9,27 @@ import click
 from local.sam_comparison.comparison import run_comparison, table_summary
 from local.sam_comparison.container_engine import ContainerEngineMissing, find_container_engine
 from local.sam_comparison.process import ProcessFailed
+from local.sam_comparison.scenario import read_steps
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 @click.command()
 @click.option("--strict", is_flag=True, help="Fail instead of skipping if containers cannot run.")
-def main(strict: bool) -> None:
+@click.option("--only", multiple=True, metavar="EVENT", help="Compare only this event, after those that prepare it. Repeat for more.")
+def main(strict: bool, only: tuple[str, ...]) -> None:
     """Compare the results of `sam local invoke` and `parley invoke` for each event. Exits 1 if any differs."""
+    try:
+        steps = read_steps(_CHECKOUT / "events", only=only)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
     try:
         engine = find_container_engine()
     except ContainerEngineMissing as error:
         click.echo(f"SKIPPED: `sam local` cannot run containers, so nothing was compared: {error}", err=True)
         sys.exit(2 if strict else 0)
     try:
-        rows = asyncio.run(run_comparison(engine, root=_CHECKOUT))
+        rows = asyncio.run(run_comparison(engine, steps, root=_CHECKOUT))
     except* ProcessFailed as errors:
         click.echo("\n".join(str(error) for error in errors.exceptions), err=True)
         sys.exit(3)

@@ -16,7 +16,7 @@ from local.sam_comparison.parley_stack import ComparisonStack
 from local.sam_comparison.port_forward import ForwardedPorts
 from local.sam_comparison.process import ProcessFailed, last_lines
 from local.sam_comparison.sam_cli import SamLocal
-from local.sam_comparison.scenario import ScenarioState, ScenarioStep, read_steps
+from local.sam_comparison.scenario import ScenarioState, ScenarioStep
 from local.template.load import load
 
 
@@ -61,9 +61,8 @@ class ObservedAnswer:
     log: str = ""
 
 
-async def run_comparison(engine: ContainerEngine, *, root: Path) -> list[ComparedStep]:
-    """Compare every event of the checkout `root` and print each row once it is known. Raises an exception group of `ProcessFailed`."""
-    steps = read_steps(root / "events")
+async def run_comparison(engine: ContainerEngine, steps: list[ScenarioStep], *, root: Path) -> list[ComparedStep]:
+    """Compare the steps on the checkout `root` and print each row once it is known. Raises an exception group of `ProcessFailed`."""
     functions = functions_by_folder(root / "template.yaml")
     with TemporaryDirectory(prefix="parley-sam-local-", ignore_cleanup_errors=True) as name:
         folder = Path(name)

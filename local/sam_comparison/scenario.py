@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,17 @@ class ScenarioStep:
         return f"{self.event}, real token" if self.has_tokens else self.event
 
 
-def read_steps(folder: Path) -> list[ScenarioStep]:
-    """Return a step for each event file, and a second step with real tokens for each file that contains a placeholder token."""
+def read_steps(folder: Path, *, only: Sequence[str] = ()) -> list[ScenarioStep]:
+    """Return a step for each event file, and a second step with real tokens for each file that contains a placeholder token.
+
+    With `only`, returns the steps of these events and of the first ones, from which the others have their ids and tokens. Raises
+    ValueError for an event without a file.
+    """
+    paths = {path.stem: path for path in folder.glob("*.json")}
+    if unknown := sorted(set(only) - set(paths)):
+        raise ValueError(f"{folder.name}/ has no event {', '.join(unknown)}")
     steps = []
-    for path in folder.glob("*.json"):
+    for path in (paths[name] for name in paths if not only or name in {*only, *_FIRST_EVENTS}):
         text = path.read_text(encoding="utf-8")
         steps.append(ScenarioStep(path.stem, text))
         if ACCESS_TOKEN in text or REFRESH_TOKEN in text:

@@ -55,6 +55,18 @@ def test_a_visit_begins_with_an_account_and_ends_with_the_session(steps):
     assert titles[-2:] == ["conversation_delete", "auth_logout"]
 
 
+def test_a_chosen_event_comes_after_those_that_prepare_it():
+    steps = read_steps(ROOT / "events", only=["chat_turn", "auth_refresh"])
+
+    assert {step.event for step in steps[:7]} >= {"auth_register", "chat_message", "documents_upload", "tools_add_mcp_server"}
+    assert [step.title for step in steps[7:]] == ["auth_refresh", "auth_refresh, real token", "chat_turn"]
+
+
+def test_an_event_without_a_file_is_named():
+    with pytest.raises(ValueError, match=r"events/ has no event chat_fly"):
+        read_steps(ROOT / "events", only=["chat_message", "chat_fly"])
+
+
 def test_events_with_a_stand_in_for_a_token_run_with_a_real_one_too(steps):
     assert [step.event for step in steps if step.has_tokens] == ["authorizer_token", "auth_refresh"]
 
