@@ -96,4 +96,5 @@ def test_a_turn_resumed_without_the_scope_forgets_what_was_recalled(engine, alic
     started, *_ = take(services, alice, "which nuts am I allergic to?", model="handy", tools=True)
     resumed = decide(services, key_with("chat", "tools").principal, Decision(started.turn_id, "w", False))
 
-    assert (list(provider.requests[0].facts), list(resumed.request.facts)) == (["I am allergic to nuts"], [])
+    assert [fact.split(" (")[0] for fact in provider.requests[0].facts] == ["I am allergic to nuts"]
+    assert list(resumed.request.facts) == []

@@ -20,7 +20,7 @@ _MONTH = f"({'|'.join(f'{name[:3]}(?:{name[3:]})?' for name in MONTHS).lower()})
 _DAY_OF_MONTH = r"(\d{1,2})(?:st|nd|rd|th)?"
 _YEAR = r"((?:19|20)\d\d)"
 # "On Monday" and "in May" may be still to come: they count in a question about the past only.
-_PAST = (
+_PAST = re.compile(
     r"\b(?:did|was|were|had|been|said|told|asked|talked|spoke|discussed|mentioned|wrote|written|decided|agreed|happened|bought|went|met)\b"
 )
 
@@ -46,9 +46,9 @@ class Period:
 def named_period(question: str, *, today: date) -> Period | None:
     """Return the period before or around `today` that the question names first, None if it names none."""
     words = " ".join(question.lower().split())
-    is_past = re.search(_PAST, words) is not None
+    is_past = _PAST.search(words) is not None
     for pattern, needs_past, period_of in _TIMES:
-        if (is_past or not needs_past) and (match := re.search(rf"\b{pattern}\b", words)):
+        if (is_past or not needs_past) and (match := pattern.search(words)):
             period = period_of(today, *match.groups(default=""))
             if period and period.first <= today:
                 return period
@@ -149,20 +149,20 @@ def _year_period(year: int) -> Period:
 
 
 # Pattern, whether it needs a question about the past, and the period of its groups. More exact times come first.
-_TIMES: list[tuple[str, bool, Callable[..., Period | None]]] = [
-    (rf"{_YEAR}-(\d\d)-(\d\d)", False, _iso_day),
-    (f"{_DAY_OF_MONTH}(?: of)? {_MONTH}(?:,? {_YEAR})?", True, _day_before_month),
-    (f"{_MONTH} {_DAY_OF_MONTH}(?:,? {_YEAR})?", True, _month_before_day),
-    (rf"{_COUNT} (day|week|month|year)s? ago", False, _ago),
-    (r"(the day before yesterday|yesterday|last night)", False, _relative_day),
-    (r"(earlier today|this morning|today)", True, _relative_day),
-    (rf"(?:last|past|previous) {_COUNT} (day|week|month|year)s?", False, _recent),
-    (r"past()? (week|month|year)", False, _recent),
-    (r"(last|previous) (weekend|week|month|year)", False, _calendar),
-    (r"(this) (weekend|week|month|year)", True, _calendar),
-    (f"last {_WEEKDAY}", False, _weekday),
-    (f"(?:on|this|since) {_WEEKDAY}", True, _weekday),
-    (f"last {_MONTH}()", False, _month),
-    (f"(?:in|during|since|of) {_MONTH}(?:,? {_YEAR})?", True, _month),
-    (f"in {_YEAR}", True, _year),
+_TIMES: list[tuple[re.Pattern[str], bool, Callable[..., Period | None]]] = [
+    (re.compile(rf"\b{_YEAR}-(\d\d)-(\d\d)\b"), False, _iso_day),
+    (re.compile(rf"\b{_DAY_OF_MONTH}(?: of)? {_MONTH}(?:,? {_YEAR})?\b"), True, _day_before_month),
+    (re.compile(rf"\b{_MONTH} {_DAY_OF_MONTH}(?:,? {_YEAR})?\b"), True, _month_before_day),
+    (re.compile(rf"\b{_COUNT} (day|week|month|year)s? ago\b"), False, _ago),
+    (re.compile(r"\b(the day before yesterday|yesterday|last night)\b"), False, _relative_day),
+    (re.compile(r"\b(earlier today|this morning|today)\b"), True, _relative_day),
+    (re.compile(rf"\b(?:last|past|previous) {_COUNT} (day|week|month|year)s?\b"), False, _recent),
+    (re.compile(r"\bpast()? (week|month|year)\b"), False, _recent),
+    (re.compile(r"\b(last|previous) (weekend|week|month|year)\b"), False, _calendar),
+    (re.compile(r"\b(this) (weekend|week|month|year)\b"), True, _calendar),
+    (re.compile(rf"\blast {_WEEKDAY}\b"), False, _weekday),
+    (re.compile(rf"\b(?:on|this|since) {_WEEKDAY}\b"), True, _weekday),
+    (re.compile(rf"\blast {_MONTH}()\b"), False, _month),
+    (re.compile(rf"\b(?:in|during|since|of) {_MONTH}(?:,? {_YEAR})?\b"), True, _month),
+    (re.compile(rf"\bin {_YEAR}\b"), True, _year),
 ]
