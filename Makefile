@@ -100,7 +100,7 @@ up-built: .venv/dev .tools/runtime/.installed $(PAGE) $(MODEL)  ## Build for thi
 
 runtime: .tools/runtime/.installed  ## Install the packages of AWS's own runtime, for `parley up --built`
 
-sam-local: .venv/dev  ## Run each event with AWS's `sam local` and with the emulator, and compare (SAM_LOCAL_WRAPPER=command, STRICT=1, ONLY="events")
+sam-local: .venv/dev $(MODEL)  ## Run each event with AWS's `sam local` and with the emulator, and compare (SAM_LOCAL_WRAPPER=command, STRICT=1, ONLY="events")
 	@$(SAM_LOCAL_WRAPPER) $(PY) -m local.sam_comparison $(if $(STRICT),--strict) $(foreach event,$(ONLY),--only $(event))
 
 containers-test: .venv/dev node_modules/.installed  ## Build and run compose.yaml, and check it (needs Docker; PARLEY_CONTAINERS_DIR keeps images between runs)
