@@ -21,7 +21,7 @@ from parley.settings import CatalogueSettings, DatabaseSettings
 
 
 class UpkeepSettings(DatabaseSettings, CatalogueSettings):
-    """The settings of the upkeep function. `model_keys` names the variables of the models' keys that the stack has, separated by commas."""
+    """Settings of the upkeep function. `model_keys` lists the environment variables of the model keys that are set, separated by commas."""
 
     upkeep_queue_url: str
     memory_queue_url: str

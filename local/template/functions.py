@@ -43,7 +43,7 @@ def read_function(source: TemplateSource, name: str, properties: Fragment) -> Fu
 
 
 def _niceness(function: Mapping[str, Any]) -> int:
-    """Return the niceness of the function's workers: functions of a queue give way to requests, and those marked as bulk to all others."""
+    """Return the niceness of the function's workers. Queue functions give way to requests, and bulk functions give way to everything."""
     if not any(event.get("Type") == "SQS" for event in function["Properties"].get("Events", {}).values()):
         return 0
     return _BULK_NICENESS if function.get("Metadata", {}).get("Bulk") is True else _QUEUE_NICENESS

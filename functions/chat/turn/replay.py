@@ -185,7 +185,7 @@ def read_image(images: Images, id: UUID, *, user_id: UUID) -> tuple[bytes, str]:
 
 
 def parse_last_event_id(last_event_id: str | None) -> int:
-    """Return the event number in a `Last-Event-ID` header, 0 for an unknown id: a browser sends the last id of any stream."""
+    """Return the event number in a `Last-Event-ID` header. Any other text counts as 0: a browser may send the id of another stream."""
     if last_event_id is None or not re.fullmatch(r"[0-9]{1,10}", last_event_id):
         return 0
     number = int(last_event_id)

@@ -11,7 +11,7 @@ from parley.observability.invocations import CORRELATION_ID
 
 
 class InvocationFailed(Unavailable):
-    """The function returned no response. `kind` is the type of the error, by AWS or by the function; `detail` is for logs only."""
+    """The function returned no response. `kind` is the error's type, as AWS or the function names it; `detail` is for logs only."""
 
     def __init__(self, function: str, kind: str, detail: str) -> None:
         super().__init__(f"the function {function} ({kind}: {detail})")

@@ -195,7 +195,7 @@ class GenerationOptions:
     parallel_tool_calls: bool | None = None
 
     def chosen(self, names: Collection[str]) -> dict[str, Any]:
-        """Return the options among `names` that the client chose, by name."""
+        """Return those of the options `names` that the client has set, with their values."""
         return {name: value for name in sorted(names) if (value := getattr(self, name)) is not None}
 
 

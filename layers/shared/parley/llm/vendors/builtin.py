@@ -1,4 +1,4 @@
-"""Embeddings by the stack's own function `embedder`, which carries the model all-MiniLM-L6-v2: no key, no vendor, no network beyond AWS."""
+"""Embeddings by the stack's own function `embedder`, which runs all-MiniLM-L6-v2. They need no key and no vendor."""
 
 import base64
 import binascii

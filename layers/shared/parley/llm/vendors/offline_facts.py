@@ -1,4 +1,4 @@
-"""The offline model's facts about a user, found by rules: few and right rather than many.
+"""Finds facts about a user by rules, for the offline model. It would rather miss a fact than state a wrong one.
 
 A rule takes only what the user states about themself, in the present and without a condition. Quotations, code, texts to translate or
 rewrite, questions and choices within a task are left out, even at the price of a fact. `tests/data/facts` measures both.

@@ -1,4 +1,4 @@
-"""The neighbours of a hit share in its score, and of the scores of words only the high ones count as much as vectors.
+"""Neighbours of a hit share in its score, and with a sentence model a text with only some of the words scores lower.
 
 With a sentence model, the share of words in a score is squared: a text with some of the words no longer displaces a text with the
 meaning. Without vectors and with those of the lexical model, words count as before. A passage or chunk that is next to a hit, in the
