@@ -34,7 +34,7 @@ from parley.metering.limits import BillingSubject
 from parley.metering.metered_call import MeteredCall
 from parley.observability import put_metrics
 
-type CompletionEvent = TextDelta | ReasoningDelta | ToolCall | Finished | Ping
+type CompletionEvent = TextDelta | ReasoningDelta | Thought | ToolCall | Finished | Ping
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +234,11 @@ def _completion_events(
                 if stops.is_met:
                     reader.close(timeout_s=_CLOSE_TIMEOUT_S)
                     return Finished("stop", model_stream.calls[-1].usage)
-            case Ping() | ToolCall() | ReasoningDelta():
+            case Ping() | ToolCall() | ReasoningDelta() | Thought():
                 yield event
             case Finished():
                 finished = event
-            case CallStarted() | Thought():  # not part of OpenAI's format
+            case CallStarted():  # not part of any client's format
                 continue
     if rest := stops.rest():
         yield TextDelta(rest)

@@ -9,13 +9,15 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Self
 
+from pydantic import Field
+
 from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
 from functions.chat.services import ChatServices
 from parley.auth.principal import Principal
 from parley.deadline import Deadline
 from parley.http.idempotency import IdempotentRequest
 from parley.http.schemas import Output
-from parley.llm.messages import Finished, FinishReason, ReasoningDelta, TextDelta, ToolCall, Usage
+from parley.llm.messages import Finished, FinishReason, ReasoningDelta, TextDelta, Thought, ToolCall, Usage
 
 
 class StoredToolCall(Output):
@@ -24,6 +26,13 @@ class StoredToolCall(Output):
     id: str
     name: str
     arguments: str
+
+
+class StoredThought(Output):
+    """A thought of a stored answer."""
+
+    origin: str
+    payload: str
 
 
 class StoredCompletion(Output):
@@ -38,9 +47,11 @@ class StoredCompletion(Output):
     input_tokens: int
     output_tokens: int
     cached_input_tokens: int
+    cache_write_tokens: int = 0
     refusal: str = ""
     reasoning: str = ""
     reasoning_tokens: int = 0
+    thoughts: list[StoredThought] = Field(default_factory=list)
 
     @classmethod
     def of(cls, completion: CompletionStream, events: Sequence[CompletionEvent], finished: Finished) -> Self:
@@ -53,11 +64,13 @@ class StoredCompletion(Output):
             refusal="".join(event.text for event in events if isinstance(event, TextDelta) and event.is_refusal),
             reasoning="".join(event.text for event in events if isinstance(event, ReasoningDelta)),
             reasoning_tokens=finished.usage.reasoning_tokens,
+            thoughts=[StoredThought.model_validate(event) for event in events if isinstance(event, Thought)],
             tool_calls=[StoredToolCall.model_validate(event) for event in events if isinstance(event, ToolCall)],
             finish_reason=finished.reason,
             input_tokens=finished.usage.input_tokens,
             output_tokens=finished.usage.output_tokens,
             cached_input_tokens=finished.usage.cached_input_tokens,
+            cache_write_tokens=finished.usage.cache_write_tokens,
         )
 
     def replay(self) -> CompletionStream:
@@ -67,13 +80,21 @@ class StoredCompletion(Output):
     def _events(self) -> Generator[CompletionEvent]:
         if self.reasoning:
             yield ReasoningDelta(self.reasoning)
+        for thought in self.thoughts:
+            yield Thought(thought.origin, thought.payload)
         if self.text:
             yield TextDelta(self.text)
         if self.refusal:
             yield TextDelta(self.refusal, is_refusal=True)
         for call in self.tool_calls:
             yield ToolCall(call.id, call.name, call.arguments)
-        usage = Usage(self.input_tokens, self.output_tokens, self.cached_input_tokens, reasoning_tokens=self.reasoning_tokens)
+        usage = Usage(
+            self.input_tokens,
+            self.output_tokens,
+            self.cached_input_tokens,
+            self.cache_write_tokens,
+            reasoning_tokens=self.reasoning_tokens,
+        )
         yield Finished(self.finish_reason, usage)
 
 
