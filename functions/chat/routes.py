@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from functions.chat.errors import AlreadyDecided, ConversationBusy, InProgress, NothingToRegenerate, NotWaiting, OutOfTime
 from functions.chat.openai_api import routes as openai_routes
 from functions.chat.responses import SERVER_TIMING, turn_response
+from functions.chat.responses_api import routes as responses_routes
 from functions.chat.schemas import EVENT_SCHEMA, ApprovalIn, ChatIn, ImageOut, ModelOut, RegenerateIn, TurnOut, TurnStateOut
 from functions.chat.services import ChatServices, ChatServicesDep
 from functions.chat.turn import replay, run
@@ -240,4 +241,4 @@ async def list_models(services: ChatServicesDep) -> list[ModelOut]:
     ]
 
 
-router = join_routers(openai_routes.router, turn_router)
+router = join_routers(openai_routes.router, responses_routes.router, turn_router)

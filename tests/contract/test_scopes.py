@@ -45,6 +45,7 @@ NEEDED = {
     "GET /v1/models/{id}": "chat",
     "POST /v1/chat/completions": "chat",
     "POST /v1/embeddings": "chat",
+    "POST /v1/responses": "chat",
     "POST /conversations": "conversations",
     "GET /conversations": "conversations",
     "GET /conversations/{id}": "conversations",

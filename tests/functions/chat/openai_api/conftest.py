@@ -24,6 +24,11 @@ name = "vendor-model"
 base_url = "{url}"
 abilities = ["tools", "images", "json"]
 
+[models.textual]
+provider = "openai-compatible"
+name = "vendor-model"
+base_url = "{url}"
+
 [models.gpt-5]
 provider = "openai-compatible"
 name = "vendor-model"

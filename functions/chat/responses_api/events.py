@@ -1,0 +1,253 @@
+"""The events of a response, in OpenAI's order, made from the events of a completion.
+
+`response.created` and `response.in_progress` come first. Each output item is added, filled by deltas and done before the next one
+begins. The last event is `response.completed`, `response.incomplete` or `response.failed`, and contains the whole response.
+"""
+
+from collections.abc import Set
+from dataclasses import dataclass, field
+
+from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
+from functions.chat.responses_api.reasoning import pack_thought
+from functions.chat.responses_api.response_schemas import (
+    CustomCallItemOut,
+    FunctionCallItemOut,
+    IncompleteDetailsOut,
+    ItemStatus,
+    MessageItemOut,
+    OutputItem,
+    OutputRefusalOut,
+    OutputTextOut,
+    ReasoningItemOut,
+    RequestEchoOut,
+    ResponseErrorOut,
+    ResponseOut,
+    ResponseStatus,
+    ResponseUsageOut,
+    SummaryTextOut,
+)
+from functions.chat.responses_api.tools import client_name, free_form_input
+from functions.chat.turn.events import Ping
+from parley.clock import utc_now
+from parley.llm.messages import Finished, ReasoningDelta, TextDelta, Thought, ToolCall, Usage
+
+type Event = dict[str, object]
+
+
+@dataclass(slots=True)
+class _OpenMessage:
+    """A message while it is written. `parts` are complete; `texts` are the deltas of the part after them."""
+
+    id: str
+    is_refusal: bool
+    parts: list[OutputTextOut | OutputRefusalOut] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    @property
+    def part(self) -> OutputTextOut | OutputRefusalOut:
+        text = "".join(self.texts)
+        return OutputRefusalOut(refusal=text) if self.is_refusal else OutputTextOut(text=text)
+
+    def item(self, status: ItemStatus) -> MessageItemOut:
+        return MessageItemOut(id=self.id, status=status, content=list(self.parts))
+
+
+@dataclass(slots=True)
+class _OpenReasoning:
+    """Reasoning while it is written. It has one text, or only the vendor's form of it."""
+
+    id: str
+    texts: list[str] = field(default_factory=list)
+    thought: Thought | None = None
+
+    def item(self) -> ReasoningItemOut:
+        summary = [SummaryTextOut(text="".join(self.texts))] if self.texts else []
+        return ReasoningItemOut(id=self.id, summary=summary, encrypted_content=pack_thought(self.thought) if self.thought else None)
+
+
+class ResponseEvents:
+    """Converts the events of one completion; each method returns the next events. `response` is the response as of the last event.
+
+    The ids of items follow from the response's id, so that a repeated request gets the same ids.
+    """
+
+    def __init__(self, completion: CompletionStream, echo: RequestEchoOut, *, free_form: Set[str]) -> None:
+        """Prepare the events of `completion`. `free_form` names the functions that stand for free-form tools."""
+        self._completion, self._echo, self._free_form = completion, dict(echo), free_form
+        self._items: list[OutputItem] = []
+        self._open: _OpenMessage | _OpenReasoning | None = None
+        self._new: list[Event] = []
+        self._count = 0
+        self.response = self._document("in_progress")
+
+    def begin(self) -> list[Event]:
+        """Return the first events."""
+        self.response = self._document("in_progress")
+        for name in ("created", "in_progress"):
+            self._emit(f"response.{name}", response=self.response.model_dump())
+        return self._take()
+
+    def add(self, event: CompletionEvent) -> list[Event]:
+        """Return the events that follow from an event of the completion. A ping has none."""
+        match event:
+            case TextDelta(text, is_refusal):
+                self._add_text(text, is_refusal=is_refusal)
+            case ReasoningDelta(text):
+                self._add_reasoning(text)
+            case Thought():
+                self._add_thought(event)
+            case ToolCall():
+                self._add_call(event)
+            case Finished():
+                self._finish(event)
+            case Ping():
+                pass
+        return self._take()
+
+    def fail(self, error: ResponseErrorOut) -> list[Event]:
+        """Return the last events of a response that failed. Its output is what has arrived before."""
+        self._close("incomplete")
+        self._end(self._document("failed", error=error))
+        return self._take()
+
+    def _finish(self, finished: Finished) -> None:
+        """End the response. A refusal is a complete answer; text that the vendor filtered out is missing."""
+        is_refusal = isinstance(self._open, _OpenMessage) and self._open.is_refusal
+        reasons = {"length": "max_output_tokens"} | ({} if is_refusal else {"content_filter": "content_filter"})
+        if reason := reasons.get(finished.reason):
+            self._close("incomplete")
+            details = IncompleteDetailsOut.model_validate({"reason": reason})
+            self._end(self._document("incomplete", details=details, usage=finished.usage))
+        else:
+            self._close("completed")
+            self._end(self._document("completed", usage=finished.usage))
+
+    def _end(self, response: ResponseOut) -> None:
+        self.response = response
+        self._emit(f"response.{response.status}", response=response.model_dump())
+
+    def _document(
+        self,
+        status: ResponseStatus,
+        *,
+        error: ResponseErrorOut | None = None,
+        details: IncompleteDetailsOut | None = None,
+        usage: Usage | None = None,
+    ) -> ResponseOut:
+        return ResponseOut(
+            **self._echo,
+            id=self._completion.id,
+            created_at=self._completion.created,
+            completed_at=int(utc_now().timestamp()) if status == "completed" else None,
+            status=status,
+            error=error,
+            incomplete_details=details,
+            model=self._completion.model(),
+            output=list(self._items),
+            usage=ResponseUsageOut.of(usage) if usage else None,
+        )
+
+    def _add_text(self, text: str, *, is_refusal: bool) -> None:
+        message = self._open
+        if not isinstance(message, _OpenMessage):
+            self._close("completed")
+            message = self._open = _OpenMessage(self._new_id("msg"), is_refusal)
+            self._emit_item("added", message.item("in_progress"))
+            self._emit_part("added", message)
+        elif message.is_refusal != is_refusal:
+            self._close_part(message)
+            message.is_refusal = is_refusal
+            self._emit_part("added", message)
+        message.texts.append(text)
+        self._emit_text("delta", message, delta=text)
+
+    def _close_part(self, message: _OpenMessage) -> None:
+        self._emit_text("done", message, **{"refusal" if message.is_refusal else "text": "".join(message.texts)})
+        self._emit_part("done", message)
+        message.parts.append(message.part)
+        message.texts = []
+
+    def _add_reasoning(self, text: str) -> None:
+        reasoning = self._reasoning()
+        if not reasoning.texts:
+            self._emit_summary("part.added", reasoning, part=SummaryTextOut(text="").model_dump())
+        reasoning.texts.append(text)
+        self._emit_summary("text.delta", reasoning, delta=text)
+
+    def _add_thought(self, thought: Thought) -> None:
+        """End the reasoning before the thought, which is the same reasoning in the vendor's form."""
+        self._reasoning().thought = thought
+        self._close("completed")
+
+    def _reasoning(self) -> _OpenReasoning:
+        """Return the open reasoning, or begin one."""
+        if not isinstance(self._open, _OpenReasoning):
+            self._close("completed")
+            self._open = _OpenReasoning(self._new_id("rs"))
+            self._emit_item("added", self._open.item())
+        return self._open
+
+    def _add_call(self, call: ToolCall) -> None:
+        self._close("completed")
+        free_form = call.name in self._free_form
+        id, text = self._new_id("ctc" if free_form else "fc"), free_form_input(call.arguments) if free_form else call.arguments
+        prefix, whole = ("response.custom_tool_call_input", "input") if free_form else ("response.function_call_arguments", "arguments")
+        self._emit_item("added", _call_item(call, id, "in_progress", "", free_form=free_form))
+        place = {"item_id": id, "output_index": len(self._items)}
+        self._emit(f"{prefix}.delta", **place, delta=text)
+        self._emit(f"{prefix}.done", **place, **{whole: text})
+        self._end_item(_call_item(call, id, "completed", text, free_form=free_form))
+
+    def _close(self, status: ItemStatus) -> None:
+        """End the open item, if there is one."""
+        match self._open:
+            case _OpenMessage() as message:
+                self._close_part(message)
+                self._end_item(message.item(status))
+            case _OpenReasoning(texts=texts) as reasoning:
+                if texts:
+                    self._emit_summary("text.done", reasoning, text="".join(texts))
+                    self._emit_summary("part.done", reasoning, part=SummaryTextOut(text="".join(texts)).model_dump())
+                self._end_item(reasoning.item())
+        self._open = None
+
+    def _end_item(self, item: OutputItem) -> None:
+        self._emit_item("done", item)
+        self._items.append(item)
+
+    def _new_id(self, prefix: str) -> str:
+        return f"{prefix}_{self._completion.id.removeprefix('resp_')}_{len(self._items)}"
+
+    def _emit_item(self, change: str, item: OutputItem) -> None:
+        self._emit(f"response.output_item.{change}", output_index=len(self._items), item=item.model_dump())
+
+    def _emit_part(self, change: str, message: _OpenMessage) -> None:
+        self._emit(f"response.content_part.{change}", **self._part_place(message), part=message.part.model_dump())
+
+    def _emit_text(self, change: str, message: _OpenMessage, **fields: str) -> None:
+        if message.is_refusal:
+            self._emit(f"response.refusal.{change}", **self._part_place(message), **fields)
+        else:
+            self._emit(f"response.output_text.{change}", **self._part_place(message), **fields, logprobs=[])
+
+    def _part_place(self, message: _OpenMessage) -> Event:
+        return {"item_id": message.id, "output_index": len(self._items), "content_index": len(message.parts)}
+
+    def _emit_summary(self, change: str, reasoning: _OpenReasoning, **fields: object) -> None:
+        place = {"item_id": reasoning.id, "output_index": len(self._items), "summary_index": 0}
+        self._emit(f"response.reasoning_summary_{change}", **place, **fields)
+
+    def _emit(self, kind: str, **fields: object) -> None:
+        self._new.append({"type": kind, "sequence_number": self._count} | fields)
+        self._count += 1
+
+    def _take(self) -> list[Event]:
+        new, self._new = self._new, []
+        return new
+
+
+def _call_item(call: ToolCall, id: str, status: ItemStatus, text: str, *, free_form: bool) -> FunctionCallItemOut | CustomCallItemOut:
+    name, namespace = client_name(call.name)
+    if free_form:
+        return CustomCallItemOut(id=id, status=status, call_id=call.id, name=name, input=text, namespace=namespace)
+    return FunctionCallItemOut(id=id, status=status, call_id=call.id, name=name, arguments=text, namespace=namespace)
