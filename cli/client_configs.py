@@ -11,6 +11,7 @@ from cli.json_fields import Fields
 
 # The configuration names this variable, so that no file holds the key where the program can read it from the environment.
 KEY_VARIABLE = "PARLEY_CLIENT_KEY"
+_CODEX_HINT = "Use a model of `parley models list`: codex -c model_provider=parley -m MODEL"
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class ClientConfig:
     """How one program is configured.
 
     `path` is its file, or None if it has only environment variables. `merge` takes the file's current text, the API's address
-    and the key, and returns the new text. `needs_variable` is whether the program reads the key from KEY_VARIABLE.
+    and the key, and returns the new text. `needs_variable` is whether the program reads the key from KEY_VARIABLE. `hint` tells the
+    user how to choose one of the models, if the program does not offer them.
     """
 
     title: str
@@ -26,6 +28,7 @@ class ClientConfig:
     path: Path | None
     merge: Callable[[str, str, str], str]
     needs_variable: bool = False
+    hint: str = ""
 
 
 def client_configs() -> Mapping[str, ClientConfig]:
@@ -34,7 +37,7 @@ def client_configs() -> Mapping[str, ClientConfig]:
     codex = Path(os.environ.get("CODEX_HOME") or home / ".codex") / "config.toml"
     return {
         "claude-code": ClientConfig("Claude Code", ("tools",), Path(".mcp.json"), _claude_code, needs_variable=True),
-        "codex": ClientConfig("Codex", ("tools",), codex, _codex, needs_variable=True),
+        "codex": ClientConfig("Codex", ("chat", "tools"), codex, _codex, needs_variable=True, hint=_CODEX_HINT),
         "cursor": ClientConfig("Cursor", ("tools",), home / ".cursor/mcp.json", _cursor),
         "open-webui": ClientConfig("Open WebUI", ("chat",), None, _open_webui),
         "continue": ClientConfig("Continue", ("chat", "tools"), home / ".continue/config.yaml", _continue),
@@ -63,11 +66,22 @@ def _with_mcp_server(before: str, server: Mapping[str, object]) -> str:
 
 
 def _codex(before: str, url: str, _key: str) -> str:
-    """Append the server to a TOML file, which keeps its comments. Raises `CliError` if it has one already."""
-    if "[mcp_servers.parley]" in before:
-        raise CliError("The file has a table [mcp_servers.parley] already. Remove it first.")
-    table = f'[mcp_servers.parley]\nurl = "{url}/mcp"\nbearer_token_env_var = "{KEY_VARIABLE}"\n'
-    return f"{before.rstrip()}\n\n{table}" if before.strip() else table
+    """Append the server and the provider to a TOML file, which keeps its comments. Raises `CliError` if it has one of them already."""
+    for table in ("[mcp_servers.parley]", "[model_providers.parley]"):
+        if table in before:
+            raise CliError(f"The file has a table {table} already. Remove it first.")
+    tables = f"""\
+[mcp_servers.parley]
+url = "{url}/mcp"
+bearer_token_env_var = "{KEY_VARIABLE}"
+
+[model_providers.parley]
+name = "Parley"
+base_url = "{url}/v1"
+env_key = "{KEY_VARIABLE}"
+wire_api = "responses"
+"""
+    return f"{before.rstrip()}\n\n{tables}" if before.strip() else tables
 
 
 def _continue(before: str, url: str, key: str) -> str:

@@ -68,6 +68,15 @@ def test_a_toml_file_keeps_its_comments(connect, server, tmp_path):
     assert tomllib.loads(text)["mcp_servers"]["parley"] == {"url": f"{server.url}/mcp", "bearer_token_env_var": "PARLEY_CLIENT_KEY"}
 
 
+def test_codex_gets_the_models_by_the_responses_api(connect, server, tmp_path):
+    result = connect("codex")
+    provider = tomllib.loads((tmp_path / ".codex/config.toml").read_text())["model_providers"]["parley"]
+
+    assert (provider["base_url"], provider["env_key"]) == (f"{server.url}/v1", "PARLEY_CLIENT_KEY")
+    assert provider["wire_api"] == "responses"
+    assert "codex -c model_provider=parley -m MODEL" in result.stderr
+
+
 def test_continue_gets_models_and_tools(connect, server, tmp_path):
     connect("continue")
     config = yaml.safe_load((tmp_path / ".continue/config.yaml").read_text())
