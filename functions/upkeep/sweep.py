@@ -10,7 +10,7 @@ from functools import partial
 
 from functions.upkeep import stale_turns, user_data
 from functions.upkeep.services import UpkeepServices
-from parley.db import documents, idempotency, outbox
+from parley.db import documents, idempotency, outbox, responses
 from parley.db.accounts import api_keys, audit, exports, invites, login_throttle, one_time_codes, sessions, signups
 from parley.db.engine import Connection, Engine
 from parley.db.metering import budgets, quotas
@@ -44,6 +44,7 @@ _EXPIRED_ROWS: dict[str, Callable[[Connection], int]] = {
     "audit_events": audit.sweep,
     "turn_keys": turn_begin.release_expired_keys,
     "turn_events": turn_events.sweep,
+    "responses": responses.sweep,
 }
 
 

@@ -82,6 +82,12 @@ def make_memory(functions: Functions, owner: Person) -> str:
     return str(_created(functions["conversation"].post("/memories", written, as_=owner))["id"])
 
 
+def make_response(functions: Functions, owner: Person) -> str:
+    """A stored response of the Responses API."""
+    asked = {"model": "offline", "input": f"secret of {owner.email}"}
+    return str(_created(functions["chat"].post("/v1/responses", asked, as_=owner))["id"])
+
+
 def make_mcp_server(functions: Functions, owner: Person) -> str:
     """An MCP server that does not answer."""
     wish = {"name": f"s{secrets.token_hex(4)}", "url": "http://127.0.0.1:9/mcp"}
@@ -125,6 +131,7 @@ MAKERS_BY_COLLECTION: dict[str, Maker] = {
     "/memories": make_memory,
     "/chat/turns": make_turn,
     "/chat/images": make_image,
+    "/v1/responses": make_response,
     "/auth/sessions": make_session,
     "/auth/api-keys": make_api_key,
     "/auth/me/exports": make_export,
@@ -133,6 +140,10 @@ MAKERS_BY_COLLECTION: dict[str, Maker] = {
     "/tools/mcp-servers": make_mcp_server,
 }
 # Objects that have an id but appear in no list.
-UNLISTED_COLLECTIONS = {"/chat/turns", "/chat/images"}
+UNLISTED_COLLECTIONS = {"/chat/turns", "/chat/images", "/v1/responses"}
 ADMIN_MAKERS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": make_user, "/admin/invites": make_invite}
-MAKERS_BY_FIELD: dict[str, Maker] = {"conversation_id": make_conversation, "document_id": make_document}
+MAKERS_BY_FIELD: dict[str, Maker] = {
+    "conversation_id": make_conversation,
+    "document_id": make_document,
+    "previous_response_id": make_response,
+}

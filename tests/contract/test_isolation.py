@@ -110,7 +110,7 @@ def test_someone_elses_id_in_the_path_answers_as_a_missing_one(functions, call, 
     foreign, missing = call(operation, bob, id=id), call(operation, bob, id=new_id())
 
     assert same(foreign) == same(missing)
-    assert (foreign.status, foreign.json["code"]) == (404, "not_found")
+    assert status_and_code(foreign) == (404, "not_found")
     assert call(operation, alice, id=id).status < 300, "the owner could not do it either"
 
 
@@ -120,7 +120,7 @@ def test_someone_elses_id_in_query_or_body_answers_as_a_missing_one(functions, c
     foreign, missing = (call(operation, bob, **{place: {name: one}}) for one in (id, new_id()))
 
     assert same(foreign) == same(missing)
-    assert (foreign.status, foreign.json["code"]) == (404, "not_found")
+    assert status_and_code(foreign) == (404, "not_found")
     assert call(operation, alice, **{place: {name: id}}).status < 300, "the owner could not do it either"
 
 

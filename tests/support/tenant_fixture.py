@@ -60,6 +60,7 @@ class TenantFixture:
             "budget_reservations": {},
             "rate_limits": {},
             "stream_leases": {"kind": "follower", "slot": 1},
+            "responses": {},
             "tool_settings": {},
             "mcp_servers": {},
             "documents": {"status": "ready", "bytes": 1},

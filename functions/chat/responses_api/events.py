@@ -8,7 +8,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 
 from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
-from functions.chat.responses_api.reasoning import pack_thought
+from functions.chat.responses_api.opaque_content import pack_thought
 from functions.chat.responses_api.response_schemas import (
     CustomCallItemOut,
     FunctionCallItemOut,

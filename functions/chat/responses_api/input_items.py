@@ -78,10 +78,24 @@ class CallOutputItemIn(LenientInput):
     output: str | ContentIn
 
 
+class CompactionItemIn(LenientInput):
+    """The summary of the conversation before, made by `POST /v1/responses/compact`."""
+
+    type: Literal["compaction", "compaction_summary"]
+    encrypted_content: str
+
+
 class WebSearchItemIn(LenientInput):
     """A web search that another vendor made. It is ignored, because its result is in the message after it."""
 
     type: Literal["web_search_call"]
+
+
+class ItemReferenceIn(LenientInput):
+    """An item of a stored response, by its id."""
+
+    type: Literal["item_reference"]
+    id: Annotated[str, Field(min_length=1, max_length=100)]
 
 
 def _item_type(item: object) -> str:
@@ -96,6 +110,9 @@ type InputItem = Annotated[
     | Annotated[CustomCallItemIn, Tag("custom_tool_call")]
     | Annotated[CallOutputItemIn, Tag("function_call_output")]
     | Annotated[CallOutputItemIn, Tag("custom_tool_call_output")]
-    | Annotated[WebSearchItemIn, Tag("web_search_call")],
+    | Annotated[CompactionItemIn, Tag("compaction")]
+    | Annotated[CompactionItemIn, Tag("compaction_summary")]
+    | Annotated[WebSearchItemIn, Tag("web_search_call")]
+    | Annotated[ItemReferenceIn, Tag("item_reference")],
     Discriminator(_item_type),
 ]

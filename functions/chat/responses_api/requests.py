@@ -1,43 +1,48 @@
 """Convert requests of the Responses API to LLM requests."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 from functions.chat.openai_api.schemas import RefusalPartIn
 from functions.chat.responses_api.input_items import (
     CallOutputItemIn,
+    CompactionItemIn,
     ContentIn,
     CustomCallItemIn,
     FunctionCallItemIn,
     InputImageIn,
     InputItem,
     InputTextIn,
+    ItemReferenceIn,
     MessageItemIn,
     ReasoningItemIn,
     WebSearchItemIn,
 )
-from functions.chat.responses_api.reasoning import unpack_thought
+from functions.chat.responses_api.opaque_content import unpack_summary, unpack_thought
 from functions.chat.responses_api.schemas import ResponseIn
 from functions.chat.responses_api.tools import ClientTools, free_form_arguments, qualified_name
 from parley.errors import InvalidInput
 from parley.llm import messages as llm
 
 _SYSTEM_ROLES = ("system", "developer")
+_SUMMARY = "The summary of the conversation so far:"
 _IMAGES_OF_OUTPUTS = "The images in the output of the tools:"
 
 type Location = tuple[str | int, ...]
 
 
-def to_request(body: ResponseIn, tools: ClientTools, earlier: Sequence[InputItem] = ()) -> llm.ModelRequest:
-    """Convert a request whose input continues the items `earlier`.
+@dataclass(frozen=True, slots=True)
+class ConversationItems:
+    """The items of stored responses that a request continues, and those of its own input."""
 
-    Raises InvalidInput if outputs of tools do not match the calls before them, or a part cannot be read.
-    """
-    transcript = Transcript()
-    transcript.extend(earlier, ("body", "previous_response_id"))
-    items = [MessageItemIn(role="user", content=body.input)] if isinstance(body.input, str) else body.input
-    transcript.extend(items, ("body", "input"))
-    system, messages = _split_system(transcript.finish(("body", "input")))
+    earlier: Sequence[InputItem]
+    items: Sequence[InputItem]
+
+
+def to_request(body: ResponseIn, tools: ClientTools, conversation: ConversationItems) -> llm.ModelRequest:
+    """Convert a request whose items are those of `conversation`. Raises InvalidInput, as `to_messages` does."""
+    system, messages = _split_system(to_messages(conversation))
     instructions = "\n\n".join(filter(None, [body.instructions, *system]))
     if not messages and not system:
         raise InvalidInput("the input must contain a message", loc=("body", "input"))
@@ -55,6 +60,14 @@ def to_request(body: ResponseIn, tools: ClientTools, earlier: Sequence[InputItem
         options=body.options(),
         output=body.output(),
     )
+
+
+def to_messages(conversation: ConversationItems) -> list[llm.Message]:
+    """Convert the items. Raises InvalidInput if outputs of tools do not match the calls before them, or a part cannot be read."""
+    transcript = Transcript()
+    transcript.extend(conversation.earlier, ("body", "previous_response_id"))
+    transcript.extend(conversation.items, ("body", "input"))
+    return transcript.finish(("body", "input"))
 
 
 def _split_system(messages: Sequence[llm.Message]) -> tuple[list[str], list[llm.Message]]:
@@ -107,8 +120,12 @@ class Transcript:
                 self._answer.append(llm.ToolCall(item.call_id, name, free_form_arguments(item.input)))
             case CallOutputItemIn():
                 self._add_output(item, loc)
+            case CompactionItemIn():
+                self._add_summary(item, loc)
             case WebSearchItemIn():
                 pass
+            case ItemReferenceIn():  # `stored_responses` replaces the references to items that it finds
+                raise InvalidInput("there is no such item", loc=(*loc, "id"))
             case _:
                 assert_never(item)
 
@@ -135,6 +152,11 @@ class Transcript:
         parts = list(_parts(item.output, (*loc, "output"), may_have_images=True))
         self._results.append(llm.ToolResult(item.call_id, "".join(part.text for part in parts if isinstance(part, llm.Text))))
         self._images.extend(part for part in parts if isinstance(part, llm.Image))
+
+    def _add_summary(self, item: CompactionItemIn, loc: Location) -> None:
+        if (summary := unpack_summary(item.encrypted_content)) is None:
+            raise InvalidInput("must be the content of a compaction item of this server", loc=(*loc, "encrypted_content"))
+        self._add_message(MessageItemIn(role="user", content=f"{_SUMMARY}\n\n{summary}"), loc)
 
     def _begin_answer(self, loc: Location) -> None:
         if self._results:

@@ -1,7 +1,7 @@
 """A response: the call of the model, and its answer as one JSON document or as Server-Sent Events."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 
@@ -12,48 +12,59 @@ from functions.chat.openai_api.errors import error_body
 from functions.chat.responses import SSE_PING, EventStream, WholeAnswer
 from functions.chat.responses_api.events import Event, ResponseEvents
 from functions.chat.responses_api.requests import to_request
-from functions.chat.responses_api.response_schemas import ResponseErrorOut
+from functions.chat.responses_api.response_schemas import InputTokensOut, ResponseErrorOut, ResponseOut
 from functions.chat.responses_api.schemas import ResponseIn
+from functions.chat.responses_api.stored_responses import conversation_of, new_response_id
 from functions.chat.responses_api.tools import ClientTools
 from functions.chat.services import ChatServices
 from functions.chat.turn.events import Ping
+from functions.chat.turn.prompt import request_tokens
 from parley.auth.principal import Principal
 from parley.deadline import Deadline
 from parley.errors import ParleyError
-from parley.ids import new_id
+from parley.llm.candidates import candidates_for
 from parley.llm.errors import ModelCannot
 from parley.llm.messages import Finished
 from parley.observability import logger
 
-RESPONSE_PREFIX = "resp_"
+type Store = Callable[[ResponseOut], None]
 
 
 def start_response(
     services: ChatServices, principal: Principal, body: ResponseIn, tools: ClientTools, deadline: Deadline
 ) -> CompletionStream:
-    """Start the completion of a response. Raises InvalidInput, and the errors of `stream_completion`."""
-    request = to_request(body, tools)
+    """Start the completion of a response. Raises InvalidInput, NotFound, and the errors of `stream_completion`."""
+    request = to_request(body, tools, conversation_of(services, principal, body))
     try:
         completion = stream_completion(services, principal, body.model, request, stops=(), deadline=deadline)
     except ModelCannot as exc:
         if exc.errors[0]["loc"] == ["body", "response_format"]:  # its name in Chat Completions
             exc.errors[0]["loc"] = ["body", "text", "format"]
         raise
-    return replace(completion, id=f"{RESPONSE_PREFIX}{new_id().hex}")
+    return replace(completion, id=new_response_id())
 
 
-def http_response(completion: CompletionStream, events: ResponseEvents, *, stream: bool) -> Response:
+def count_input(services: ChatServices, principal: Principal, body: ResponseIn) -> InputTokensOut:
+    """Estimate the tokens of a request's input. Raises ModelNotFound, InvalidInput and NotFound."""
+    request = replace(to_request(body, ClientTools.of(body), conversation_of(services, principal, body)), max_output_tokens=1)
+    candidates = candidates_for(services.catalogue(), services.environment, name=body.model, subject=principal.user_id)
+    return InputTokensOut(input_tokens=request_tokens(request, candidates[0].model) - 1)
+
+
+def http_response(completion: CompletionStream, events: ResponseEvents, store: Store, *, stream: bool) -> Response:
     """Wait for the first event of the completion, so that an earlier failure becomes an error response, then return the response.
 
+    A finished response is stored before the client gets its last event, so that it can be continued at once.
     If the vendor is silent for `PING_S`, the first event is a ping: a stream then has status 200 even if the call fails.
     """
     first = next(completion.events)
     arrived = _until_finished(chain([first], completion.events))
     if stream:
-        return EventStream(_sse(arrived, events), completion.events)
+        return EventStream(_sse(arrived, events, store), completion.events)
     try:
         for event in arrived:
             events.add(event)
+        store(events.response)
         return WholeAnswer(events.response.model_dump_json(), completion.events, model_ms=completion.model_ms())
     except BaseException:
         completion.events.close()
@@ -67,14 +78,17 @@ def _until_finished(arrived: Iterator[CompletionEvent]) -> Iterator[CompletionEv
             return
 
 
-def _sse(arrived: Iterator[CompletionEvent], events: ResponseEvents) -> Iterator[bytes]:
+def _sse(arrived: Iterator[CompletionEvent], events: ResponseEvents, store: Store) -> Iterator[bytes]:
     """Encode each event as it arrives. A failure becomes `response.failed`."""
     try:
         yield from map(_encode, events.begin())
         for event in arrived:
             if isinstance(event, Ping):
                 yield SSE_PING
-            yield from map(_encode, events.add(event))
+            new = events.add(event)
+            if isinstance(event, Finished):
+                store(events.response)
+            yield from map(_encode, new)
     except ParleyError as exc:
         logger.warning("completion_failed", problem=exc.code, reason=str(exc))
         yield from map(_encode, events.fail(_error(exc)))

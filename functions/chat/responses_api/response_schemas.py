@@ -135,35 +135,8 @@ class IncompleteDetailsOut(Output):
     reason: Literal["max_output_tokens", "content_filter"]
 
 
-class RequestEchoOut(Output):
-    """The fields of the request, with the values that were in effect."""
-
-    instructions: str | None
-    max_output_tokens: int | None
-    max_tool_calls: int | None
-    metadata: dict[str, str]
-    parallel_tool_calls: bool
-    presence_penalty: float
-    frequency_penalty: float
-    prompt_cache_key: str | None
-    reasoning: dict[str, str | None]
-    safety_identifier: str | None
-    store: bool
-    temperature: float
-    text: dict[str, Any]
-    tool_choice: str | dict[str, Any]
-    tools: list[dict[str, Any]]
-    top_p: float
-    user: str | None
-    background: Literal[False] = False
-    previous_response_id: str | None = None
-    service_tier: Literal["default"] = "default"
-    top_logprobs: Literal[0] = 0
-    truncation: Literal["disabled"] = "disabled"
-
-
-class ResponseOut(RequestEchoOut):
-    """A response. Until it has ended, `usage` is null."""
+class ResponseResultOut(Output):
+    """The result of a request. Until the response has ended, `usage` is null."""
 
     id: str
     object: Literal["response"] = "response"
@@ -177,6 +150,72 @@ class ResponseOut(RequestEchoOut):
     usage: ResponseUsageOut | None
 
 
+class RequestEchoOut(Output):
+    """The fields of the request, with the values that were in effect."""
+
+    instructions: str | None
+    max_output_tokens: int | None
+    max_tool_calls: int | None
+    metadata: dict[str, str]
+    parallel_tool_calls: bool
+    presence_penalty: float
+    frequency_penalty: float
+    previous_response_id: str | None
+    prompt_cache_key: str | None
+    reasoning: dict[str, str | None]
+    safety_identifier: str | None
+    store: bool
+    temperature: float
+    text: dict[str, Any]
+    tool_choice: str | dict[str, Any]
+    tools: list[dict[str, Any]]
+    top_p: float
+    user: str | None
+    background: Literal[False] = False
+    service_tier: Literal["default"] = "default"
+    top_logprobs: Literal[0] = 0
+    truncation: Literal["disabled"] = "disabled"
+
+
+class ResponseOut(RequestEchoOut, ResponseResultOut):
+    """A response, with the fields of its request."""
+
+
+class InputTokensOut(Output):
+    """The estimated tokens of a request's input."""
+
+    object: Literal["response.input_tokens"] = "response.input_tokens"
+    input_tokens: int
+
+
+class CompactionOut(Output):
+    """A conversation made shorter: the user's messages, and an item with a summary for the model."""
+
+    id: str
+    object: Literal["response.compaction"] = "response.compaction"
+    created_at: int
+    output: list[dict[str, Any]]
+    usage: ResponseUsageOut
+
+
+class DeletedResponseOut(Output):
+    """A response that was deleted."""
+
+    id: str
+    object: Literal["response"] = "response"
+    deleted: Literal[True] = True
+
+
+class ItemListOut(Output):
+    """A page of the items of a request."""
+
+    object: Literal["list"] = "list"
+    data: list[dict[str, Any]]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
 def request_echo(body: ResponseIn) -> RequestEchoOut:
     """Return the fields of the request that a response repeats. A tool that was ignored is left out."""
     choice = body.tool_choice
@@ -188,10 +227,11 @@ def request_echo(body: ResponseIn) -> RequestEchoOut:
         parallel_tool_calls=body.parallel_tool_calls is not False,
         presence_penalty=body.presence_penalty or 0,
         frequency_penalty=body.frequency_penalty or 0,
+        previous_response_id=body.previous_response_id,
         prompt_cache_key=body.prompt_cache_key,
         reasoning={"effort": None, "summary": None} | (body.reasoning.model_dump() if body.reasoning else {}),
         safety_identifier=body.safety_identifier,
-        store=False,
+        store=body.store is not False,
         temperature=1 if body.temperature is None else body.temperature,
         text=_text_echo(body),
         tool_choice=choice if isinstance(choice, str) else choice.model_dump() if choice else "auto",

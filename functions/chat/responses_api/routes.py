@@ -1,22 +1,31 @@
 """The routes of OpenAI's Responses API."""
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from functions.chat.errors import OutOfTime
 from functions.chat.openai_api.idempotent_completion import StoredCompletion, complete_once
 from functions.chat.responses import SERVER_TIMING
+from functions.chat.responses_api import stored_responses
+from functions.chat.responses_api.compaction import compact
 from functions.chat.responses_api.events import ResponseEvents
-from functions.chat.responses_api.response import http_response, start_response
-from functions.chat.responses_api.response_schemas import ResponseOut, request_echo
-from functions.chat.responses_api.schemas import ResponseIn
+from functions.chat.responses_api.response import count_input, http_response, start_response
+from functions.chat.responses_api.response_schemas import (
+    CompactionOut,
+    DeletedResponseOut,
+    InputTokensOut,
+    ItemListOut,
+    ResponseOut,
+    request_echo,
+)
+from functions.chat.responses_api.schemas import CompactIn, ResponseIn
 from functions.chat.responses_api.tools import ClientTools
 from functions.chat.services import ChatServicesDep
 from parley.db.turn.stream_leases import TooManyStreams
-from parley.errors import IdempotencyKeyReused, RequestInProgress
-from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, requires
+from parley.errors import IdempotencyKeyReused, NotFound, RequestInProgress
+from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, require_live_session, requires
 from parley.http.idempotency import IdempotencyHeader, IdempotentRequest
 from parley.http.problems import error_responses
 from parley.llm.catalogue import ModelNotFound, NoModel
@@ -53,14 +62,14 @@ RESPONSE: dict[int | str, Any] = {
 }
 
 
-@router.post(
-    "/responses", responses=RESPONSE | error_responses(*_CHOOSING, *_PROVIDERS, IdempotencyKeyReused, RequestInProgress)
-)
+@router.post("/responses", responses=RESPONSE | error_responses(*_CHOOSING, *_PROVIDERS, NotFound, IdempotencyKeyReused, RequestInProgress))
 async def create_response(
     body: ResponseIn, services: ChatServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader, deadline: InvocationDeadline
 ) -> Response:
-    """Answer a request of OpenAI's Responses API. The client runs the tools, and no text is stored.
+    """Answer a request of OpenAI's Responses API. The client runs the tools.
 
+    Unless `store` is false, the response and its input are stored for 30 days, and a later request can continue them with
+    `previous_response_id`.
     With `stream`, the response is Server-Sent Events in OpenAI's order, from `response.created` to `response.completed`,
     `response.incomplete` or `response.failed`. With an `Idempotency-Key`, the answer is stored for 24 hours, and a repeated request with
     the same key receives it.
@@ -69,4 +78,52 @@ async def create_response(
     request: IdempotentRequest[StoredCompletion] = idempotency.request("POST /v1/responses", body, render=lambda stored: stored)
     completion = complete_once(services, principal, request, partial(start_response, services, principal, body, tools, deadline), deadline)
     events = ResponseEvents(completion, request_echo(body), free_form=tools.free_form)
-    return http_response(completion, events, stream=bool(body.stream))
+    store = partial(stored_responses.store, services, principal, body, deadline=deadline)
+    return http_response(completion, events, store, stream=bool(body.stream))
+
+
+@router.post(
+    "/responses/input_tokens",
+    dependencies=[Depends(require_live_session)],
+    responses=error_responses(ModelNotFound, NotFound, NoModel),
+)
+async def count_input_tokens(body: ResponseIn, services: ChatServicesDep, principal: CurrentPrincipal) -> InputTokensOut:
+    """Estimate how many tokens the input of a request has. No model is called."""
+    return count_input(services, principal, body)
+
+
+@router.post("/responses/compact", responses=error_responses(*_CHOOSING, *_PROVIDERS, NotFound))
+async def compact_conversation(
+    body: CompactIn, services: ChatServicesDep, principal: CurrentPrincipal, deadline: InvocationDeadline
+) -> CompactionOut:
+    """Make a conversation shorter, for a context that is nearly full.
+
+    The model summarizes the conversation. The output has the user's messages and an item with the summary; send it as the input of the
+    next request, in place of the conversation.
+    """
+    return compact(services, principal, body, deadline)
+
+
+@router.get("/responses/{id}", responses=error_responses(NotFound))
+async def get_response(id: str, services: ChatServicesDep, principal: CurrentPrincipal) -> ResponseOut:
+    """Return a stored response."""
+    return stored_responses.read(services, principal, id)
+
+
+@router.delete("/responses/{id}", responses=error_responses(NotFound))
+async def delete_response(id: str, services: ChatServicesDep, principal: CurrentPrincipal) -> DeletedResponseOut:
+    """Delete a stored response. A response that continues it cannot be continued any longer."""
+    return stored_responses.remove(services, principal, id)
+
+
+@router.get("/responses/{id}/input_items", responses=error_responses(NotFound))
+async def list_input_items(
+    id: str,
+    services: ChatServicesDep,
+    principal: CurrentPrincipal,
+    order: Literal["asc", "desc"] = "desc",
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    after: Annotated[str | None, Query(max_length=100)] = None,
+) -> ItemListOut:
+    """List the items of a stored response's request, by default the newest first."""
+    return stored_responses.list_input(services, principal, id, order=order, limit=limit, after=after)

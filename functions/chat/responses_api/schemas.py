@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from functions.chat.openai_api.schemas import LenientInput, WholeNumber
-from functions.chat.responses_api.input_items import InputItem
+from functions.chat.responses_api.input_items import InputItem, MessageItemIn
 from functions.chat.schemas import OpenAIName
 from parley.http.schemas import ForgivingInput, Input
 from parley.llm import messages as llm
@@ -125,7 +125,33 @@ class ReasoningConfigIn(LenientInput):
     summary: ShortText | None = None
 
 
-class ResponseHintsIn(ForgivingInput):
+class ResponseInputIn(ForgivingInput):
+    """The model and the input of a request, which may continue a stored response."""
+
+    model: Annotated[str, Field(min_length=1, max_length=100, examples=["offline"])]
+    input: Annotated[
+        Annotated[str, Field(min_length=1)] | Annotated[list[InputItem], Field(min_length=1, max_length=MAX_ITEMS)],
+        Field(examples=["What is 12.5% of 840?"]),
+    ]
+    instructions: str | None = None
+    previous_response_id: Annotated[str, Field(max_length=100)] | None = None
+
+    @property
+    def items(self) -> list[InputItem]:
+        """The items of the input. A text is the user's message."""
+        return [MessageItemIn(role="user", content=self.input)] if isinstance(self.input, str) else self.input
+
+
+class CompactIn(ResponseInputIn):
+    """The body of POST /v1/responses/compact. The fields besides the input are ignored."""
+
+    prompt_cache_key: Annotated[str, Field(max_length=1024)] | None = None
+    prompt_cache_options: dict[str, Any] | None = None
+    prompt_cache_retention: ShortText | None = None
+    service_tier: ShortText | None = None
+
+
+class ResponseHintsIn(ResponseInputIn):
     """Fields that do not change the content of the answer, and fields that are supported only with their default values."""
 
     background: Literal[False] | None = None
@@ -140,7 +166,6 @@ class ResponseHintsIn(ForgivingInput):
     prompt_cache_retention: ShortText | None = None
     safety_identifier: Annotated[str, Field(max_length=128)] | None = None
     service_tier: ShortText | None = None
-    store: bool | None = None
     stream_options: dict[str, Any] | None = None
     top_logprobs: Literal[0] | None = None
     truncation: Literal["auto", "disabled"] | None = None
@@ -150,17 +175,12 @@ class ResponseHintsIn(ForgivingInput):
 class ResponseIn(ResponseHintsIn):
     """The body of POST /v1/responses."""
 
-    model: Annotated[str, Field(min_length=1, max_length=100, examples=["offline"])]
-    input: Annotated[
-        Annotated[str, Field(min_length=1)] | Annotated[list[InputItem], Field(min_length=1, max_length=MAX_ITEMS)],
-        Field(examples=["What is 12.5% of 840?"]),
-    ]
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    instructions: str | None = None
     max_output_tokens: Annotated[WholeNumber, Field(gt=0)] | None = None
     parallel_tool_calls: bool | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     reasoning: ReasoningConfigIn | None = None
+    store: bool | None = None
     stream: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     text: TextConfigIn | None = None

@@ -20,6 +20,9 @@ OLD = {
     "api_keys": "(user_id, id, name, scopes, expires_at) VALUES ('{user}', gen_random_uuid(), 'n', '{{chat}}', now() - interval '31 days')",
     "audit_events": "(user_id, id, event, at) VALUES ('{user}', gen_random_uuid(), 'login', now() - interval '401 days')",
     "guesses": "(key, free_at) VALUES ('{user}', now() - interval '31 days')",
+    "responses": (
+        "(user_id, id, input, document, created_at) VALUES ('{user}', gen_random_uuid(), '[]', '{{}}', now() - interval '31 days')"
+    ),
     "rate_limits": "(user_id, subject_id, free_at) VALUES ('{user}', '{user}', now() - interval '61 minutes')",
     "budget_reservations": (
         "(user_id, subject_id, id, month, amount_usd, expires_at)"

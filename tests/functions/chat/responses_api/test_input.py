@@ -17,7 +17,8 @@ def sent_by(sdk, vendor, items, **fields):
 
 
 def test_instructions_and_the_first_system_messages_are_one_prompt(sdk, vendor):
-    items = [{"role": "developer", "content": "In French."}, {"role": "user", "content": "hello"}, {"role": "system", "content": "Now English."}]
+    said = {"developer": "In French.", "user": "hello", "system": "Now English."}
+    items = [{"role": role, "content": text} for role, text in said.items()]
     messages = sent_by(sdk, vendor, items, instructions="Be brief.")
 
     assert [(message["role"], message["content"]) for message in messages] == [

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from functions.chat.responses_api.reasoning import pack_thought, unpack_thought
+from functions.chat.responses_api.opaque_content import pack_thought, unpack_thought
 from parley.llm.messages import Thought
 from tests.fakes.vendor import sends, streams
 from tests.fakes.wire_formats import anthropic, responses
@@ -72,7 +72,8 @@ def packed(value):
 @pytest.mark.parametrize(
     "content",
     [
-        *("", "gAAAAABo", "parley.", "parley.%%", "parley.YQ==", packed(1), packed([1, "{}"]), packed(["a", "b", "c"]), packed(["a", "[]"])),
+        *("", "gAAAAABo", "parley.", "parley.%%", "parley.YQ==", packed(1), packed("ab"), packed([1, "{}"])),
+        *(packed(["a", "b", "c"]), packed(["a", "[]"]), packed(["a", 1])),
         *(packed(["a", '{"type": "input_file", "file_id": "f"}']), packed(["a", '{"redacted": "x"}']), packed(["a", '{"text": 1}'])),
     ],
 )

@@ -1,5 +1,6 @@
 """Responses whole and streamed, by the official SDK."""
 
+import time
 from itertools import groupby
 
 import openai
@@ -117,8 +118,8 @@ def test_a_failure_during_the_answer_ends_the_stream(sdk, vendor):
 
 
 def test_the_response_repeats_the_request(sdk):
-    fields = {"temperature": 0.5, "metadata": {"a": "b"}, "instructions": "Be brief.", "max_output_tokens": 9, "reasoning": {"effort": "low"}}
-    response = sdk.responses.create(**ASK | fields)
+    fields = {"temperature": 0.5, "metadata": {"a": "b"}, "instructions": "Be brief.", "max_output_tokens": 9}
+    response = sdk.responses.create(**ASK | fields, reasoning={"effort": "low"})
 
     assert (response.temperature, response.metadata, response.instructions) == (0.5, {"a": "b"}, "Be brief.")
     assert (response.max_output_tokens, response.reasoning.effort, response.tool_choice) == (9, "low", "auto")
@@ -177,3 +178,22 @@ def test_a_model_that_lacks_schemas_names_the_format(sdk):
 )
 def test_fields_without_effect_are_accepted(sdk, fields):
     assert sdk.responses.create(**ASK | fields).status == "completed"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"input": [{"role": "user", "content": "x"}] * 105_000},
+        {"input": [{"role": "user", "content": [{"type": "input_text", "text": "x"}] * 80_000}]},
+        {"input": [{"no": 1}] * 4000},
+        {"metadata": {str(number): 1 for number in range(40_000)}},
+    ],
+    ids=["items", "parts", "invalid items", "invalid fields"],
+)
+def test_a_body_of_very_many_values_is_refused_cheaply(chat, alice, fields):
+    started_s = time.process_time()
+    answer = chat.post("/v1/responses", ASK | fields, as_=alice)
+
+    assert answer.status == 400
+    assert time.process_time() - started_s < 2
+    assert len(answer.body) < 50_000

@@ -11,7 +11,8 @@ from tests.support.images import PNG_DATA_URL
 
 ASK = {"model": "compatible", "input": "hello"}
 ADD = {"type": "function", "name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}
-PATCH = {"type": "custom", "name": "patch", "description": "Edits files.", "format": {"type": "grammar", "syntax": "lark", "definition": "x"}}
+LARK = {"type": "grammar", "syntax": "lark", "definition": "x"}
+PATCH = {"type": "custom", "name": "patch", "description": "Edits files.", "format": LARK}
 SPACE = {"type": "namespace", "name": "mcp__notes", "tools": [ADD]}
 
 

@@ -12,6 +12,7 @@ from parley.db.tables.jobs import exports, idempotency_keys, outbox
 from parley.db.tables.memory import memories, memory_sources, passages, summaries
 from parley.db.tables.metering import breakers, budget_reservations, budgets, rate_limits, usage
 from parley.db.tables.registration import guesses, invites, signups
+from parley.db.tables.responses import responses
 from parley.db.tables.tools import mcp_listings, mcp_servers, tool_settings
 from parley.db.tables.turns import approvals, stream_leases, turn_events, turns
 
@@ -41,6 +42,7 @@ __all__ = [
     "passages",
     "rate_limits",
     "refresh_tokens",
+    "responses",
     "sessions",
     "signups",
     "stream_leases",
