@@ -55,26 +55,31 @@ class CompletionStream:
 
 
 class StopSequences:
-    """Ends a text before the first stop sequence, which may be split across several deltas."""
+    """Ends a text before the first stop sequence, which may be split across several deltas. `met` is the sequence that was found."""
 
     def __init__(self, sequences: Sequence[str]) -> None:
         self._sequences = sequences
         self._withheld = ""
-        self.is_met = False
+        self.met: str | None = None
+
+    @property
+    def is_met(self) -> bool:
+        """Whether a stop sequence has ended the text."""
+        return self.met is not None
 
     def feed(self, text: str) -> str:
         """Return the text to show now. Drop a stop sequence and all text after it; withhold text that may begin a stop sequence."""
         text = self._withheld + text
-        positions = [position for sequence in self._sequences if (position := text.find(sequence)) >= 0]
-        if positions:
-            self.is_met, self._withheld = True, ""
-            return text[: min(positions)]
+        found = [(position, sequence) for sequence in self._sequences if (position := text.find(sequence)) >= 0]
+        if found:
+            (position, self.met), self._withheld = min(found), ""
+            return text[:position]
         overlap = max((_overlap(text, sequence) for sequence in self._sequences), default=0)
         self._withheld = text[len(text) - overlap :]
         return text[: len(text) - overlap]
 
     def rest(self) -> str:
-        """Return the withheld text. Call this after the text has ended without a stop sequence."""
+        """Return the withheld text, once. Call this after a text has ended without a stop sequence."""
         withheld, self._withheld = self._withheld, ""
         return withheld
 
@@ -233,8 +238,12 @@ def _completion_events(
                     yield TextDelta(shown, event.is_refusal)
                 if stops.is_met:
                     reader.close(timeout_s=_CLOSE_TIMEOUT_S)
-                    return Finished("stop", model_stream.calls[-1].usage)
-            case Ping() | ToolCall() | ReasoningDelta() | Thought():
+                    return Finished("stop", model_stream.calls[-1].usage, stops.met)
+            case Ping():
+                yield event
+            case ToolCall() | ReasoningDelta() | Thought():
+                if rest := stops.rest():
+                    yield TextDelta(rest)
                 yield event
             case Finished():
                 finished = event

@@ -56,7 +56,7 @@ def error_body(error: ParleyError) -> dict[str, Any]:
         )
         message += "Reduce the length of the messages or of the answer."
     if isinstance(error, InvalidInput):
-        first = _most_exact(error.errors)
+        first = most_exact_error(error.errors)
         param = _parameter_path(first["loc"])
         message = f"{param}: {first['msg']}" if param else str(first["msg"])
     if isinstance(error, ModelNotFound):
@@ -70,20 +70,20 @@ def openai_error_response(error: ParleyError, request_id: str) -> Response:  # n
     headers: dict[str, str] = {}
     if (wait_s := _wait_s(error)) is not None:
         headers["Retry-After"] = retry_after(wait_s)
-    if _is_retry_useless(error):
+    if is_retry_useless(error):
         headers["X-Should-Retry"] = "false"
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(error_body(error), status_code=status, headers=headers)
 
 
-def _most_exact(errors: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def most_exact_error(errors: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the first error, or the error deepest within its field: a union reports one for each of its members."""
     loc = errors[0]["loc"]
     return max((error for error in errors if error["loc"][: len(loc)] == loc), key=lambda error: len(error["loc"]))
 
 
-def _is_retry_useless(error: ParleyError) -> bool:
+def is_retry_useless(error: ParleyError) -> bool:
     """Return whether the SDKs must not repeat the request by themselves.
 
     A failed turn has stored its question, and a retry would store it twice. A failed call was repeated here already, unless the vendor

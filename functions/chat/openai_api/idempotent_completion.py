@@ -52,6 +52,7 @@ class StoredCompletion(Output):
     reasoning: str = ""
     reasoning_tokens: int = 0
     thoughts: list[StoredThought] = Field(default_factory=list)
+    stop_sequence: str | None = None
 
     @classmethod
     def of(cls, completion: CompletionStream, events: Sequence[CompletionEvent], finished: Finished) -> Self:
@@ -71,6 +72,7 @@ class StoredCompletion(Output):
             output_tokens=finished.usage.output_tokens,
             cached_input_tokens=finished.usage.cached_input_tokens,
             cache_write_tokens=finished.usage.cache_write_tokens,
+            stop_sequence=finished.stop_sequence,
         )
 
     def replay(self) -> CompletionStream:
@@ -95,7 +97,7 @@ class StoredCompletion(Output):
             self.cache_write_tokens,
             reasoning_tokens=self.reasoning_tokens,
         )
-        yield Finished(self.finish_reason, usage)
+        yield Finished(self.finish_reason, usage, self.stop_sequence)
 
 
 def complete_once(

@@ -34,7 +34,7 @@ def completion_response(completion: CompletionStream, *, stream: bool, wants_usa
     """
     headers = {CONVERSATION_HEADER: str(completion.conversation_id)} if completion.conversation_id else {}
     first = next(completion.events)
-    events = _until_finished(chain([first], completion.events))
+    events = until_finished(chain([first], completion.events))
     if stream:
         return EventStream(_sse_chunks(completion, events, wants_usage=wants_usage), completion.events, headers)
     try:
@@ -45,7 +45,8 @@ def completion_response(completion: CompletionStream, *, stream: bool, wants_usa
         raise
 
 
-def _until_finished(events: Iterator[CompletionEvent]) -> Iterator[CompletionEvent]:
+def until_finished(events: Iterator[CompletionEvent]) -> Iterator[CompletionEvent]:
+    """Yield the events up to `Finished`. The generator behind them is not run to its end."""
     for event in events:
         yield event
         if isinstance(event, Finished):

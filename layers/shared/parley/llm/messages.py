@@ -107,6 +107,7 @@ type Role = Literal["user", "assistant", "tool", "system"]
 type FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 type Task = Literal["chat", "title", "summary", "facts", "describe"]
 type ToolChoice = Literal["auto", "required", "none"]
+type ThinkingMode = Literal["enabled", "adaptive", "disabled", "between_tools"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,19 @@ class GenerationOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Thinking:
+    """A client's wish for reasoning, in the terms of Anthropic's Messages API. Vendors without these terms ignore it.
+
+    With `display="omitted"`, the answer has the model's thoughts, but not their text.
+    """
+
+    mode: ThinkingMode | None = None
+    budget_tokens: int | None = None
+    display: Literal["summarized", "omitted"] | None = None
+    effort: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRequest:
     """The input of a model call: a stable system prompt, then the messages, oldest first.
 
@@ -208,6 +222,7 @@ class ModelRequest:
     prompt contains the instructions. Only the offline provider, which does not read prompts, answers according to `task`.
     With `client_runs_tools`, a call's arguments are passed on as the model wrote them, for the client to check or repair.
     With `shows_reasoning`, the answer has the text of the model's reasoning where the vendor sends it.
+    With `caches_messages`, vendors that cache only marked prompts are asked to cache the messages, too, not only the stable prefix.
     """
 
     messages: Sequence[Message]
@@ -219,6 +234,8 @@ class ModelRequest:
     client_runs_tools: bool = False
     shows_reasoning: bool = False
     options: GenerationOptions = GenerationOptions()
+    thinking: Thinking | None = None
+    caches_messages: bool = False
     output: OutputSchema | None = None
     facts: Sequence[str] = ()
     passages: Sequence[str] = ()
@@ -259,10 +276,11 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The answer is complete. Always the last event of a stream."""
+    """The answer is complete. Always the last event of a stream. `stop_sequence` is the client's sequence that ended it, if any."""
 
     reason: FinishReason
     usage: Usage = field(default_factory=Usage)
+    stop_sequence: str | None = None
 
 
 type ModelEvent = TextDelta | ReasoningDelta | Thought | ToolCall | Finished

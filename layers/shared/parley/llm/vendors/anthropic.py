@@ -19,6 +19,7 @@ from parley.llm.messages import (
     ReasoningDelta,
     Text,
     TextDelta,
+    Thinking,
     Thought,
     ToolCall,
     ToolResult,
@@ -65,6 +66,19 @@ def request_body(origin: str, model_name: str, request: ModelRequest) -> dict[st
             body["tool_choice"]["disable_parallel_tool_use"] = True
     if request.output:
         body["output_config"] = {"format": {"type": "json_schema", "schema": dict(request.output.schema)}}
+    if request.caches_messages:
+        body |= _CACHE_MARK  # the vendor marks the last block
+    return _with_thinking(body, request.thinking) if request.thinking else body
+
+
+def _with_thinking(body: dict[str, Any], thinking: Thinking) -> dict[str, Any]:
+    """Return the body with the client's wish for reasoning, whose budget must be smaller than the limit of the answer."""
+    if thinking.mode:
+        budget = {} if thinking.budget_tokens is None else {"budget_tokens": min(thinking.budget_tokens, body["max_tokens"] - 1)}
+        display = {"display": thinking.display} if thinking.display else {}
+        body["thinking"] = {"type": thinking.mode} | budget | display
+    if thinking.effort:
+        body["output_config"] = body.get("output_config", {}) | {"effort": thinking.effort}
     return body
 
 
@@ -168,12 +182,19 @@ class _MessagesReader:
 
     def _count(self, usage: dict[str, Any] | None) -> None:
         """Update the counts, which are cumulative. The final event repeats those that have changed."""
-        self.counts |= {name: count for name, count in (usage or {}).items() if isinstance(count, int)}
+        details = (usage or {}).get("output_tokens_details") or {}
+        self.counts |= {name: count for name, count in ((usage or {}) | details).items() if isinstance(count, int)}
 
     def usage(self) -> Usage:
         """Return the usage. This vendor's `input_tokens` exclude cached tokens; ours include them."""
         cached, written = self.counts.get("cache_read_input_tokens", 0), self.counts.get("cache_creation_input_tokens", 0)
-        return Usage(self.counts.get("input_tokens", 0) + cached + written, self.counts.get("output_tokens", 0), cached, written)
+        return Usage(
+            self.counts.get("input_tokens", 0) + cached + written,
+            self.counts.get("output_tokens", 0),
+            cached,
+            written,
+            reasoning_tokens=self.counts.get("thinking_tokens", 0),
+        )
 
 
 class AnthropicProvider:
