@@ -53,7 +53,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """
     begin_log_context(event["requestContext"]["requestId"])
     try:
-        claims = _claims(_bearer_token(event), event["requestContext"])
+        claims = _claims(_token(event), event["requestContext"])
     except Unauthorized as exc:
         logger.info("token_rejected", reason=str(exc))
         raise Exception("Unauthorized") from None
@@ -65,7 +65,13 @@ def _claims(token: str, request_context: Mapping[str, Any]) -> dict[str, Any]:
     return verify(token, find_key=partial(keys.find, request_context=request_context), issuer=settings.issuer)
 
 
-def _bearer_token(event: Mapping[str, Any]) -> str:
+def _token(event: Mapping[str, Any]) -> str:
+    """Return the bearer token, or the `x-api-key` of Anthropic's clients if there is no `Authorization` header.
+
+    The gateway caches decisions by `Authorization` alone, so beside it no other header may decide.
+    """
     headers = {name.lower(): value for name, value in (event["headers"] or {}).items()}
-    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if "authorization" not in headers:
+        return str(headers.get("x-api-key", "")).strip()
+    scheme, _, token = headers["authorization"].partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""

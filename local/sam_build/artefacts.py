@@ -186,7 +186,8 @@ def with_published_versions(template: dict[str, Any], *, build_id: str) -> dict[
     for name in functions["Snapshotted"]:
         resources[name]["Properties"]["SnapStart"] = copy.deepcopy(functions["SnapStart"])
     alias = {"Ref": "AuthorizerFunction.Alias"}
-    resources["Api"]["Properties"]["Auth"]["Authorizers"]["Authorizer"]["FunctionArn"] = alias
+    for authorizer in resources["Api"]["Properties"]["Auth"]["Authorizers"].values():
+        authorizer["FunctionArn"] = alias
     # This schedule is a resource of its own, so SAM does not point it to the alias.
     alias = {"Ref": "SummarizeFunction.Alias"}
     resources["SummarizeSchedule"]["Properties"]["Target"]["Arn"] = alias

@@ -40,6 +40,19 @@ def test_the_header_name_is_case_insensitive(handler, ask):
     assert ask(authorization=f"Bearer {make_access_token()}")["principalId"]
 
 
+@pytest.mark.parametrize("make", [make_api_key, make_access_token])
+def test_a_credential_may_also_be_the_api_key_header_of_anthropics_clients(ask, make):
+    token = make()
+
+    assert ask(x_api_key=token) == ask(f"Bearer {token}")
+
+
+@pytest.mark.parametrize("key", ["", "parley_", "x.y.z", "a" * 9000])
+def test_any_other_api_key_header_is_unauthorized(ask, key):
+    with pytest.raises(Exception, match="^Unauthorized$"):
+        ask(x_api_key=key)
+
+
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer x.y.z", "Basic dXNlcjpwYXNz", "Bearer " + "a" * 9000])
 def test_every_other_header_is_unauthorized(ask, header):
     with pytest.raises(Exception, match="^Unauthorized$"):

@@ -55,8 +55,9 @@ class InProcess:
 
 
 def gateway(handler, *, ttl_s):
-    named = {name: Authorizer(name=name, function="F", identity_headers=("Authorization",), ttl_s=ttl_s) for name in STACK.api.authorizers}
-    return Authorizers(named, fleet=InProcess(handler), stage="prod")
+    """A gateway with one cache for all routes, those that API Gateway does not cache included."""
+    shared = Authorizer(name="shared", function="F", identity_headers=("Authorization",), ttl_s=ttl_s)
+    return Authorizers(dict.fromkeys(STACK.api.authorizers, shared), fleet=InProcess(handler), stage="prod")
 
 
 async def verdict(authorizers, token, route):
@@ -131,9 +132,16 @@ def test_another_stage_or_api_is_never_allowed(handler):
 
 
 def test_the_policy_is_cached_for_thirty_seconds_by_token_only():
-    (authorizer,) = STACK.api.authorizers.values()
+    cached = {one.name: (one.ttl_s, one.identity_headers) for one in STACK.api.authorizers.values()}
 
-    assert (authorizer.ttl_s, authorizer.identity_headers) == (30, ("Authorization",))
+    assert cached == {"Authorizer": (30, ("Authorization",)), "UncachedAuthorizer": (0, ())}
+
+
+@pytest.mark.parametrize("authorization", ["Basic eDp5", "", "Bearer x.y.z"])
+def test_beside_an_authorization_header_an_api_key_header_decides_nothing(ask, authorization):
+    """Else the cached policy of one user's `x-api-key` would serve everybody who sends the same `Authorization`."""
+    with pytest.raises(Exception, match="^Unauthorized$"):
+        ask(authorization, x_api_key=make_api_key())
 
 
 SPOOFED = ["X-User-Id", "X-Amzn-Oidc-Identity", "X-Principal-Id", "X-Forwarded-User", "X-Authorizer-Sub", "Sub", "X-Session-Id"]

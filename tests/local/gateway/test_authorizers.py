@@ -78,6 +78,14 @@ def test_a_broken_authorizer_is_our_fault(running: RunningEmulator) -> None:
     assert eventually(lambda: "the result lacks 'policyDocument'" in running.terminal.getvalue())
 
 
+def test_an_authorizer_without_identity_headers_is_asked_for_every_request(running: RunningEmulator) -> None:
+    before = calls(running)
+    answers = [running.get("/asked", headers=headers).status_code for headers in ({"X-Api-Key": "allow"}, {"Authorization": "allow"}, {})]
+
+    assert answers == [200, 200, 401]
+    assert calls(running) == before + 3
+
+
 def test_a_refusal_that_failed_is_not_kept(running: RunningEmulator) -> None:
     before = calls(running)
     get(running, "/closed", "nobody")

@@ -60,6 +60,7 @@ def test_authorizers_and_binary_types_are_read(stack: Stack) -> None:
     gate = stack.api.authorizers["Gate"]
 
     assert (gate.function, gate.identity_headers, gate.ttl_s) == ("GateFunction", ("Authorization",), 60)
+    assert (stack.api.authorizers["OpenGate"].identity_headers, stack.api.authorizers["OpenGate"].ttl_s) == ((), 0)
     assert stack.api.binary_types == ("multipart/form-data", "image/*")
 
 

@@ -5,7 +5,7 @@ import os
 
 
 def handler(event, context):
-    token = event["headers"]["Authorization"]
+    token = event["headers"].get("Authorization") or event["headers"].get("X-Api-Key", "nobody")
     stage_arn = "/".join(event["methodArn"].split("/")[:2])
     if token == "nobody":
         raise Exception("Unauthorized")
