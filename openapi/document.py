@@ -11,14 +11,16 @@ from fastapi.routing import APIRoute
 from local.template.load import load
 from local.template.stack import GatewayResponse
 from openapi.errors import (
+    ANTHROPIC_ERROR,
     OPENAI_ERROR,
     PROBLEM,
+    ErrorFormat,
     all_errors,
+    error_format,
     error_response,
     function_errors,
     gateway_errors,
-    openai_errors,
-    uses_openai_format,
+    vendor_errors,
 )
 from openapi.functions import HttpFunction, http_functions, operation_name
 from parley import __version__
@@ -44,8 +46,10 @@ def build(template: Path) -> dict[str, Any]:
             for method in route.methods or ():
                 operation = document["paths"][route.path][method.lower()]
                 _complete_operation(operation, route, function, is_guarded=operation_name(method, route.path) in function.guarded)
-                add = _add_openai_errors if uses_openai_format(route.path) else _add_errors
-                add(operation, function, stack.api.responses, shared)
+                if vendor := error_format(route.path):
+                    _add_vendor_errors(operation, function, stack.api.responses, shared, vendor)
+                else:
+                    _add_errors(operation, function, stack.api.responses, shared)
     components = document.setdefault("components", {})
     components["schemas"] = _own_schemas(components.get("schemas", {}))
     return document | {"components": components | {"responses": dict(sorted(shared.items())), "securitySchemes": {"bearer": BEARER}}}
@@ -92,15 +96,15 @@ def _add_errors(operation: dict[str, Any], function: HttpFunction, gateway: Mapp
     operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
-def _add_openai_errors(
-    operation: dict[str, Any], function: HttpFunction, gateway: Mapping[str, GatewayResponse], shared: dict[str, Any]
+def _add_vendor_errors(
+    operation: dict[str, Any], function: HttpFunction, gateway: Mapping[str, GatewayResponse], shared: dict[str, Any], vendor: ErrorFormat
 ) -> None:
     is_guarded = bool(operation["security"])
     ours = function_errors(operation, is_guarded=is_guarded, has_database=function.has_database)
-    errors = openai_errors(ours, gateway_errors(operation, gateway, is_guarded=is_guarded))
+    errors = vendor_errors(ours, gateway_errors(operation, gateway, is_guarded=is_guarded), vendor)
     responses = {status: success for status, success in operation["responses"].items() if int(status) < HTTPStatus.BAD_REQUEST}
     for status, response in errors.items():
-        name = f"openai_{operation['operationId']}_{status}"
+        name = f"{vendor.name}_{operation['operationId']}_{status}"
         shared[name] = response
         responses[str(status)] = {"$ref": f"#/components/responses/{name}"}
     operation["responses"] = dict(sorted(responses.items()))
@@ -108,4 +112,4 @@ def _add_openai_errors(
 
 def _own_schemas(schemas: Mapping[str, Any]) -> dict[str, Any]:
     ours = {name: schema for name, schema in schemas.items() if name not in FRAMEWORK_SCHEMAS}
-    return dict(sorted((ours | {"Problem": PROBLEM, "OpenAIError": OPENAI_ERROR}).items()))
+    return dict(sorted((ours | {"Problem": PROBLEM, "OpenAIError": OPENAI_ERROR, "AnthropicError": ANTHROPIC_ERROR}).items()))

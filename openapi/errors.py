@@ -1,15 +1,17 @@
 """The error responses of an operation: the function's and the gateway's, with their codes.
 
-Routes for OpenAI's clients send the function's errors in OpenAI's format. The gateway's errors have the same format on all
-routes.
+Routes for OpenAI's and Anthropic's clients send the function's errors in the vendor's format. The gateway's errors have the same
+format on all routes.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from functions.chat.openai_api.errors import PREFIX, openai_error_type
+from functions.chat.anthropic_api import errors as anthropic_errors
+from functions.chat.openai_api import errors as openai_errors
 from local.template.stack import GatewayResponse
 from parley.db.engine import DatabaseWaking
 from parley.errors import BodyTooLarge, Forbidden, InvalidInput, MalformedBody, NotFound, ParleyError, Unauthorized, Unavailable
@@ -62,6 +64,61 @@ OPENAI_ERROR: dict[str, Any] = {
             },
         }
     },
+}
+
+
+ANTHROPIC_ERROR: dict[str, Any] = {
+    "title": "AnthropicError",
+    "description": "An error in Anthropic's format. `error_code` is stable.",
+    "type": "object",
+    "required": ["type", "error", "request_id"],
+    "properties": {
+        "type": {"const": "error"},
+        "error": {
+            "type": "object",
+            "required": ["type", "message", "details"],
+            "properties": {
+                "type": {"type": "string"},
+                "message": {"type": "string"},
+                "details": {"type": "object", "required": ["error_code"], "properties": {"error_code": {"type": "string"}}},
+            },
+        },
+        "request_id": {"type": "string"},
+    },
+}
+
+
+@dataclass(frozen=True)
+class ErrorFormat:
+    """A vendor's format of the function's errors. `translate` returns its status and code for our status and code."""
+
+    name: str
+    schema: str
+    translate: Callable[[int, str], tuple[int, str]]
+    narrow: Callable[[Sequence[str]], dict[str, Any]]
+
+
+def _openai_codes(codes: Sequence[str]) -> dict[str, Any]:
+    return {"code": {"enum": codes}}
+
+
+def _anthropic_codes(codes: Sequence[str]) -> dict[str, Any]:
+    return {"details": {"properties": {"error_code": {"enum": codes}}}}
+
+
+def _openai_status_and_code(status: int, code: str) -> tuple[int, str]:
+    vendor_status, _, vendor_code = openai_errors.openai_error_type(status, code)
+    return vendor_status, vendor_code
+
+
+def _anthropic_status_and_code(status: int, code: str) -> tuple[int, str]:
+    return anthropic_errors.anthropic_error_type(status, code)[0], code
+
+
+# By path, the more exact prefix first.
+ERROR_FORMATS = {
+    anthropic_errors.PREFIX: ErrorFormat("anthropic", "AnthropicError", _anthropic_status_and_code, _anthropic_codes),
+    openai_errors.PREFIX: ErrorFormat("openai", "OpenAIError", _openai_status_and_code, _openai_codes),
 }
 
 
@@ -127,33 +184,34 @@ def _merge_codes(*sources: Codes) -> Codes:
     return dict(sorted(merged.items()))
 
 
-def uses_openai_format(path: str) -> bool:
-    """Return whether the function's errors on this path have OpenAI's format."""
-    return path.startswith(PREFIX)
+def error_format(path: str) -> ErrorFormat | None:
+    """Return the vendor's format of the function's errors on this path, or None for problem documents."""
+    return next((found for prefix, found in ERROR_FORMATS.items() if path.startswith(prefix)), None)
 
 
-def openai_errors(ours: Codes, gateways: Codes) -> dict[int, dict[str, Any]]:
+def vendor_errors(ours: Codes, gateways: Codes, vendor: ErrorFormat) -> dict[int, dict[str, Any]]:
     """Return the OpenAPI response of each status. A status that both the function and the gateway send has two formats."""
-    translated = _translate_codes(ours)
+    translated = _translate_codes(ours, vendor)
     return {
-        status: _openai_response(status, translated.get(status, {}), gateways.get(status, {}))
+        status: _vendor_response(status, translated.get(status, {}), gateways.get(status, {}), vendor)
         for status in sorted({*translated, *gateways})
     }
 
 
-def _translate_codes(codes: Codes) -> Codes:
+def _translate_codes(codes: Codes, vendor: ErrorFormat) -> Codes:
     found: Codes = {}
     for status, meanings in codes.items():
         for code, meaning in meanings.items():
-            openai_status, _, openai_code = openai_error_type(status, code)
-            found.setdefault(openai_status, {})[openai_code] = meaning
+            vendor_status, vendor_code = vendor.translate(status, code)
+            found.setdefault(vendor_status, {})[vendor_code] = meaning
     return found
 
 
-def _openai_response(status: int, ours: Mapping[str, str], gateways: Mapping[str, str]) -> dict[str, Any]:
+def _vendor_response(status: int, ours: Mapping[str, str], gateways: Mapping[str, str], vendor: ErrorFormat) -> dict[str, Any]:
     response = error_response(status, {**gateways, **ours})
     formats = error_response(status, gateways)["content"] if gateways else {}
     if ours:
-        narrowed = {"properties": {"error": {"properties": {"code": {"enum": sorted(ours)}}}}}
-        formats = {"application/json": {"schema": {"allOf": [{"$ref": "#/components/schemas/OpenAIError"}, narrowed]}}} | formats
+        narrowed = {"properties": {"error": {"properties": vendor.narrow(sorted(ours))}}}
+        schema = {"allOf": [{"$ref": f"#/components/schemas/{vendor.schema}"}, narrowed]}
+        formats = {"application/json": {"schema": schema}} | formats
     return response | {"description": describe_codes({**gateways, **ours}), "content": formats}

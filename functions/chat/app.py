@@ -7,7 +7,8 @@ import os
 from snapshot_restore_py import register_before_snapshot
 
 from functions.chat import routes
-from functions.chat.openai_api.errors import PREFIX, openai_error_response
+from functions.chat.anthropic_api import errors as anthropic_errors
+from functions.chat.openai_api import errors as openai_errors
 from functions.chat.services import ChatServices, StreamLimits, make_toolbox_for
 from functions.chat.turn.images import Images
 from parley.db.circuits import DatabaseCircuits
@@ -67,7 +68,10 @@ app = create_app(
     routes.router,
     settings=settings,
     body_limit=BODY_LIMIT,
-    error_responders={PREFIX: openai_error_response},
+    error_responders={
+        anthropic_errors.PREFIX: anthropic_errors.anthropic_error_response,  # before OpenAI's, which covers all of /v1
+        openai_errors.PREFIX: openai_errors.openai_error_response,
+    },
     engine=engine,
     services=services,
 )

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from functions.chat.anthropic_api import routes as anthropic_routes
 from functions.chat.errors import AlreadyDecided, ConversationBusy, InProgress, NothingToRegenerate, NotWaiting, OutOfTime
 from functions.chat.openai_api import routes as openai_routes
 from functions.chat.responses import SERVER_TIMING, turn_response
@@ -241,4 +242,4 @@ async def list_models(services: ChatServicesDep) -> list[ModelOut]:
     ]
 
 
-router = join_routers(openai_routes.router, responses_routes.router, turn_router)
+router = join_routers(openai_routes.router, responses_routes.router, anthropic_routes.router, turn_router)

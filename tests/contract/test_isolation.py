@@ -84,7 +84,9 @@ def status_and_code(answer):
     """Return status and code; a code in OpenAI's format is translated to Parley's."""
     if "error" not in answer.json:
         return answer.status, answer.json["code"]
-    return answer.status, {"invalid_api_key": "unauthorized"}.get(code := answer.json["error"]["code"], code)
+    error = answer.json["error"]
+    code = error["details"]["error_code"] if "details" in error else error["code"]
+    return answer.status, {"invalid_api_key": "unauthorized"}.get(code, code)
 
 
 def same(answer):

@@ -23,9 +23,14 @@ def answer(operation, status):
 JSON_RPC = {"POST /mcp"}
 
 
+def is_anthropics(name):
+    """Return whether an operation's own errors have Anthropic's format; the gateway's are problem documents in any case."""
+    return name.partition(" ")[2].startswith("/v1/messages")
+
+
 def is_openais(name):
     """Return whether an operation's own errors have OpenAI's format; the gateway's are problem documents in any case."""
-    return name.partition(" ")[2].startswith("/v1/")
+    return name.partition(" ")[2].startswith("/v1/") and not is_anthropics(name)
 
 
 def codes(operation, status):
@@ -79,7 +84,7 @@ def test_an_operation_tells_of_the_refusals_that_its_form_brings(name):
     operation = OPERATIONS[name]
     takes = {one["in"] for one in operation.get("parameters", ())} | ({"body"} if "requestBody" in operation else set())
     expected = {429, 500, 502, 504} | ({401, 403, 503} if operation["security"] else set())
-    invalid = 400 if is_openais(name) else 422
+    invalid = 400 if is_openais(name) or is_anthropics(name) else 422
     expected |= ({400, 413} if "body" in takes else set()) | ({invalid} if takes else set()) | ({404} if "path" in takes else set())
 
     assert expected <= errors(operation)
@@ -88,7 +93,7 @@ def test_an_operation_tells_of_the_refusals_that_its_form_brings(name):
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_error_is_a_problem_document(name):
     found = {status: answer(OPERATIONS[name], status)["content"] for status in errors(OPERATIONS[name])}
-    forms = {PROBLEM, "application/json"} if is_openais(name) or name in JSON_RPC else {PROBLEM}
+    forms = {PROBLEM, "application/json"} if is_openais(name) or is_anthropics(name) or name in JSON_RPC else {PROBLEM}
 
     assert [status for status, content in found.items() if not forms & content.keys()] == []
 
@@ -100,6 +105,16 @@ def test_what_openais_clients_are_refused_by_has_openais_form(name):
     assert schema[0] == {"$ref": "#/components/schemas/OpenAIError"}
     assert schema[1]["properties"]["error"]["properties"]["code"]["enum"] == ["invalid_api_key"]
     assert {402, 422} & errors(OPERATIONS[name]) == set()
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if is_anthropics(name)])
+def test_an_error_of_anthropics_api_has_its_form(name):
+    schema = answer(OPERATIONS[name], 401)["content"]["application/json"]["schema"]["allOf"]
+    details = schema[1]["properties"]["error"]["properties"]["details"]["properties"]
+
+    assert schema[0] == {"$ref": "#/components/schemas/AnthropicError"}
+    assert details["error_code"]["enum"] == ["unauthorized"]
+    assert 422 not in errors(OPERATIONS[name])
 
 
 @pytest.mark.parametrize(

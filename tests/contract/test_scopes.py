@@ -51,6 +51,8 @@ NEEDED = {
     "GET /v1/responses/{id}": "chat",
     "DELETE /v1/responses/{id}": "chat",
     "GET /v1/responses/{id}/input_items": "chat",
+    "POST /v1/messages": "chat",
+    "POST /v1/messages/count_tokens": "chat",
     "POST /conversations": "conversations",
     "GET /conversations": "conversations",
     "GET /conversations/{id}": "conversations",
@@ -102,8 +104,9 @@ def ask(stack, request, admin):
 
 
 def code_of(answer):
-    """Return the code of an error, in a problem document or in OpenAI's format."""
-    return answer.json.get("error", answer.json)["code"]
+    """Return the code of an error, in a problem document or in a vendor's format."""
+    error = answer.json.get("error", answer.json)
+    return error["details"]["error_code"] if "details" in error else error["code"]
 
 
 def test_every_guarded_route_has_its_scope(stack):

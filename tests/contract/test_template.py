@@ -3,6 +3,7 @@
 import json
 import re
 
+import anthropic
 import httpx2
 import openai
 import pytest
@@ -115,15 +116,24 @@ def test_a_route_waits_as_long_as_its_function_may_run(stack):
 
 
 def test_every_route_but_the_public_ones_asks_the_authorizer(openapi):
-    guarded = {name for name, operation in operations(openapi).items() if operation.get("security") == [{"Authorizer": []}]}
+    security = {name: operation.get("security") for name, operation in operations(openapi).items()}
+    guarded = {name for name, found in security.items() if found in ([{"Authorizer": []}], [{"UncachedAuthorizer": []}])}
+    uncached = {name for name in guarded if security[name] == [{"UncachedAuthorizer": []}]}
 
     assert set(operations(openapi)) - guarded == PUBLIC
+    assert uncached == {"POST /v1/messages", "POST /v1/messages/count_tokens"}
 
 
 def test_the_authorizers_verdict_is_kept_for_a_minute_at_most(stack):
-    (authorizer,) = stack.api.authorizers.values()
+    authorizer = stack.api.authorizers["Authorizer"]
 
     assert (authorizer.identity_headers, 0 < authorizer.ttl_s <= 60) == (("Authorization",), True)
+
+
+def test_a_verdict_on_either_of_two_headers_is_never_kept(stack):
+    authorizer = stack.api.authorizers["UncachedAuthorizer"]
+
+    assert (authorizer.function, authorizer.identity_headers, authorizer.ttl_s) == ("AuthorizerFunction", (), 0)
 
 
 def test_sibling_paths_share_the_name_of_their_variable(openapi):
@@ -186,6 +196,23 @@ def test_a_gateways_own_answer_has_the_error_that_openais_clients_read(stack, ki
     assert (refused.value.body["message"], refused.value.code, refused.value.param) == (said["detail"], code, None)
 
 
+# The answers that depend on the client; OpenAI's SDKs go by the status alone.
+TYPES_OF_ANTHROPIC = {401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
+
+
+@pytest.mark.parametrize("kind", sorted(GATEWAY_ANSWERS))
+def test_a_gateways_own_answer_has_the_error_that_anthropics_clients_read(stack, kind):
+    response = stack.api.responses[kind]
+    said = json.loads(response.body.replace("$context.error.messageString", '"…"'))
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(response.status, json=said))
+    client = anthropic.Anthropic(api_key="k", max_retries=0, http_client=httpx2.Client(transport=transport))
+    with client, pytest.raises(anthropic.APIStatusError) as refused:
+        client.messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "hello"}])
+    kind = TYPES_OF_ANTHROPIC.get(response.status, said["error"]["type"])
+
+    assert (refused.value.api_message, refused.value.type) == (said["detail"], kind)
+
+
 @pytest.mark.parametrize(
     ("origins", "header"),
     [("*", "*"), ("https://a.example", "https://a.example"), ("https://a.example,https://b.example", "*")],
@@ -196,7 +223,9 @@ def test_the_preflight_serves_any_page_unless_a_single_origin_is_allowed(origins
     headers = preflight.integration.headers
 
     assert headers["Access-Control-Allow-Origin"] == header
-    assert {"Authorization", "MCP-Protocol-Version", "*"} <= set(headers["Access-Control-Allow-Headers"].split(","))
+    named = {"Authorization", "MCP-Protocol-Version", "X-Api-Key", "Anthropic-Version", "Anthropic-Beta", "*"}
+
+    assert named | {"Anthropic-Dangerous-Direct-Browser-Access"} <= set(headers["Access-Control-Allow-Headers"].split(","))
 
 
 @pytest.mark.parametrize("kind", sorted(GATEWAY_ANSWERS))

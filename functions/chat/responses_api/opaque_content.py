@@ -1,10 +1,11 @@
 """The `encrypted_content` of items, which clients send back unread: a model's thought, or the summary of a conversation.
 
+A thought is also the `signature` of a thinking block of Anthropic's Messages API.
+
 It is packed, not encrypted. A thought is encrypted or signed by its vendor, and the client may know the text of a summary.
 """
 
 import base64
-import binascii
 import json
 
 from parley.llm.messages import Thought
@@ -69,6 +70,6 @@ def _is_reasoning(block: object) -> bool:
 def _is_base64(text: str) -> bool:
     try:
         base64.b64decode(text)
-    except binascii.Error:
+    except ValueError:  # as `binascii.Error` is, and the error for text that is not ASCII
         return False
     return True

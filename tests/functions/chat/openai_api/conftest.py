@@ -60,6 +60,13 @@ name = "vendor-model"
 base_url = "{root}"
 abilities = ["tools", "images", "json"]
 
+[models.claude-sonnet-4]
+provider = "anthropic"
+name = "vendor-model"
+base_url = "{root}"
+abilities = ["tools", "images", "json"]
+fixed_temperature = true
+
 [models.lexical]
 provider = "offline"
 name = "lexical"

@@ -1,0 +1,5 @@
+"""Anthropic's Messages API, for clients such as Claude Code that speak only this one.
+
+`schemas` and `blocks` describe a request, `requests` converts it for the models. The answer comes from `openai_api.completions`, as
+that of Chat Completions does; `responses` sends it as the events of a message or as one message.
+"""
