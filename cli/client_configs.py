@@ -1,4 +1,4 @@
-"""The configuration that other programs need to use Parley: its tools by MCP, and its models by the OpenAI-compatible API."""
+"""The configuration that other programs need to use Parley: its tools by MCP, and its models by OpenAI's or Anthropic's API."""
 
 import json
 import os
@@ -11,6 +11,13 @@ from cli.json_fields import Fields
 
 # The configuration names this variable, so that no file holds the key where the program can read it from the environment.
 KEY_VARIABLE = "PARLEY_CLIENT_KEY"
+# Claude Code sends ANTHROPIC_AUTH_TOKEN as a bearer token, and its smaller requests to the model of the last variable.
+_CLAUDE_CODE_HINT = f"""\
+To use your models, too, set there (MODEL is a name of `parley models list`):
+export ANTHROPIC_BASE_URL={{url}}
+export ANTHROPIC_AUTH_TOKEN=${KEY_VARIABLE}
+export ANTHROPIC_MODEL=MODEL
+export ANTHROPIC_DEFAULT_HAIKU_MODEL=MODEL"""
 _CODEX_HINT = "Use a model of `parley models list`: codex -c model_provider=parley -m MODEL"
 
 
@@ -20,7 +27,7 @@ class ClientConfig:
 
     `path` is its file, or None if it has only environment variables. `merge` takes the file's current text, the API's address
     and the key, and returns the new text. `needs_variable` is whether the program reads the key from KEY_VARIABLE. `hint` tells the
-    user how to choose one of the models, if the program does not offer them.
+    user how to choose one of the models, if the program does not offer them; `{url}` in it stands for the API's address.
     """
 
     title: str
@@ -36,7 +43,9 @@ def client_configs() -> Mapping[str, ClientConfig]:
     home = Path.home()
     codex = Path(os.environ.get("CODEX_HOME") or home / ".codex") / "config.toml"
     return {
-        "claude-code": ClientConfig("Claude Code", ("tools",), Path(".mcp.json"), _claude_code, needs_variable=True),
+        "claude-code": ClientConfig(
+            "Claude Code", ("chat", "tools"), Path(".mcp.json"), _claude_code, needs_variable=True, hint=_CLAUDE_CODE_HINT
+        ),
         "codex": ClientConfig("Codex", ("chat", "tools"), codex, _codex, needs_variable=True, hint=_CODEX_HINT),
         "cursor": ClientConfig("Cursor", ("tools",), home / ".cursor/mcp.json", _cursor),
         "open-webui": ClientConfig("Open WebUI", ("chat",), None, _open_webui),

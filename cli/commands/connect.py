@@ -46,7 +46,7 @@ def connect(api: ApiClient, client: str, only_print: bool, password_stdin: bool)
         click.echo("Set the key where the program starts; it is not shown again:", err=True)
         click.echo(f"export {KEY_VARIABLE}={key}")
     if config.hint:
-        click.echo(config.hint, err=True)
+        click.echo(config.hint.replace("{url}", api.url), err=True)
 
 
 def _current_text(config: ClientConfig) -> str:

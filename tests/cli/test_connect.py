@@ -37,11 +37,18 @@ def test_claude_code_gets_the_tools_and_no_key_in_its_file(connect, server, tmp_
     assert result.stdout == f"export PARLEY_CLIENT_KEY={KEY}\n"
 
 
+def test_claude_code_is_told_how_to_use_the_models_and_not_made_to(connect, server):
+    told = connect("claude-code").stderr
+
+    assert f"export ANTHROPIC_BASE_URL={server.url}\n" in told
+    assert "export ANTHROPIC_AUTH_TOKEN=$PARLEY_CLIENT_KEY\n" in told
+
+
 def test_the_key_is_made_with_the_scopes_that_the_program_needs_and_tried(connect, server):
     connect("claude-code")
 
-    assert server.requests[0].body == {"name": "claude-code", "password": "secret horse", "scopes": ["tools"]}
-    assert [(request.line, request.token) for request in server.requests[1:]] == [("POST /mcp", KEY)] * 2
+    assert server.requests[0].body == {"name": "claude-code", "password": "secret horse", "scopes": ["chat", "tools"]}
+    assert [(request.line, request.token) for request in server.requests[1:]] == [*[("POST /mcp", KEY)] * 2, ("GET /v1/models", KEY)]
 
 
 def test_other_servers_in_a_json_file_are_kept(connect, server, tmp_path):
