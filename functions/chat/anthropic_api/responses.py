@@ -23,7 +23,7 @@ from functions.chat.responses_api.opaque_content import pack_thought
 from functions.chat.turn.events import Ping
 from parley.errors import ParleyError
 from parley.http.schemas import Output
-from parley.llm.messages import Finished, FinishReason, ModelRequest, ReasoningDelta, TextDelta, Thought, ToolCall, Usage
+from parley.llm.messages import Finished, FinishReason, ModelRequest, ReasoningDelta, TextDelta, Thought, ToolCall, ToolCallDelta, Usage
 from parley.llm.tokens import estimate_request_tokens
 from parley.llm.vendors.tool_calls import arguments_object
 from parley.observability import logger
@@ -94,6 +94,8 @@ def message_events(completion: CompletionStream, events: Iterable[CompletionEven
                 yield from _message_end(event, is_refused=is_refused)
             case Ping():
                 yield _PING
+            case ToolCallDelta():  # requests of this API do not ask for deltas of calls
+                continue
             case _:
                 is_refused = is_refused or (isinstance(event, TextDelta) and event.is_refusal)
                 yield from blocks.write(event)

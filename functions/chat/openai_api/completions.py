@@ -27,14 +27,14 @@ from parley.ids import new_id
 from parley.llm.candidates import Candidate, able_candidates, candidates_for
 from parley.llm.catalogue import Catalogue
 from parley.llm.errors import ContextTooLong
-from parley.llm.messages import Finished, ModelRequest, ReasoningDelta, TextDelta, Thought, ToolCall
+from parley.llm.messages import Finished, ModelRequest, ReasoningDelta, TextDelta, Thought, ToolCall, ToolCallDelta
 from parley.llm.router import CallStarted, ModelStream, ModelStreamEvent
 from parley.metering import limits
 from parley.metering.limits import BillingSubject
 from parley.metering.metered_call import MeteredCall
 from parley.observability import put_metrics
 
-type CompletionEvent = TextDelta | ReasoningDelta | Thought | ToolCall | Finished | Ping
+type CompletionEvent = TextDelta | ReasoningDelta | ToolCallDelta | Thought | ToolCall | Finished | Ping
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class CompletionCount:
         for event in events:
             if isinstance(event, TextDelta) and self._first_token_ms is None:
                 self._first_token_ms = round((time.monotonic() - self._started_s) * 1000, 1)
-            self._has_begun = self._has_begun or isinstance(event, TextDelta | ToolCall)
+            self._has_begun = self._has_begun or isinstance(event, TextDelta | ToolCallDelta | ToolCall)
             yield event
 
     def __enter__(self) -> Self:
@@ -241,7 +241,7 @@ def _completion_events(
                     return Finished("stop", model_stream.calls[-1].usage, stops.met)
             case Ping():
                 yield event
-            case ToolCall() | ReasoningDelta() | Thought():
+            case ToolCallDelta() | ToolCall() | ReasoningDelta() | Thought():
                 if rest := stops.rest():
                     yield TextDelta(rest)
                 yield event
@@ -256,12 +256,19 @@ def _completion_events(
 
 def _with_one_call(events: Generator[CompletionEvent]) -> Generator[CompletionEvent]:
     """Yield the events without the second and further tool calls, for vendors that cannot be asked for a single call."""
-    has_call = False
+    has_call, index = False, None
     with closing(events):
         for event in events:
-            if not (isinstance(event, ToolCall) and has_call):
+            match event:
+                case ToolCall():
+                    is_first, has_call = not has_call, True
+                case ToolCallDelta():
+                    index = event.index if index is None else index
+                    is_first = event.index == index
+                case _:
+                    is_first = True
+            if is_first:
                 yield event
-            has_call = has_call or isinstance(event, ToolCall)
 
 
 def _leased(lease: StreamLease, events: Iterator[ModelStreamEvent | Ping]) -> Iterator[ModelStreamEvent | Ping]:

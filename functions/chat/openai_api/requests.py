@@ -41,6 +41,7 @@ def to_request(body: CompletionIn) -> llm.ModelRequest:
         tool_choice=choice,
         client_runs_tools=True,
         shows_reasoning=True,
+        shows_call_deltas=bool(body.stream),
         options=body.options(),
         output=body.response_format.output() if body.response_format else None,
     )

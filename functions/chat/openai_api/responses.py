@@ -21,7 +21,7 @@ from functions.chat.openai_api.stored_conversation import CONVERSATION_HEADER
 from functions.chat.responses import SSE_PING, EventStream, WholeAnswer
 from functions.chat.turn.events import Ping
 from parley.errors import ParleyError
-from parley.llm.messages import Finished, ReasoningDelta, TextDelta, ToolCall, Usage
+from parley.llm.messages import Finished, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
 from parley.observability import logger
 
 type ChunkDelta = tuple[dict[str, Any], str | None, Usage | None]
@@ -93,8 +93,11 @@ def _sse_chunks(head: CompletionStream, events: Iterator[CompletionEvent], *, wa
 
 
 def _deltas(events: Iterator[CompletionEvent]) -> Iterator[ChunkDelta | Ping]:
-    """Yield the assistant's role, then the delta of each event. The last delta has the finish reason and the usage."""
-    has_begun, calls = False, 0
+    """Yield the assistant's role, then the delta of each event. The last delta has the finish reason and the usage.
+
+    A whole call is only yielded if it has not arrived in pieces, which all calls of an answer do, or none.
+    """
+    has_begun, calls, numbers = False, 0, dict[int, int]()
     for event in events:
         if not has_begun and not isinstance(event, Ping):
             has_begun = True
@@ -106,7 +109,12 @@ def _deltas(events: Iterator[CompletionEvent]) -> Iterator[ChunkDelta | Ping]:
                 yield {"refusal" if event.is_refusal else "content": text}, None, None
             case ReasoningDelta(text):
                 yield {"reasoning_content": text}, None, None
-            case ToolCall():
+            case ToolCallDelta(index, id, name, arguments):
+                begins = index not in numbers
+                number = numbers.setdefault(index, len(numbers))
+                call = _tool_call(ToolCall(id, name, arguments)).model_dump() if begins else {"function": {"arguments": arguments}}
+                yield {"tool_calls": [{"index": number} | call]}, None, None
+            case ToolCall() if not numbers:
                 yield {"tool_calls": [{"index": calls} | _tool_call(event).model_dump()]}, None, None
                 calls += 1
             case Finished(reason, final_usage):

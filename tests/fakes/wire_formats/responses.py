@@ -1,7 +1,7 @@
 """Answers in the format of OpenAI's Responses API."""
 
 from parley.llm.vendors.openai import OpenAIProvider
-from tests.fakes.wire_formats.wire_format import CALLS, WireFormat, sse
+from tests.fakes.wire_formats.wire_format import CALLS, WireFormat, halves, sse
 
 USAGE = {"input_tokens": 12, "output_tokens": 3, "total_tokens": 15, "input_tokens_details": {"cached_tokens": 4}}
 REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "sealed"}
@@ -26,7 +26,14 @@ def texts(*deltas):
 def calls():
     """Return an answer with a thought and two parallel tool calls."""
     items = [{"type": "function_call", "call_id": id, "name": name, "arguments": arguments} for id, name, arguments in CALLS]
-    return [done(REASONING), *map(done, items), ended()]
+    return [done(REASONING), *(event for index, item in enumerate(items, start=1) for event in call(index, item)), ended()]
+
+
+def call(index, item):
+    """Return the events of one tool call, whose arguments arrive in two pieces."""
+    added = sse({"type": "response.output_item.added", "output_index": index, "item": item | {"arguments": ""}})
+    type = "response.function_call_arguments.delta"
+    return [added, *(sse({"type": type, "output_index": index, "delta": half}) for half in halves(item["arguments"])), done(item)]
 
 
 def make(vendor, key, timeout_s):

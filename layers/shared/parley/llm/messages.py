@@ -222,6 +222,7 @@ class ModelRequest:
     prompt contains the instructions. Only the offline provider, which does not read prompts, answers according to `task`.
     With `client_runs_tools`, a call's arguments are passed on as the model wrote them, for the client to check or repair.
     With `shows_reasoning`, the answer has the text of the model's reasoning where the vendor sends it.
+    With `shows_call_deltas`, tool calls also arrive piece by piece where the vendor sends them so.
     With `caches_messages`, vendors that cache only marked prompts are asked to cache the messages, too, not only the stable prefix.
     """
 
@@ -233,6 +234,7 @@ class ModelRequest:
     tool_choice: ToolChoice = "auto"
     client_runs_tools: bool = False
     shows_reasoning: bool = False
+    shows_call_deltas: bool = False
     options: GenerationOptions = GenerationOptions()
     thinking: Thinking | None = None
     caches_messages: bool = False
@@ -275,6 +277,19 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """The next piece of the arguments of the call number `index`; its first piece may be empty.
+
+    The whole calls follow as `ToolCall`s once the answer has ended, unless it is incomplete.
+    """
+
+    index: int
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The answer is complete. Always the last event of a stream. `stop_sequence` is the client's sequence that ended it, if any."""
 
@@ -283,4 +298,4 @@ class Finished:
     stop_sequence: str | None = None
 
 
-type ModelEvent = TextDelta | ReasoningDelta | Thought | ToolCall | Finished
+type ModelEvent = TextDelta | ReasoningDelta | ToolCallDelta | Thought | ToolCall | Finished

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from parley.llm.errors import UnusableAnswer
-from parley.llm.messages import Finished, ModelEvent, ModelRequest, ReasoningDelta, TextDelta, Thought, ToolCall, Usage
+from parley.llm.messages import Finished, ModelEvent, ModelRequest, ReasoningDelta, TextDelta, Thought, ToolCall, ToolCallDelta, Usage
 
 CONNECT_TIMEOUT_S = 5.0  # short, because connecting cannot be cancelled
 
@@ -108,7 +108,8 @@ class Provider(Protocol):
         """Yield the answer's events, the last of them `Finished`.
 
         `model_name` is the vendor's name. The call starts when the first event is requested; nothing is retried. A
-        `ToolCall` arrives whole and only after the vendor has ended the answer, so an interrupted answer calls no tool.
+        `ToolCall` arrives whole and only after the vendor has ended the answer, so an interrupted answer calls no tool; its
+        pieces arrive before, for a request with `shows_call_deltas`.
         At any point, the stream may raise ProviderFailed or a subclass.
         """
         ...
@@ -127,6 +128,8 @@ def validated_events(events: Iterator[ModelEvent], *, provider: str) -> Iterator
                 yield ReasoningDelta(storable(text))
             case ToolCall(str() as id, str() as name, str() as arguments) if id and name:
                 yield ToolCall(storable(id), storable(name), storable(arguments))
+            case ToolCallDelta(int() as index, str() as id, str() as name, str() as arguments) if id and name:
+                yield ToolCallDelta(index, storable(id), storable(name), storable(arguments))
             case Thought(str(), str() as payload):
                 yield Thought(event.origin, storable(payload))
             case Finished(str(), Usage() as usage) if _is_countable(usage):

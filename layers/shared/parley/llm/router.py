@@ -21,7 +21,7 @@ from parley.llm.candidates import Candidate
 from parley.llm.circuit_breaker import CircuitBreaker, circuit_key
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
 from parley.llm.genai_spans import end_chat_span, note_event, start_chat_span
-from parley.llm.messages import Finished, ModelEvent, ModelRequest, ReasoningDelta, TextDelta, ToolCall
+from parley.llm.messages import Finished, ModelEvent, ModelRequest, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
 from parley.llm.model import Model, ModelCall
 from parley.llm.provider import Provider, validated_events
 from parley.observability import logger, put_metrics
@@ -115,6 +115,9 @@ class CallMonitor:
             case ReasoningDelta(text):
                 self._texts.append(text)
             case ToolCall():
+                self._is_visible = True
+            case ToolCallDelta(arguments=arguments):
+                self._texts.append(arguments)
                 self._is_visible = True
             case Finished(usage=usage):
                 self._call.status, self._call.usage = "completed", usage

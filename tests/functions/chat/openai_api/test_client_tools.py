@@ -22,6 +22,55 @@ def calls_with(*arguments):
     return says(piece({"tool_calls": calls}) + piece({}, "tool_calls") + chunk(usage=USAGE) + b"data: [DONE]\n\n")
 
 
+def in_pieces(*fragments, end):
+    """Return a script that streams fragments of calls of `add`: pairs of an index and arguments."""
+    begun, events = set(), b""
+    for index, text in fragments:
+        head = {} if index in begun else {"id": f"call_{index}", "type": "function"}
+        begun.add(index)
+        function = {"arguments": text} | ({"name": "add"} if head else {})
+        events += piece({"tool_calls": [{"index": index, "function": function} | head]})
+    return says(events + end)
+
+
+ENDED = piece({}, "tool_calls") + chunk(usage=USAGE) + b"data: [DONE]\n\n"
+
+
+def streamed_calls(sdk, **options):
+    """Return the fragments of calls that the client receives: index, id and arguments."""
+    chunks = sdk.chat.completions.create(**ASK, tools=[ADD], stream=True, **options)
+    calls = [call for one in chunks for choice in one.choices for call in choice.delta.tool_calls or ()]
+    return [(call.index, call.id, call.function.arguments) for call in calls]
+
+
+def test_arguments_are_streamed_in_the_pieces_of_the_vendor(sdk, vendor):
+    vendor.script = in_pieces((0, ""), (0, '{"a"'), (0, ": 1}"), (1, '{"a": 2}'), end=ENDED)
+
+    assert streamed_calls(sdk) == [(0, "call_0", ""), (0, None, '{"a"'), (0, None, ": 1}"), (1, "call_1", '{"a": 2}')]
+
+
+def test_only_the_first_call_is_streamed_to_a_client_that_wants_one(sdk, vendor):
+    vendor.script = in_pieces((0, '{"a"'), (1, '{"a": 2'), (0, ": 1}"), (1, "}"), end=ENDED)
+
+    assert streamed_calls(sdk, parallel_tool_calls=False) == [(0, "call_0", '{"a"'), (0, None, ": 1}")]
+
+
+def test_a_call_that_breaks_off_in_mid_stream_is_an_error_and_not_repeated(sdk, vendor):
+    vendor.script = in_pieces((0, '{"a"'), end=b"")
+    with pytest.raises(openai.APIError):
+        streamed_calls(sdk)
+
+    assert len(vendor.requests) == 1
+
+
+def test_a_repeated_stream_has_each_call_in_one_piece(sdk, vendor):
+    vendor.script = in_pieces((0, '{"a"'), (0, ": 1}"), end=ENDED)
+    key = {"extra_headers": {"Idempotency-Key": "calls"}}
+    streamed_calls(sdk, **key)
+
+    assert (streamed_calls(sdk, **key), len(vendor.requests)) == ([(0, "call_0", '{"a": 1}')], 1)
+
+
 @pytest.mark.parametrize("arguments", [NONSENSE, "[1]", "add one and one"])
 def test_arguments_that_are_no_json_reach_the_client_as_they_are(sdk, vendor, arguments):
     vendor.script = calls_with(arguments)

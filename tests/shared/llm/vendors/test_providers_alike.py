@@ -8,7 +8,18 @@ from dataclasses import replace
 import pytest
 
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout, UnusableAnswer
-from parley.llm.messages import Finished, Message, ModelRequest, OutputSchema, TextDelta, Thought, ToolCall, ToolDefinition, ToolResult
+from parley.llm.messages import (
+    Finished,
+    Message,
+    ModelRequest,
+    OutputSchema,
+    TextDelta,
+    Thought,
+    ToolCall,
+    ToolCallDelta,
+    ToolDefinition,
+    ToolResult,
+)
 from parley.llm.provider import validated_events
 from tests.fakes.vendor import refuses, resets, running_vendor
 from tests.fakes.wire_formats.wire_format import CALLS
@@ -49,6 +60,15 @@ def test_parallel_tool_calls_arrive_whole_and_before_the_end(vendor, wire):
 
     assert [first, second] == [ToolCall(*call) for call in CALLS]
     assert end.reason == "tool_calls"
+
+
+def test_tool_calls_also_arrive_piece_by_piece_for_a_request_that_shows_them(vendor, wire):
+    wire.plays(vendor, wire.calls())
+    deltas = [event for event in read(wire, vendor, replace(ASK, shows_call_deltas=True))[0] if isinstance(event, ToolCallDelta)]
+    pieces = {delta.id: [other.arguments for other in deltas if other.id == delta.id and other.arguments] for delta in deltas}
+
+    assert {id: "".join(texts) for id, texts in pieces.items()} == {id: arguments for id, _, arguments in CALLS}
+    assert ({len(texts) for texts in pieces.values()}, {delta.name for delta in deltas}) == ({2}, {name for _, name, _ in CALLS})
 
 
 def test_a_tool_round_is_sent_back_with_its_thoughts(vendor, wire):

@@ -117,6 +117,7 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
         if chunk.get("type") == "error":
             raise error_in_stream(provider, VendorError.read(chunk))
         yield from reader.read(chunk)
+        yield from reader.calls.deltas(request)
     if not reader.is_ended or reader.reason is None:
         raise ProviderFailed(provider, "the stream ended without message_stop")
     if reader.reason == "tool_use":

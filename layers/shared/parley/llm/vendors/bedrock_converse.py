@@ -99,6 +99,7 @@ def read_events(stream: Iterable[dict[str, Any]], request: ModelRequest, *, prov
     reader = _ConverseReader(origin)
     for event in stream:
         yield from reader.read(event)
+        yield from reader.calls.deltas(request)
     if reader.reason is None:
         raise ProviderFailed(provider, "the stream ended without messageStop")
     if reader.reason.startswith("malformed"):

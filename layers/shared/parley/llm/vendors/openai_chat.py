@@ -135,6 +135,7 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
             texts.append(event.text)
             if isinstance(event, TextDelta) or request.shows_reasoning:
                 yield event
+        yield from calls.deltas(request)
         reason = chunk_reason or reason
         usage = _usage(chunk["usage"]) if chunk.get("usage") else usage
     if reason is None:

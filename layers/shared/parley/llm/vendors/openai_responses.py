@@ -30,7 +30,7 @@ from parley.llm.prompts import grounded_messages
 from parley.llm.tokens import estimate_usage
 from parley.llm.vendors.errors import VendorError, error_in_stream
 from parley.llm.vendors.sdk import event_chunks
-from parley.llm.vendors.tool_calls import checked_arguments
+from parley.llm.vendors.tool_calls import ToolCallAssembler, checked_arguments
 
 _END_EVENTS = {"response.completed", "response.incomplete"}
 
@@ -107,6 +107,7 @@ def _content_part(part: Text | Image, role: str) -> dict[str, Any]:
 def read_events(response: httpx2.Response, request: ModelRequest, *, provider: str, origin: str) -> Iterator[ModelEvent]:
     """Yield the response as our events. Raises ProviderFailed if the stream is unreadable or ends early."""
     end, calls, texts, is_refusal = None, list[ToolCall](), list[str](), False
+    fragments = ToolCallAssembler()
     for chunk in event_chunks(response, provider=provider):
         match chunk.get("type"):
             case "response.output_text.delta" | "response.refusal.delta" as kind:
@@ -115,6 +116,10 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
                 yield TextDelta(chunk["delta"], is_refusal=kind == "response.refusal.delta")
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" if request.shows_reasoning:
                 yield ReasoningDelta(chunk["delta"])
+            case "response.output_item.added" if chunk["item"]["type"] == "function_call":
+                fragments.add(chunk["output_index"], id=chunk["item"]["call_id"], name=chunk["item"]["name"])
+            case "response.function_call_arguments.delta":
+                fragments.add(chunk["output_index"], arguments=chunk["delta"])
             case "response.output_item.done":
                 item = chunk["item"]
                 if item["type"] == "reasoning":
@@ -127,6 +132,7 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
                 raise error_in_stream(provider, VendorError.read(chunk))
             case kind if kind in _END_EVENTS:
                 end = chunk["response"]
+        yield from fragments.deltas(request)
     if end is None:
         raise ProviderFailed(provider, "the stream ended without a completed response")
     reason = _finish_reason(end, has_calls=bool(calls), is_refusal=is_refusal)

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from parley.llm.errors import UnusableAnswer
-from parley.llm.messages import Message, ModelEvent, ModelRequest, ToolCall
+from parley.llm.messages import Message, ModelEvent, ModelRequest, ToolCall, ToolCallDelta
 
 
 @dataclass(slots=True)
@@ -19,6 +19,7 @@ class _PartialToolCall:
     id: str = ""
     name: str = ""
     arguments: list[str] = field(default_factory=list)
+    shown: int = 0
 
 
 class ToolCallAssembler:
@@ -26,24 +27,38 @@ class ToolCallAssembler:
 
     def __init__(self) -> None:
         self._by_index: dict[int, _PartialToolCall] = {}
+        self._changed: dict[int, _PartialToolCall] = {}
 
     def __bool__(self) -> bool:
         return bool(self._by_index)
 
     def add(self, index: int, *, id: str | None = None, name: str | None = None, arguments: str | None = None) -> None:
         """Add a fragment. Id and name arrive once, arguments in any number of fragments."""
-        call = self._by_index.setdefault(index, _PartialToolCall())
-        call.id, call.name = id or call.id, name or call.name
+        call = self._changed[index] = self._by_index.setdefault(index, _PartialToolCall())
+        call.id, call.name = call.id or id or "", call.name or name or ""
         if arguments:
             call.arguments.append(arguments)
+
+    def deltas(self, request: ModelRequest) -> Iterator[ToolCallDelta]:
+        """Yield the fragments added since the last call, if the request shows deltas. A call begins once its name is known."""
+        changed, self._changed = self._changed, {}
+        for index, call in changed.items() if request.shows_call_deltas else ():
+            if call.name:
+                call.id = call.id or _default_id(index)
+                yield ToolCallDelta(index, call.id, call.name, "".join(call.arguments[call.shown :]))
+                call.shown = len(call.arguments)
 
     def whole(self, provider: str, request: ModelRequest) -> list[ToolCall]:
         """Return the complete calls, in order, with their arguments as of `checked_arguments`."""
         return [
-            ToolCall(call.id or f"call_{index}", call.name, checked_arguments(provider, "".join(call.arguments), request))
+            ToolCall(call.id or _default_id(index), call.name, checked_arguments(provider, "".join(call.arguments), request))
             for index, call in sorted(self._by_index.items())
             if call.name or call.arguments
         ]
+
+
+def _default_id(index: int) -> str:
+    return f"call_{index}"
 
 
 def checked_arguments(provider: str, text: str, request: ModelRequest) -> str:
@@ -99,7 +114,7 @@ def with_own_names(events: Iterable[ModelEvent], request: ModelRequest) -> Itera
     """Yield the events with our tool names restored in tool calls. An unknown name is left unchanged."""
     own_names = {vendor_name(tool.name): tool.name for tool in request.tools}
     for event in events:
-        yield replace(event, name=own_names.get(event.name, event.name)) if isinstance(event, ToolCall) else event
+        yield replace(event, name=own_names.get(event.name, event.name)) if isinstance(event, ToolCall | ToolCallDelta) else event
 
 
 def _renamed_message(message: Message) -> Message:
