@@ -14,7 +14,7 @@ MODEL := functions/embedder/model/model.onnx
 # The environment for developers has all packages of the other, and those of the embedding model.
 VENV := $(if $(wildcard .venv/dev),.venv/dev,.venv/local)
 
-.PHONY: help up up-built page embedder screenshots test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned ledger model chaos previous-release mutants runtime deps clean
+.PHONY: help up up-built page embedder screenshots test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned ledger model chaos previous-release mutants runtime clients deps clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -109,11 +109,14 @@ containers-test: .venv/dev node_modules/.installed  ## Build and run compose.yam
 bench: .venv/dev .tools/runtime/.installed $(MODEL)  ## Measure turns, cold starts and `parley up` (BENCH="--rounds 5 --seconds 3"; Linux)
 	$(PY) -m bench $(BENCH)
 
+clients: .venv/dev .tools/node/.installed  ## Drive OpenAI's SDKs, LangChain, MCP clients and others against the running stack (ONLY="langchain llm")
+	$(PY) -m tests.clients.run $(ONLY)
+
 deps: .venv/dev  ## Pin the dependency groups of pyproject.toml again (UPGRADE=1: at the newest versions)
 	$(PY) requirements/compile.py $(if $(UPGRADE),--upgrade)
 
 clean:  ## Remove environments and build output, but not your data
-	rm -rf .venv .tools .aws-sam .bench node_modules functions/web/assets functions/embedder/model
+	rm -rf .venv .tools .aws-sam .bench .clients node_modules functions/web/assets functions/embedder/model
 
 .tools/bin/uv: requirements/tools.txt
 	@echo "Fetching uv …"
