@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.test_memory import exported, say
+from tests.e2e.test_memory import exported, memories, say
 from tests.e2e.test_turns import text_of
 from tests.support import document_files
 from tests.support.time_limits import wait_until
@@ -13,6 +13,7 @@ PAGES = [
     "The code of the safe is 4711. Whoever changes it tells the treasurer.",
     "The kitchen is cleaned on Fridays by whoever was last on time.",
 ]
+LEAVE, VACATION = "Annual leave: every employee has 28 per year.", "how many vacation days do I get?"
 QUESTION = "What is the code of the safe?"
 
 
@@ -45,6 +46,16 @@ def test_an_answer_from_page_three_cites_it_and_leads_to_its_text(stack, ada, ha
     assert ["4711" in chunk["text"] for chunk in chunks if chunk["chunk_id"] == first["chunk_id"]] == [True]
     assert cited[0] == {"type": "source"} | first
     assert cited[0] in exported(ada, "messages")[-1]["parts"]
+
+
+def test_a_document_that_says_it_in_other_words_answers_without_a_key(keyless_stack):
+    ada = keyless_stack.register()
+    say(ada, "I am allergic to nuts", model="best")
+    assert wait_until(lambda: memories(ada).keys())
+    uploaded(ada, LEAVE.encode(), filename="handbook.txt")
+    answers = [say(ada, VACATION, model="best", documents=True, incognito=is_incognito)[0] for is_incognito in (False, True)]
+
+    assert [text_of(events) for events in answers] == [f"The documents say:\n\n“{LEAVE}” [1]"] * 2
 
 
 def test_nobody_else_is_answered_from_it(stack, ada, handbook):

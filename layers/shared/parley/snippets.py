@@ -37,7 +37,7 @@ def _best_span(text: str, hits: Sequence[tuple[int, int, str]], characters: int)
 def _word_hits(text: str, query: str) -> list[tuple[int, int, str]]:
     """Return the start, end and stem of each word of the text that begins with the stem of a query word, in order."""
     stems = {
-        _stem(word) for long in _WORD.findall(_CAMEL_CASE.sub(" ", query)) for word in long.split("_") if len(word) >= _MIN_STEM_LETTERS
+        stem(word) for long in _WORD.findall(_CAMEL_CASE.sub(" ", query)) for word in long.split("_") if len(word) >= _MIN_STEM_LETTERS
     }
     if not stems:
         return []
@@ -45,7 +45,8 @@ def _word_hits(text: str, query: str) -> list[tuple[int, int, str]]:
     return [(match.start(), match.end(), match[1].casefold()) for match in matches]
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """Return the word in lower case without its ending: "lives" and "live" have the same stem. English, by simple rules."""
     word = word.casefold()
     for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) > _MIN_STEM_LETTERS:

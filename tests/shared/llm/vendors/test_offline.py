@@ -137,6 +137,42 @@ def test_the_relevant_part_of_a_long_source_is_quoted():
     assert "[2]" not in answer_text
 
 
+LEAVE = Source(1, "handbook", "Annual leave: every employee has 28 per year.")
+NUTS = "The user is allergic to nuts. (2026-11-28, Saturday, 28 November 2026)"
+
+
+def test_the_first_source_is_quoted_even_if_it_has_none_of_the_questions_words():
+    sources = [LEAVE, Source(2, "handbook", "Trains go second class."), Source(3, "handbook", "Many days are rainy.")]
+    answer_text = text_of(events_for("how many vacation days do I get?", sources=sources))
+
+    assert answer_text.split("\n\n")[1:] == [f"“{LEAVE.text}” [1]", "“Many days are rainy.” [3]"]
+
+
+def test_most_of_a_source_is_quoted_if_words_do_not_show_which_part_answers():
+    source = Source(1, "handbook", f"{'Lunch is at noon. ' * 30}{LEAVE.text}")
+
+    assert LEAVE.text in text_of(events_for("how many vacation days do I get?", sources=[source]))
+
+
+def test_sources_are_preferred_to_facts_that_do_not_match_the_question():
+    answer_text = text_of(events_for("how many vacation days do I get?", sources=[LEAVE], facts=[NUTS]))
+
+    assert answer_text == f"The documents say:\n\n“{LEAVE.text}” [1]"
+
+
+def test_facts_that_match_the_question_follow_the_sources():
+    facts = [NUTS, "The user lives in Oslo."]
+    answer_text = text_of(events_for("Where do I live?", sources=[LEAVE], facts=facts))
+
+    assert answer_text.endswith("[1]\n\nI have these facts about you:\n\n- The user lives in Oslo.")
+
+
+def test_a_fact_is_listed_with_its_date_in_words_only():
+    answer_text = text_of(events_for("what should I avoid eating?", facts=[NUTS]))
+
+    assert answer_text == "I have these facts about you:\n\n- The user is allergic to nuts. (Saturday, 28 November 2026)"
+
+
 def test_facts_are_repeated_for_questions_about_the_user():
     assert "likes tea" in text_of(events_for("What do you know about me?", facts=["likes tea"]))
     assert "likes tea" not in text_of(events_for("hello", facts=["likes tea"]))

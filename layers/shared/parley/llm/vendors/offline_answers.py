@@ -8,7 +8,7 @@ from parley.llm import prompts
 from parley.llm.messages import Message, ModelRequest, Source, ToolCall, ToolResult
 from parley.llm.prompts import TOOL_RESULT_HEADING, TranscriptLine
 from parley.llm.vendors.offline_facts import SENTENCE, extract_facts
-from parley.snippets import excerpt
+from parley.snippets import excerpt, stem
 
 GREETING = (
     "I am Parley's offline model. I need no network and no key, and I have no intelligence. "
@@ -17,6 +17,8 @@ GREETING = (
 HINT = "To get real answers, set OPENAI_API_KEY or configure a model in models.toml."
 MAX_TITLE_WORDS, MAX_SUMMARY_WORDS, MAX_LINE_CHARACTERS = 7, 250, 160
 MAX_QUOTES, MAX_QUOTE_CHARACTERS = 3, 200
+# Most of a chunk: if few words match, they do not show which part of it answers.
+MAX_UNMATCHED_QUOTE_CHARACTERS = 800
 _QUESTION_OPENING = re.compile(
     r"^(?:(?:hi|hello|hey|please|ok(?:ay)?|so|well)\b[\s,!.]*)*"
     r"(?:(?:can|could|would|will) you (?:please )?(?:tell me|explain(?: to me)?|help me (?:to )?|show me|give me)?\s*"
@@ -38,8 +40,15 @@ _PLACE = re.compile(
 )
 _WORD = re.compile(r"\w{3,}")
 _ABOUT_USER = re.compile(r"\b(?:my|me|i|mine|remember)\b", re.IGNORECASE)
+# The beginning of a date in a fact, which has it as a number and in words.
+_NUMERIC_DATE = re.compile(r"\(\d{4}-\d{2}-\d{2}, (?=[A-Z][a-z]{2,5}day, )")
 _STOP_WORDS = frozenset(
-    re.findall(r"\w+", "the and for are was what which who how does did you your with from that this about tell please")
+    re.findall(
+        r"\w+",
+        "the and for are was were been what which who whom whose when where why how does did has have had can could should would will "
+        "may might must not any all many much get got you your our their his her its they them there here with from that this these "
+        "those about than then into user tell please",
+    )
 )
 
 
@@ -114,23 +123,44 @@ def arithmetic(text: str) -> str | None:
 
 
 def answer_request(request: ModelRequest) -> str:
-    """Return the whole answer: tool results, else quoted sources, else facts, else an explanation of what this model is."""
+    """Return the whole answer: tool results, else quoted sources with the facts that match, else facts, else what this model is."""
     if request.task != "chat":
         return answer_task(request)
     if request.output:
         return json.dumps(_empty_value(request.output.schema))
-    # Answers are Markdown: only an empty line keeps results and quotations apart.
     if results := [part for part in request.messages[-1].parts if isinstance(part, ToolResult)]:
         return "\n\n".join(
             f"The tool {'failed' if part.is_error else 'says'}: {part.text.removeprefix(TOOL_RESULT_HEADING)}" for part in results
         )
     question = _questions(request.messages)[-1][:MAX_QUESTION_CHARACTERS]
-    if quotes := _best_sources(question, request.sources):
-        passages = "\n\n".join(f"“{_quotation(source.text, question)}” [{source.number}]" for source in quotes)
-        return f"The documents say:\n\n{passages}"
-    if request.facts and _ABOUT_USER.search(question):
-        return "I have these facts about you:\n\n" + "\n".join(f"- {fact}" for fact in request.facts)
-    return _help_text(request.messages)
+    facts = request.facts if _ABOUT_USER.search(question) else ()
+    if request.sources:
+        # Documents that the retrieval chose say more than facts that do not match the question.
+        matching = [fact for fact in facts if _words(question) & _words(fact)]
+        return "\n\n".join([_quote_sources(question, request.sources), *([_list_facts(matching)] if matching else [])])
+    return _list_facts(facts) if facts else _help_text(request.messages)
+
+
+def _quote_sources(question: str, sources: Sequence[Source]) -> str:
+    """Quote the sources that share most words with the question.
+
+    If no source shares more than half of its words, the first one is quoted too: the retrieval found it by its meaning.
+    """
+    words = _words(question)
+    shared = {source.number: len(words & _words(f"{source.title} {source.text}")) for source in sources}
+    most = max(shared.values())
+    alike = [source for source in sources if shared[source.number] >= max(1, (most + 1) // 2)]
+    if len(words) < 2 * most:
+        quoted, characters = sorted(alike, key=lambda source: (-shared[source.number], source.number)), MAX_QUOTE_CHARACTERS
+    else:
+        quoted, characters = list(dict.fromkeys([sources[0], *alike])), MAX_UNMATCHED_QUOTE_CHARACTERS
+    # Answers are Markdown: only an empty line keeps quotations apart.
+    quotations = (f"“{_quotation(source.text, question, characters)}” [{source.number}]" for source in quoted[:MAX_QUOTES])
+    return "\n\n".join(["The documents say:", *quotations])
+
+
+def _list_facts(facts: Sequence[str]) -> str:
+    return "I have these facts about you:\n\n" + "\n".join(f"- {_NUMERIC_DATE.sub('(', fact)}" for fact in facts)
 
 
 def _help_text(messages: Sequence[Message]) -> str:
@@ -143,25 +173,16 @@ def _questions(messages: Sequence[Message]) -> list[str]:
     return [message.text for message in messages if message.role == "user"] or [""]
 
 
-def _best_sources(question: str, sources: Sequence[Source]) -> list[Source]:
-    """Return the sources that share the most words with the question: at least half as many words as the best source shares."""
-    question_words = _words(question)
-    shared = {source.number: len(question_words & _words(f"{source.title} {source.text}")) for source in sources}
-    min_shared = max(1, (max(shared.values(), default=0) + 1) // 2)
-    relevant = (source for source in sources if shared[source.number] >= min_shared)
-    ranked = sorted(relevant, key=lambda source: (-shared[source.number], source.number))
-    return ranked[:MAX_QUOTES]
-
-
-def _quotation(text: str, question: str) -> str:
+def _quotation(text: str, question: str, characters: int) -> str:
     """Return the part of a source that matches the question, with ellipses where it was cut."""
     text = " ".join(text.split())
-    part = excerpt(text, question, characters=MAX_QUOTE_CHARACTERS)
+    part = excerpt(text, question, characters=characters)
     return f"{'' if text.startswith(part) else '…'}{part}{'' if text.endswith(part) else '…'}"
 
 
 def _words(text: str) -> set[str]:
-    return {word.casefold() for word in _WORD.findall(text)} - _STOP_WORDS
+    """Return the stems of a text's words, without words that occur in every question."""
+    return {stem(word) for word in _WORD.findall(text) if word.casefold() not in _STOP_WORDS}
 
 
 def _tool_call(name: str, parameters: Mapping[str, object], argument: str) -> ToolCall:
