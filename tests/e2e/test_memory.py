@@ -1,10 +1,12 @@
 """Memory over a week: facts are remembered, corrected and forgotten. Each day is a conversation; the schedule is run on demand."""
 
+import subprocess
 import threading
 import time
 
 import httpx2
 
+from local.services.postgres import pg_program
 from tests.e2e.test_turns import events_of, text_of
 from tests.support.time_limits import HANG_S, wait_until
 
@@ -103,6 +105,27 @@ def test_an_incognito_conversation_is_never_mined(stack, ada):
     friday, _ = say(ada, "Where do I live?")
 
     assert (memories(ada), recalled(friday)) == ({}, set())
+
+
+def test_a_backup_has_no_memory_of_an_incognito_conversation(own_stack):
+    ada = own_stack.register()
+    say(ada, "I live in Oslo.")
+    remember(own_stack, ada, "I live in Lisbon.", incognito=True)
+    own_stack.stop()
+    folder = own_stack.data.parent / "backup"
+    saved = own_stack.parley("backup", str(folder))
+    assert saved.returncode == 0, saved.stderr
+
+    assert tables_with("Oslo", folder) >= {"messages", "passages", "memories"}
+    assert tables_with("Lisbon", folder) & {"passages", "memories"} == set()
+    assert "messages" in tables_with("Lisbon", folder)
+
+
+def tables_with(word, backup):
+    """Return the tables of a backup with a row that contains the word."""
+    command = [str(pg_program("pg_restore")), "--data-only", "--file=-", str(backup / "database.dump")]
+    rows = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\nCOPY public.")[1:]
+    return {table.split()[0] for table in rows if word in table.partition("\n\\.\n")[0]}
 
 
 def test_nothing_is_recalled_nor_mined_while_memory_is_off(stack, ada):
