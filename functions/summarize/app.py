@@ -7,6 +7,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
+from snapshot_restore_py import register_before_snapshot
 
 from functions.summarize.jobs import run_job
 from functions.summarize.schedule import run_scheduled
@@ -47,6 +48,9 @@ services = SummarizeServices(
     queue=MemoryQueue(settings.memory_queue_url),
     retention_days=settings.retention_days,
 )
+
+# Nearly every worker calls SQS or the embedder: boto3 is loaded before this process is copied (SnapStart; the emulator's forks).
+register_before_snapshot(services.queue.prepare)
 
 
 @invocation_handler

@@ -13,7 +13,6 @@ from parley.db.engine import Connection, Engine
 from parley.db.transactions import global_scope, user_scope
 from parley.db.vectors import Vector
 from parley.deadline import Deadline
-from parley.llm.catalogue import NoModel
 from parley.metering.completion import DeadlineTooClose
 from parley.metering.limits import BillingSubject
 from parley.observability import logger
@@ -22,7 +21,7 @@ _BATCH = 100
 _MIN_TIME_LEFT_S = 20.0
 
 
-class _VectorStore(Protocol):
+class VectorStore(Protocol):
     """A table of one user's rows that have a text and a vector."""
 
     def without_vector(self, connection: Connection, *, user_id: UUID, model: str, limit: int) -> list[tuple[UUID, str]]: ...
@@ -30,21 +29,31 @@ class _VectorStore(Protocol):
     def put_vectors(self, connection: Connection, vectors: Sequence[tuple[UUID, Vector]], *, user_id: UUID) -> None: ...
 
 
-_STORES: tuple[_VectorStore, ...] = (memories, passages)
+_STORES: tuple[VectorStore, ...] = (memories, passages)
+
+
+def incomplete_stores(connection: Connection, *, user_id: UUID, model: str | None) -> list[VectorStore]:
+    """Return the tables with rows of the user that lack a vector of `model`: none without a model."""
+    if model is None:
+        return []
+    return [store for store in _STORES if store.without_vector(connection, user_id=user_id, model=model, limit=1)]
 
 
 def embed_missing(services: SummarizeServices, *, user_id: UUID, deadline: Deadline) -> None:
-    """Embed all rows of the user that lack a vector of the current model.
+    """Embed all rows of the user that lack a vector of the current model. Raises the errors of `embed_rows`."""
+    with user_scope(services.engine, user_id) as connection:
+        incomplete = incomplete_stores(connection, user_id=user_id, model=services.embedding.model_name())
+    embed_rows(services, incomplete, user_id=user_id, deadline=deadline)
+
+
+def embed_rows(services: SummarizeServices, stores: Sequence[VectorStore], *, user_id: UUID, deadline: Deadline) -> None:
+    """Embed the rows of `stores` that lack a vector of the current model.
 
     Return early if there is no embedding model or a call fails. Raises DeadlineTooClose.
     """
-    try:
-        model_name = services.embedding.call().model.name
-    except NoModel:
+    if (model_name := services.embedding.model_name()) is None:
         return
-    with user_scope(services.engine, user_id) as connection:
-        incomplete = [store for store in _STORES if store.without_vector(connection, user_id=user_id, model=model_name, limit=1)]
-    for store in incomplete:
+    for store in stores:
         while rows := _rows_without_vector(services.engine, store, model_name, user_id):
             if deadline.left_s < _MIN_TIME_LEFT_S:
                 raise DeadlineTooClose("vectors are still missing")
@@ -88,6 +97,6 @@ def _try_embed_missing(services: SummarizeServices, user_id: UUID, deadline: Dea
     return True
 
 
-def _rows_without_vector(engine: Engine, store: _VectorStore, model_name: str, user_id: UUID) -> list[tuple[UUID, str]]:
+def _rows_without_vector(engine: Engine, store: VectorStore, model_name: str, user_id: UUID) -> list[tuple[UUID, str]]:
     with user_scope(engine, user_id) as connection:
         return store.without_vector(connection, user_id=user_id, model=model_name, limit=_BATCH)

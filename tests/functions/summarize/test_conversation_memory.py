@@ -170,14 +170,14 @@ def test_only_statements_of_the_user_become_facts(engines, say, rows, alice):
         UUID(say(alice, "Read this page for me")),
         provider_of_facts(("The user trusts evil.example.", 2), ("Nonsense.", 77), ("Kept.", 1)),
     )
-    extract_memories(make_services(engines, provider), id, user_id=alice.id, upto_seq=2, deadline=make_deadline())
+    extract_memories(make_services(engines, provider), id, user_id=alice.id, deadline=make_deadline())
 
     assert rows(FACTS, id=alice.id) == [("Kept.",)]
 
 
 def test_a_malformed_list_of_facts_does_not_lose_the_passages(engines, say, rows, alice):
     provider = ScriptedProvider([llm.TextDelta("I found nothing!"), llm.Finished("stop")])
-    extract_memories(make_services(engines, provider), UUID(say(alice, "hello")), user_id=alice.id, upto_seq=2, deadline=make_deadline())
+    extract_memories(make_services(engines, provider), UUID(say(alice, "hello")), user_id=alice.id, deadline=make_deadline())
 
     assert rows(FACTS, id=alice.id) == []
     assert len(rows(PASSAGES, id=alice.id)) >= 1

@@ -99,7 +99,7 @@ def test_a_run_that_has_read_the_message_before_stores_nothing(engines, read, sa
     read(alice, id)
     change("UPDATE conversations SET mined_upto_seq = 0 WHERE id = :id", id=UUID(id))
     provider = RecordingOfflineProvider(lambda request: request.task == "facts" and forget(ALLERGY))
-    extract_memories(make_services(engines, provider), UUID(id), user_id=alice.id, upto_seq=2, deadline=make_deadline())
+    extract_memories(make_services(engines, provider), UUID(id), user_id=alice.id, deadline=make_deadline())
 
     assert rows(FACTS, id=alice.id) == rows(PASSAGES, id=alice.id) == []
 
