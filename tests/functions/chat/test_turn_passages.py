@@ -25,16 +25,16 @@ WITH_ROLE = (ROOT / "tests" / "models.toml").read_text().replace("[roles]", '[ro
 
 
 class Embedder:
-    """Returns the same vector for all texts, or fails, after a delay."""
+    """Returns the same vector for all texts, or fails for passages, after a delay."""
 
     dimensions, batch_texts, batch_tokens = 2, 100, 10_000
 
-    def __init__(self, *, delay_s=0.0, error=None):
-        self.delay_s, self.error, self.texts = delay_s, error, []
+    def __init__(self, *, delay_s=0.0, query_delay_s=0.0, error=None):
+        self.delays_s, self.error, self.texts = {"document": delay_s, "query": query_delay_s}, error, []
 
     def embed_batch(self, model_name, texts, *, purpose):
         self.texts += [(purpose, text) for text in texts]
-        time.sleep(self.delay_s if purpose == "document" else 0)
+        time.sleep(self.delays_s[purpose])
         if self.error and purpose == "document":
             raise self.error
         return EmbeddingResult([[1.0, 0.0] for _ in texts], 7)
@@ -86,6 +86,13 @@ def test_a_turn_has_vectors_when_its_worker_is_free_again(engine, passages, alic
 
     assert [model for *_, model in passages()] == ["lexical"]
     assert embedder.texts[-1][0] == "document"
+
+
+def test_a_turn_whose_question_had_its_vector_too_late_is_found_by_its_meaning_at_once(engine, passages, alice):
+    events = take(services_with(engine, embedder=Embedder(query_delay_s=0.9)), alice, "I am allergic to nuts")
+
+    assert events[-1].data()["retrieval"] == "text"
+    assert [model for *_, model in passages()] == ["lexical"]
 
 
 def test_without_an_embedding_service_a_turn_ends_and_is_found_by_words(engine, passages, alice):

@@ -32,6 +32,12 @@ class BackgroundCalls:
         is_hanging = self._timed_out is not None and self._timed_out.is_running
         return is_hanging or time.monotonic() < self._paused_until_s
 
+    def wait_until_free(self, timeout_s: float) -> bool:
+        """Wait for a call that timed out to end, for `timeout_s` at most. Return whether a further call may start."""
+        if self._timed_out is not None:
+            self._timed_out.wait(timeout_s)
+        return not self.is_blocked
+
     def block(self, call: "BackgroundCall[object]", waited_s: float) -> None:
         """Block further calls, because `call` timed out after `waited_s`."""
         self._timed_out = call
@@ -56,9 +62,13 @@ class BackgroundCall[T]:
         """Whether the call has not ended yet."""
         return self._thread.is_alive()
 
+    def wait(self, timeout_s: float) -> None:
+        """Wait for the call to end, for `timeout_s` at most."""
+        self._thread.join(timeout_s)
+
     def result(self, *, timeout_s: float) -> T | None:
         """Return the result, or None if it is not ready within `timeout_s` or the call failed."""
-        self._thread.join(timeout_s)
+        self.wait(timeout_s)
         if self.is_running:
             self._calls.block(self, timeout_s)
             return None

@@ -17,15 +17,19 @@ from parley.observability import logger
 
 # No client waits for these vectors, but a worker does.
 PASSAGES_TIMEOUT_S = 3.0
+# A question's call that took too long for its turn has often just ended. Without this wait, the passages would have no vectors until the
+# conversation's next memory update.
+EARLIER_CALL_TIMEOUT_S = 1.0
 
 
 def embed_passages(embedding: MeteredEmbedder, rows: Sequence[tuple[UUID, str]], *, billing_subject: BillingSubject) -> None:
     """Embed stored passages, given as (id, text), within `PASSAGES_TIMEOUT_S`. The user pays.
 
+    Before that, wait up to `EARLIER_CALL_TIMEOUT_S` for an earlier call that took too long.
     Never raises: passages that stay without vectors, for example because the service is away, get them from the conversation's next
     memory update.
     """
-    if not rows or QUERY_CALLS.is_blocked:
+    if not rows or not QUERY_CALLS.wait_until_free(EARLIER_CALL_TIMEOUT_S):
         return
     try:
         call = embedding.call()
