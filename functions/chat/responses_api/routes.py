@@ -105,7 +105,12 @@ async def compact_conversation(
 
 
 @router.get("/responses/{id}", responses=error_responses(NotFound))
-async def get_response(id: str, services: ChatServicesDep, principal: CurrentPrincipal) -> ResponseOut:
+async def get_response(
+    id: str,
+    services: ChatServicesDep,
+    principal: CurrentPrincipal,
+    stream: Annotated[Literal["false"], Query(description="A stored response is not streamed")] = "false",  # noqa: ARG001 - refuses `true`
+) -> ResponseOut:
     """Return a stored response."""
     return stored_responses.read(services, principal, id)
 

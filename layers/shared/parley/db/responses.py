@@ -13,6 +13,8 @@ from parley.errors import NotFound
 
 type Item = dict[str, Any]
 
+# A user's responses beyond this number are deleted, oldest first: a request may have 4 MB, and a client stores each of its requests.
+MAX_STORED = 2000
 # A chain has at most as many responses as a request may have items.
 MAX_CHAIN = 4096
 _CHAIN = text(
@@ -40,13 +42,22 @@ class StoredResponse:
     document: Mapping[str, Any]
 
 
+# Ids sort by creation time.
+_TRIM = text(
+    """
+    DELETE FROM responses
+     WHERE user_id = :user_id
+       AND id <= (SELECT id FROM responses WHERE user_id = :user_id ORDER BY id DESC OFFSET :max_stored LIMIT 1)
+    """
+)
 _COLUMNS = [responses.c.id, responses.c.previous_id, responses.c.input, responses.c.document]
 
 
 def store(connection: Connection, response: StoredResponse, *, user_id: UUID) -> None:
-    """Store a response. A response that is stored already stays unchanged."""
+    """Store a response, and delete the user's oldest ones beyond `MAX_STORED`. A response that is stored already stays unchanged."""
     values = {"id": response.id, "previous_id": response.previous_id, "input": response.input, "document": response.document}
     connection.execute(upsert(responses).values(values | {"user_id": user_id}).on_conflict_do_nothing())
+    connection.execute(_TRIM, {"user_id": user_id, "max_stored": MAX_STORED})
 
 
 def get(connection: Connection, response_id: UUID, *, user_id: UUID) -> StoredResponse:

@@ -125,6 +125,25 @@ def test_a_page_after_an_unknown_item_is_refused(sdk):
     assert refused.value.param == "after"
 
 
+def test_a_stored_response_is_not_streamed_again(sdk):
+    id = sdk.responses.create(**ASK).id
+    with pytest.raises(openai.BadRequestError) as refused:
+        sdk.responses.retrieve(id, stream=True)
+
+    assert refused.value.param == "stream"
+
+
+def test_a_users_oldest_responses_beyond_a_number_are_deleted(sdk, sdk_of, bob, monkeypatch):
+    monkeypatch.setattr("parley.db.responses.MAX_STORED", 2)
+    others = sdk_of(bob).responses.create(**ASK).id
+    first, *rest = (sdk.responses.create(**ASK).id for _ in range(3))
+
+    with pytest.raises(openai.NotFoundError):
+        sdk.responses.retrieve(first)
+    assert [sdk.responses.retrieve(id).id for id in rest] == rest
+    assert sdk_of(bob).responses.retrieve(others).id == others
+
+
 def test_a_response_that_cannot_be_stored_is_sent_all_the_same(sdk, monkeypatch, caplog):
     def fail(*_arguments, **_options):
         raise Unavailable("the database is away")
