@@ -9,6 +9,7 @@ from fastapi import Response
 
 from functions.chat.openai_api.completions import CompletionEvent, CompletionStream, stream_completion
 from functions.chat.openai_api.errors import error_body
+from functions.chat.openai_api.responses import until_finished
 from functions.chat.responses import SSE_PING, EventStream, WholeAnswer
 from functions.chat.responses_api.events import Event, ResponseEvents
 from functions.chat.responses_api.requests import to_request
@@ -58,7 +59,7 @@ def http_response(completion: CompletionStream, events: ResponseEvents, store: S
     If the vendor is silent for `PING_S`, the first event is a ping: a stream then has status 200 even if the call fails.
     """
     first = next(completion.events)
-    arrived = _until_finished(chain([first], completion.events))
+    arrived = until_finished(chain([first], completion.events))
     if stream:
         return EventStream(_sse(arrived, events, store), completion.events)
     try:
@@ -69,13 +70,6 @@ def http_response(completion: CompletionStream, events: ResponseEvents, store: S
     except BaseException:
         completion.events.close()
         raise
-
-
-def _until_finished(arrived: Iterator[CompletionEvent]) -> Iterator[CompletionEvent]:
-    for event in arrived:
-        yield event
-        if isinstance(event, Finished):
-            return
 
 
 def _sse(arrived: Iterator[CompletionEvent], events: ResponseEvents, store: Store) -> Iterator[bytes]:
