@@ -6,11 +6,12 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from functions.chat.ag_ui import AgUiEvent, ag_ui_events
 from functions.chat.errors import LoggedTurnFailure
 from functions.chat.turn.events import (
     LAST_EVENTS,
@@ -29,6 +30,7 @@ from parley.db.messages import StoredMessage
 from parley.http.schemas import HistoryMessageOut, UsageOut
 
 type TurnEvents = Generator[NumberedEvent | Ping]
+type StreamFormat = Literal["parley", "ag-ui"]
 
 # no-transform: a proxy that compresses would hold events back.
 SSE_HEADERS = {"Cache-Control": "no-store, no-transform"}
@@ -41,17 +43,21 @@ SERVER_TIMING: dict[str, Any] = {
 }
 
 
-def turn_response(events: TurnEvents, *, stream: bool, ids: Mapping[str, str] = MappingProxyType({})) -> Response:
+def turn_response(
+    events: TurnEvents, *, stream: bool, ids: Mapping[str, str] = MappingProxyType({}), stream_format: StreamFormat = "parley"
+) -> Response:
     """Wait for the first event, so that a refused turn becomes an error response, then return the encoded events.
 
     `ids` supplies `turn_id` and `conversation_id` if the events do not begin with `turn.started`, which contains both. Without events,
-    the response is 204, after which browsers do not connect again.
+    the response is 204, after which browsers do not connect again. A stream in AG-UI's format needs all events of the turn.
     """
     first = next(events, None)
     if first is None:
         return Response(status_code=204)
     if stream:
-        return EventStream(map(_encode_event, _until_last(chain((first,), events))), events)
+        all_events = _until_last(chain((first,), events))
+        chunks = map(_encode_ag_ui, ag_ui_events(all_events)) if stream_format == "ag-ui" else map(_encode_event, all_events)
+        return EventStream(chunks, events)
     try:
         document, model_ms = _turn_document(first, events, ids)
         return WholeAnswer(_compact_json(document), events, model_ms=model_ms)
@@ -114,6 +120,10 @@ def _encode_event(event: NumberedEvent | Ping) -> bytes:
     if isinstance(event, Ping):
         return SSE_PING
     return f"id: {event.number}\nevent: {event.event.name}\ndata: {_compact_json(event.event.data())}\n\n".encode()
+
+
+def _encode_ag_ui(event: AgUiEvent | Ping) -> bytes:
+    return SSE_PING if isinstance(event, Ping) else f"data: {_compact_json(event)}\n\n".encode()
 
 
 def _turn_document(

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from functions.chat.anthropic_api import routes as anthropic_routes
 from functions.chat.errors import AlreadyDecided, ConversationBusy, InProgress, NothingToRegenerate, NotWaiting, OutOfTime
 from functions.chat.openai_api import routes as openai_routes
-from functions.chat.responses import SERVER_TIMING, turn_response
+from functions.chat.responses import SERVER_TIMING, StreamFormat, turn_response
 from functions.chat.responses_api import routes as responses_routes
 from functions.chat.schemas import EVENT_SCHEMA, ApprovalIn, ChatIn, ImageOut, ModelOut, RegenerateIn, TurnOut, TurnStateOut
 from functions.chat.services import ChatServices, ChatServicesDep
@@ -58,6 +58,8 @@ STREAM: dict[int | str, Any] = {
 
 # An id that is not a number of an event counts as none, because a browser sends the last id of any stream.
 LastEventId = Annotated[str | None, Header(description="The id of the last event received")]
+FORMAT = "The form of a stream's events: this API's own, or that of AG-UI 1.0, which begins with the turn's first event"
+StreamFormatQuery = Annotated[StreamFormat, Query(alias="format", description=FORMAT)]
 
 
 @turn_router.post("/chat", responses=TURN | error_responses(*BEGIN))
@@ -68,6 +70,7 @@ async def chat(
     principal: CurrentPrincipal,
     idempotency: IdempotencyHeader,
     last_event_id: LastEventId = None,
+    stream_format: StreamFormatQuery = "parley",
 ) -> Response:
     """Take a turn: store the question, answer it, and store the answer.
 
@@ -85,7 +88,8 @@ async def chat(
     source that it cites. `timings` of the last event tells how much of the time was spent waiting for models, and its
     `retrieval` is `text` instead of `hybrid` if memory and documents were searched by words only, because the embedding model did not
     respond within half a second. `response_format`, as in OpenAI's API, requests a JSON answer. `images` are data URLs, or ids of
-    images in earlier messages.
+    images in earlier messages. With `?format=ag-ui`, the stream has the events of AG-UI 1.0, without ids: a repeated request, and
+    `/chat/turns/{id}/events`, send all of them again.
     """
     question = Question(
         body.message,
@@ -101,7 +105,7 @@ async def chat(
         documents=body.documents,
     )
     key = _idempotency_key("POST /chat", idempotency, body)
-    return _take(request, services, principal, question, body, key, last_event_id)
+    return _take(request, services, principal, question, body, key, last_event_id, stream_format)
 
 
 @turn_router.post("/chat/regenerate", responses=TURN | error_responses(*BEGIN, NothingToRegenerate))
@@ -112,6 +116,7 @@ async def regenerate(
     principal: CurrentPrincipal,
     idempotency: IdempotencyHeader,
     last_event_id: LastEventId = None,
+    stream_format: StreamFormatQuery = "parley",
 ) -> Response:
     """Answer the conversation's last question again, even if its turn failed. Takes a turn in the same way as `POST /chat`.
 
@@ -128,7 +133,7 @@ async def regenerate(
         documents=body.documents,
     )
     key = _idempotency_key("POST /chat/regenerate", idempotency, body)
-    return _take(request, services, principal, question, body, key, last_event_id)
+    return _take(request, services, principal, question, body, key, last_event_id, stream_format)
 
 
 @turn_router.get("/chat/images/{id}", dependencies=[Depends(require_live_session)], responses=error_responses(NotFound))
@@ -163,20 +168,23 @@ async def get_events(
     principal: CurrentPrincipal,
     after: Annotated[int | None, Query(ge=0, lt=2**31)] = None,
     last_event_id: LastEventId = None,
+    stream_format: StreamFormatQuery = "parley",
 ) -> Response:
     """Stream a turn's events after number `after`, or after the header `Last-Event-ID`, until the turn ends or waits.
 
     While the turn runs, new events are sent live. The last event is always sent, even if its number is not greater than `after`; but
     if the header has its number, the response is 204, after which a browser's `EventSource` does not connect again. An unknown
-    `Last-Event-ID` counts as none. Events are stored for 24 hours.
+    `Last-Event-ID` counts as none. With `?format=ag-ui`, all events are sent. Events are stored for 24 hours.
     """
+    if stream_format == "ag-ui":
+        after, last_event_id = 0, None
     last_seen = after if after is not None else replay.parse_last_event_id(last_event_id)
     deadline = Deadline.of(request.scope["aws.context"])
     limit = services.stream_limits.followers
     events = replay.read_events(
         services.engine, principal, id, after=last_seen, deadline=deadline, max_followers=limit, repeats_last=after is not None
     )
-    return turn_response(events, stream=True)
+    return turn_response(events, stream=True, stream_format=stream_format)
 
 
 @turn_router.post("/chat/turns/{id}/approvals", responses=TURN | {202: {"description": "Other calls wait for a decision"}} | DECISIONS)
@@ -202,8 +210,9 @@ def _idempotency_key(route: str, idempotency: Idempotency, body: ChatIn | Regene
     return IdempotencyKey(route, idempotency.key, request_fingerprint(body)) if idempotency.key else None
 
 
-def _joins_after(last_event_id: str | None) -> int:
-    return replay.parse_last_event_id(last_event_id) if last_event_id else 0
+def _joins_after(last_event_id: str | None, stream_format: StreamFormat) -> int:
+    """Return the number of the last event that the client has. Events in AG-UI's format have no ids."""
+    return replay.parse_last_event_id(last_event_id) if last_event_id and stream_format == "parley" else 0
 
 
 def _take(
@@ -214,6 +223,7 @@ def _take(
     body: ChatIn | RegenerateIn,
     idempotency_key: IdempotencyKey | None,
     last_event_id: str | None,
+    stream_format: StreamFormat,
 ) -> Response:
     if question.documents:
         principal.require("documents")
@@ -225,10 +235,10 @@ def _take(
         question,
         deadline=Deadline.of(request.scope["aws.context"]),
         idempotency_key=idempotency_key,
-        joins_after=_joins_after(last_event_id) if body.stream else None,
+        joins_after=_joins_after(last_event_id, stream_format) if body.stream else None,
         request_id=request.scope["parley.request_id"],
     )
-    return turn_response(events, stream=body.stream)
+    return turn_response(events, stream=body.stream, stream_format=stream_format)
 
 
 @turn_router.get("/models")
