@@ -11,8 +11,10 @@ from typing import Any, Self
 
 from functions.authorizer.jwks import KeySource
 from functions.authorizer.policy import policy_for
+from parley.auth import api_keys, client_tokens
 from parley.auth.access_tokens import verify_token
-from parley.auth.api_keys import PREFIX, verify_api_key
+from parley.auth.api_keys import verify_api_key
+from parley.auth.client_tokens import verify_client_token
 from parley.errors import Unauthorized
 from parley.observability import begin_log_context, logger
 
@@ -61,7 +63,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 
 def _claims(token: str, request_context: Mapping[str, Any]) -> dict[str, Any]:
-    verify = verify_api_key if token.startswith(PREFIX) else verify_token
+    verify = verify_token
+    if token.startswith(api_keys.PREFIX):
+        verify = verify_api_key
+    elif token.startswith(client_tokens.PREFIX):
+        verify = verify_client_token
     return verify(token, find_key=partial(keys.find, request_context=request_context), issuer=settings.issuer)
 
 

@@ -6,14 +6,18 @@ The gateway caches the policy for the whole stage, so it must be correct for eve
 from collections.abc import Mapping
 from typing import Any
 
+from parley.auth.client_tokens import AUDIENCE
+
 CONTEXT_CLAIMS = ("sub", "sid", "api_key_id", "scope", "exp")
 
 
 def policy_for(claims: Mapping[str, Any], method_arn: str) -> dict[str, Any]:
-    """Allow all routes of the stage except the areas denied to this token, and pass its claims to the functions."""
+    """Allow the routes of the stage that this token may call, and pass its claims to the functions."""
     stage = stage_of(method_arn)
     statements = [_statement("Allow", f"{stage}/*/*")]
     statements += [_statement("Deny", f"{stage}/*/{area}/*") for area in _denied_areas(claims)]
+    if claims.get("aud") == AUDIENCE:  # an MCP client's token
+        statements = [_statement("Allow", f"{stage}/POST/mcp")]
     return {
         "principalId": claims["sub"],
         "policyDocument": {"Version": "2012-10-17", "Statement": statements},

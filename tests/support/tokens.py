@@ -11,7 +11,8 @@ from jwt.utils import base64url_decode, base64url_encode
 
 from parley.auth.access_tokens import issue_token
 from parley.auth.api_keys import PREFIX, issue_api_key
-from parley.auth.principal import API_KEY_SCOPES, USER_SCOPES
+from parley.auth.client_tokens import issue_client_token
+from parley.auth.principal import API_KEY_SCOPES, MCP_SCOPES, USER_SCOPES
 from parley.auth.public_keys import parse_jwks
 from parley.auth.signing_keys import KeyRing, SigningKey
 from parley.clock import utc_now
@@ -28,6 +29,11 @@ def make_access_token(
 ) -> str:
     """Return a valid access token of a random user."""
     return issue_token(uuid4(), uuid4(), scopes, key=key, issuer=issuer, now=now or utc_now())
+
+
+def make_client_token(scopes: frozenset[str] = MCP_SCOPES, *, now: datetime | None = None) -> str:
+    """Return a valid access token of an MCP client, of a random user."""
+    return issue_client_token(uuid4(), uuid4(), scopes, key=ACCESS_SIGNING_KEY, issuer=ISSUER, now=now or utc_now())
 
 
 def make_api_key(

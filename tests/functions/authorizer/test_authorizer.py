@@ -8,7 +8,7 @@ from parley.auth.principal import ADMIN_SCOPES
 from parley.clock import utc_now
 from parley.errors import Unavailable
 from tests.functions.authorizer.events import ME_ROUTE, authorizer_request
-from tests.support.tokens import make_access_token, make_api_key
+from tests.support.tokens import make_access_token, make_api_key, make_client_token
 
 STAGE = "arn:aws:execute-api:us-east-1:123456789012:local/prod"
 
@@ -29,6 +29,22 @@ def test_an_api_key_may_call_neither_account_nor_admin_routes(ask):
     denied = [("Deny", f"{STAGE}/*/admin/*"), ("Deny", f"{STAGE}/*/auth/*")]
 
     assert statements(ask(f"Bearer {make_api_key()}")) == [("Allow", f"{STAGE}/*/*"), *denied]
+
+
+def test_a_token_of_an_mcp_client_may_call_the_mcp_route_and_no_other(ask):
+    policy = ask(f"Bearer {make_client_token()}")
+
+    assert statements(policy) == [("Allow", f"{STAGE}/POST/mcp")]
+    assert policy["context"]["scope"] == "mcp:conversations mcp:documents mcp:tools"
+
+
+@pytest.mark.parametrize("prefix", ["", "parley_", "pmt_"])
+def test_no_kind_of_token_is_accepted_as_another(ask, prefix):
+    tokens = {"": make_access_token(), "parley_": make_api_key(), "pmt_": make_client_token()}
+    others = [token.removeprefix(kind) for kind, token in tokens.items() if kind != prefix]
+    for other in others:
+        with pytest.raises(Exception, match="^Unauthorized$"):
+            ask(f"Bearer {prefix}{other}")
 
 
 def test_the_context_names_the_caller_the_credential_and_its_expiry(ask):

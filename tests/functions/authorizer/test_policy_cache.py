@@ -18,7 +18,7 @@ from local.template.load import load
 from local.template.stack import Authorizer
 from parley.auth.principal import ADMIN_SCOPES
 from parley.clock import utc_now
-from tests.support.tokens import ACCESS_SIGNING_KEY, forge, make_access_token, make_api_key
+from tests.support.tokens import ACCESS_SIGNING_KEY, forge, make_access_token, make_api_key, make_client_token
 
 STACK = load(Path(__file__).parents[3] / "template.yaml", overrides={})
 GUARDED = [route for route in STACK.api.routes if route.authorizer]
@@ -29,13 +29,15 @@ TOKENS = {
     "admin": lambda: make_access_token(ADMIN_SCOPES),
     "narrow": lambda: make_access_token(frozenset()),
     "API key": lambda: make_api_key(),
+    "MCP client": lambda: make_client_token(),
     "expired": lambda: make_access_token(now=utc_now() - timedelta(hours=1)),
     "expired API key": lambda: make_api_key(now=utc_now() - timedelta(days=40)),
     "other stage": lambda: make_access_token(issuer="parley/test/dev"),
     "forged": lambda: forge(make_access_token(), alg="none", sign=lambda _: b"x"),
     "garbage": lambda: "x.y.z",
+    "expired MCP client": lambda: make_client_token(now=utc_now() - timedelta(hours=1)),
 }
-UNAUTHORIZED = {"expired", "expired API key", "other stage", "forged", "garbage"}
+UNAUTHORIZED = {"expired", "expired API key", "expired MCP client", "other stage", "forged", "garbage"}
 
 
 class InProcess:
@@ -93,6 +95,8 @@ def test_a_cached_policy_decides_every_route_as_a_fresh_one_does(handler, kind):
 def test_each_kind_of_token_may_call_its_routes_and_no_others(handler, kind):
     def expected(name):
         path = name.split()[1]
+        if kind == "MCP client":
+            return "open" if name == "POST /mcp" else "ACCESS_DENIED"
         denied = ("/admin/",) if kind in ("user", "narrow") else ("/admin/", "/auth/") if kind == "API key" else ()
         return "UNAUTHORIZED" if kind in UNAUTHORIZED else "ACCESS_DENIED" if path.startswith(denied) else "open"
 

@@ -1,7 +1,7 @@
 """The principal: the user that a request acts for, and the scopes of the request's token."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 from uuid import UUID
@@ -13,6 +13,8 @@ ADMIN_SCOPES = USER_SCOPES | {"admin"}
 DEFAULT_API_KEY_SCOPES = USER_SCOPES - {"account"}  # a leaked key must not cost the user the account
 # Only a key created with this scope may approve tool calls: otherwise any program could approve the calls that it triggers.
 APPROVALS_SCOPE = "approvals"
+# The scopes of MCP clients that a user has signed in by a browser. No route but `/mcp` knows them.
+MCP_SCOPES = frozenset({"mcp:tools", "mcp:documents", "mcp:conversations"})
 API_KEY_SCOPES = DEFAULT_API_KEY_SCOPES | {APPROVALS_SCOPE}
 
 
@@ -56,6 +58,11 @@ class Principal:
         """Raise Forbidden unless the token has the scope `scope`."""
         if scope not in self.scopes:
             raise ScopeMissing(self.user_id, scope)
+
+    def for_mcp(self) -> Self:
+        """Return the principal with the scopes that its token has on `/mcp`: for a client's token, those after `mcp:`."""
+        granted = {scope.removeprefix("mcp:") for scope in self.scopes & MCP_SCOPES}
+        return replace(self, scopes=frozenset(granted)) if granted else self
 
     @property
     def may_remember(self) -> bool:

@@ -26,19 +26,20 @@ _TEXT_CLAIMS = ("iss", "aud", "scope")
 
 @dataclass(frozen=True, slots=True)
 class TokenKind:
-    """The properties that distinguish one kind of token. `ids` are its claims that contain a UUID."""
+    """The properties that distinguish one kind of token. `ids` are its claims that contain a UUID, `audience` is its `aud`."""
 
     typ: str
     family: KeyFamily
     ids: frozenset[str]
     max_lifetime: timedelta
+    audience: str = AUDIENCE
 
 
 def sign(kind: TokenKind, claims: Mapping[str, Any], *, key: SigningKey) -> str:
     """Sign `claims` as a token of this kind."""
     if key.family != kind.family:
         raise ValueError(f"a key of the family {key.family!r} cannot sign {kind.typ}")
-    return jwt.encode({"aud": AUDIENCE, **claims}, key.private_key, algorithm=ALGORITHM, headers={"kid": key.kid, "typ": kind.typ})
+    return jwt.encode({"aud": kind.audience, **claims}, key.private_key, algorithm=ALGORITHM, headers={"kid": key.kid, "typ": kind.typ})
 
 
 def verify(kind: TokenKind, text: str, *, find_key: FindKey, issuer: str) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def _check_claims(kind: TokenKind, text: str, *, issuer: str) -> None:
     try:
         jwt.decode(
             text,
-            audience=AUDIENCE,
+            audience=kind.audience,
             issuer=issuer,
             leeway=LEEWAY_S,
             options={

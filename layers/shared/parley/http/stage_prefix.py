@@ -1,9 +1,16 @@
-"""The part of a request's path before its route. It is apart from `dependencies` so that the web function loads no database."""
+"""The part of a request's path before its route, and the API's public address.
+
+It is apart from `dependencies` so that the web function loads no database.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+
+from parley.errors import InvalidInput
+
+_HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-:[]")
 
 
 def stage_prefix_of(event: Mapping[str, Any]) -> str:
@@ -18,3 +25,24 @@ async def _stage_prefix(request: Request) -> str:
 
 
 StagePrefix = Annotated[str, Depends(_stage_prefix)]
+
+
+def public_url_of(event: Mapping[str, Any]) -> str:
+    """Return the address at which the client reached the API, without a slash at the end, such as `https://chat.example.com/prod`.
+
+    It repeats the client's Host header, so use it only in the answer to this client. Raises InvalidInput for a malformed host.
+    """
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    host = headers.get("host", "").lower()
+    if not host or not _HOST_CHARACTERS.issuperset(host):
+        raise InvalidInput("not a host name", loc=("header", "Host"))
+    # API Gateway sets this header itself, whatever the client sends.
+    scheme = "http" if headers.get("x-forwarded-proto", "").lower() == "http" else "https"
+    return f"{scheme}://{host}{stage_prefix_of(event)}"
+
+
+async def _public_url(request: Request) -> str:
+    return public_url_of(request.scope["aws.event"])
+
+
+PublicUrl = Annotated[str, Depends(_public_url)]
