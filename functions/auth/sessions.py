@@ -13,12 +13,13 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 from uuid import UUID
 
 from functions.auth.errors import InvalidCredentials, InvalidRefreshToken
 from parley.auth.access_tokens import issue_token
 from parley.auth.client_origin import ClientOrigin
+from parley.auth.client_tokens import issue_client_token
 from parley.auth.principal import ADMIN_SCOPES, USER_SCOPES, Principal
 from parley.auth.signing_keys import KeyRing
 from parley.clock import utc_now
@@ -28,7 +29,6 @@ from parley.db.transactions import user_scope
 from parley.errors import Forbidden, NotFound
 from parley.ids import new_id
 
-REFRESH_PREFIX = "prt_"
 REFRESH_SECRET_BYTES = 32
 REUSE_GRACE = timedelta(seconds=10)
 
@@ -36,6 +36,8 @@ REUSE_GRACE = timedelta(seconds=10)
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
     """A refresh token in the clear."""
+
+    PREFIX: ClassVar = "prt_"
 
     user_id: UUID
     secret: bytes
@@ -49,10 +51,10 @@ class RefreshToken:
     def parse(cls, text: str) -> Self:
         """Parse a token as clients send it. Raises InvalidRefreshToken."""
         try:
-            raw = base64.b64decode(text.removeprefix(REFRESH_PREFIX), altchars=b"-_", validate=True)
+            raw = base64.b64decode(text.removeprefix(cls.PREFIX), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as exc:
             raise InvalidRefreshToken("not base64url") from exc
-        if not text.startswith(REFRESH_PREFIX) or len(raw) != 16 + REFRESH_SECRET_BYTES:
+        if not text.startswith(cls.PREFIX) or len(raw) != 16 + REFRESH_SECRET_BYTES:
             raise InvalidRefreshToken("wrong prefix or length")
         return cls(UUID(bytes=raw[:16]), raw[16:])
 
@@ -66,7 +68,21 @@ class RefreshToken:
         return hashlib.sha256(self.secret).digest()
 
     def __str__(self) -> str:
-        return REFRESH_PREFIX + base64.urlsafe_b64encode(self.user_id.bytes + self.secret).decode()
+        return self.PREFIX + base64.urlsafe_b64encode(self.user_id.bytes + self.secret).decode()
+
+
+class ClientRefreshToken(RefreshToken):
+    """A refresh token of an MCP client. Its hash differs from that of a user's own token with the same secret.
+
+    So the token does not become a user's by a change of its prefix, not even in an earlier release.
+    """
+
+    PREFIX = "pcr_"
+
+    @property
+    def hash(self) -> bytes:
+        """The SHA-256 of the word `client` and the secret, as stored."""
+        return hashlib.sha256(b"client" + self.secret).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +95,12 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class IssuedTokens:
-    """A user with a new pair of tokens."""
+    """A user with a new pair of tokens. `scopes` are those of the access token."""
 
     user: users.User
     access_token: str
     refresh_token: str
+    scopes: frozenset[str]
 
 
 def start_session(
@@ -105,7 +122,7 @@ def start_session(
     user = sessions.start_session(connection, user_id, password_hash, session, origin=origin, reset_buckets=reset_buckets)
     if user is None:
         raise InvalidCredentials(f"the password of {user_id} was changed during login")
-    return _issue_tokens(user, session_id, token, key_ring)
+    return issue_tokens(user, session_id, token, key_ring)
 
 
 def end_session(connection: Connection, principal: Principal, session_id: UUID, *, origin: ClientOrigin) -> None:
@@ -127,29 +144,43 @@ def log_out(connection: Connection, principal: Principal, *, everywhere: bool, o
 
 
 def refresh(
-    engine: Engine, key_ring: KeyRing, text: str, *, lifetimes: Lifetimes, origin: ClientOrigin, received_at: datetime
+    engine: Engine,
+    key_ring: KeyRing,
+    text: str,
+    *,
+    lifetimes: Lifetimes,
+    origin: ClientOrigin,
+    received_at: datetime,
+    client_id: str | None = None,
 ) -> IssuedTokens:
-    """Exchange a refresh token for a new pair, or raise InvalidRefreshToken.
+    """Exchange a refresh token for a new pair, or raise InvalidRefreshToken. An MCP client's token works for `client_id` only.
 
     A token works once. A repeat within the grace period, by a client that lost the response or by a second tab, returns
     the same successor. A later repeat, or a repeat of an older token, counts as theft and ends the session. The time of a repeat is
     `received_at`, when the gateway received it: under load, a request may wait for longer than the grace period.
     """
-    token = RefreshToken.parse(text)
+    token = (ClientRefreshToken if client_id else RefreshToken).parse(text)
     with user_scope(engine, token.user_id) as connection:
-        outcome = _rotate(connection, token, key_ring, lifetimes=lifetimes, origin=origin, received_at=received_at)
+        outcome = _rotate(connection, token, key_ring, lifetimes=lifetimes, origin=origin, received_at=received_at, client_id=client_id)
     if outcome == "refused":
         raise InvalidRefreshToken(f"invalid, expired or reused refresh token of {token.user_id}")
     return outcome
 
 
 def _rotate(
-    connection: Connection, token: RefreshToken, key_ring: KeyRing, *, lifetimes: Lifetimes, origin: ClientOrigin, received_at: datetime
+    connection: Connection,
+    token: RefreshToken,
+    key_ring: KeyRing,
+    *,
+    lifetimes: Lifetimes,
+    origin: ClientOrigin,
+    received_at: datetime,
+    client_id: str | None,
 ) -> IssuedTokens | Literal["refused"]:
     """Rotate the token. Return "refused" instead of raising, so that the end of the session after a theft is committed."""
     locked = sessions.lock(connection, token.hash, user_id=token.user_id)
     now = utc_now()
-    if locked is None or _is_expired(locked[0], lifetimes, now=now):
+    if locked is None or locked[0].client_id != client_id or _is_expired(locked[0], lifetimes, now=now):
         return "refused"
     session, stored = locked
     successor = token.successor(key_ring.refresh_secret)
@@ -161,7 +192,7 @@ def _rotate(
         sessions.end(connection, session.id, user_id=token.user_id)
         audit.add(connection, token.user_id, "refresh_token_reused", origin, session_id=str(session.id))
         return "refused"
-    return _issue_tokens(user, session.id, successor, key_ring)
+    return issue_tokens(user, session.id, successor, key_ring, client_scopes=session.scopes)
 
 
 def _is_expired(session: sessions.Session, lifetimes: Lifetimes, *, now: datetime) -> bool:
@@ -175,7 +206,11 @@ def _is_in_grace(connection: Connection, used: sessions.StoredRefreshToken, succ
     return is_parent and used.used_at is not None and received_at - used.used_at <= REUSE_GRACE
 
 
-def _issue_tokens(user: users.User, session_id: UUID, token: RefreshToken, key_ring: KeyRing) -> IssuedTokens:
-    scopes = ADMIN_SCOPES if user.role == "admin" else USER_SCOPES
-    access_token = issue_token(user.id, session_id, scopes, key=key_ring.newest, issuer=key_ring.issuer, now=utc_now())
-    return IssuedTokens(user, access_token, str(token))
+def issue_tokens(
+    user: users.User, session_id: UUID, token: RefreshToken, key_ring: KeyRing, *, client_scopes: list[str] | None = None
+) -> IssuedTokens:
+    """Sign an access token of the session and return it with the refresh token; `client_scopes` make it a token of an MCP client."""
+    own_scopes = ADMIN_SCOPES if user.role == "admin" else USER_SCOPES
+    scopes, issue = (own_scopes, issue_token) if client_scopes is None else (frozenset(client_scopes), issue_client_token)
+    access_token = issue(user.id, session_id, scopes, key=key_ring.newest, issuer=key_ring.issuer, now=utc_now())
+    return IssuedTokens(user, access_token, str(token), scopes)

@@ -18,6 +18,8 @@ type AuditEventName = Literal[
     "logout_everywhere",
     "session_ended",
     "refresh_token_reused",
+    "client_authorized",
+    "authorization_code_reused",
     "password_changed",
     "password_reset",
     "email_change_requested",

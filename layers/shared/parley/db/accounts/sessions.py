@@ -22,17 +22,19 @@ _LIVE = (sessions.c.ended_at.is_(None), sessions.c.expires_at > func.now())
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session. It is live until `expires_at`, unless it was ended before."""
+    """A session. It is live until `expires_at`, unless it was ended before. A session of an MCP client has its id and its scopes."""
 
     id: UUID
     last_used_at: datetime
     expires_at: datetime
     ended_at: datetime | None
+    client_id: str | None
+    scopes: list[str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveSession:
-    """A live session as its user sees it. For an IPv6 client, `address` is its /64 network."""
+    """A live session as its user sees it. For an IPv6 client, `address` is its /64 network. A user's own login has no `client_name`."""
 
     id: UUID
     created_at: datetime
@@ -40,6 +42,7 @@ class ActiveSession:
     expires_at: datetime
     address: str | None
     user_agent: str | None
+    client_name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,8 @@ def lock(connection: Connection, token_hash: bytes, *, user_id: UUID) -> tuple[S
     row = connection.execute(_LOCK_SESSION, {"user_id": user_id, "hash": token_hash}).one_or_none()
     if row is None:
         return None
-    return Session(row.id, row.last_used_at, row.expires_at, row.ended_at), StoredRefreshToken(token_hash, row.id, row.used_at)
+    session = Session(row.id, row.last_used_at, row.expires_at, row.ended_at, row.client_id, row.scopes)
+    return session, StoredRefreshToken(token_hash, row.id, row.used_at)
 
 
 def rotate(connection: Connection, session_id: UUID, token_hash: bytes, successor_hash: bytes, *, user_id: UUID, at: datetime) -> User:
@@ -191,7 +195,7 @@ def find_token(connection: Connection, token_hash: bytes, *, user_id: UUID) -> S
 
 _LOCK_SESSION = text(
     """
-    SELECT s.id, s.last_used_at, s.expires_at, s.ended_at, t.used_at
+    SELECT s.id, s.last_used_at, s.expires_at, s.ended_at, s.client_id, s.scopes, t.used_at
       FROM sessions s JOIN refresh_tokens t ON t.user_id = s.user_id AND t.session_id = s.id
      WHERE t.user_id = :user_id AND t.hash = :hash FOR UPDATE OF s, t
     """

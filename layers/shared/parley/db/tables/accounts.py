@@ -39,6 +39,25 @@ sessions = Table(
     timestamp("ended_at", nullable=True),
     Column("address", Text),
     Column("user_agent", Text),
+    Column("client_id", Text),
+    Column("client_name", Text),
+    Column("scopes", ARRAY(Text)),
+)
+
+authorization_codes = Table(
+    "authorization_codes",
+    metadata,
+    owner(),
+    Column("hash", LargeBinary, primary_key=True),
+    Column("session_id", Uuid, nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("code_challenge", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    timestamp("created_at"),
+    required_timestamp("expires_at"),
+    timestamp("used_at", nullable=True),
+    ForeignKeyConstraint(["user_id", "session_id"], ["sessions.user_id", "sessions.id"], ondelete="CASCADE"),
+    Index("authorization_codes_session", "user_id", "session_id"),
 )
 
 refresh_tokens = Table(
