@@ -6,10 +6,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from functions.toolrunner.execution import run_tool
+from functions.toolrunner.execution import fetch_json, run_tool
 from functions.toolrunner.mcp_client import call_tool, list_tools, preload_client
 from functions.toolrunner.registry import Registry, builtin_tools, find_plugins
-from functions.toolrunner.requests import ListRequest, McpCallRequest, McpListRequest, RunRequest, ToolrunnerRequest, parse_request
+from functions.toolrunner.requests import (
+    FetchJsonRequest,
+    ListRequest,
+    McpCallRequest,
+    McpListRequest,
+    RunRequest,
+    ToolrunnerRequest,
+    parse_request,
+)
 from parley.observability import logger
 from parley.observability.invocations import invocation_handler
 from parley.settings import Settings
@@ -48,6 +56,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     - `{"op": "run", "name", "arguments", "user_id", "timeout_s"}` returns `{"ok", "content"}`.
     - `{"op": "mcp_list", "server": {"url", "headers"}, "timeout_s"}` and `{"op": "mcp_call", "server", "name", "arguments",
       "timeout_s"}` do the same with a remote MCP server, or return `{"error"}`.
+    - `{"op": "fetch_json", "url", "timeout_s"}` returns a public document as `{"status", "url", "document"}`, or `{"error"}`.
 
     A tool that exceeds its time ends this process, and the caller sees a failed invocation. Raises ValidationError for any
     other event.
@@ -68,6 +77,8 @@ def _serve(request: ToolrunnerRequest) -> dict[str, Any]:
             return list_tools(request, egress_filter=egress_filter)
         case McpCallRequest():
             return call_tool(request, egress_filter=egress_filter)
+        case FetchJsonRequest():
+            return fetch_json(request, http)
 
 
 cold_start.finish()

@@ -1,15 +1,16 @@
-"""Runs one tool. Whatever the tool does, the caller gets a result of bounded size, or the process ends."""
+"""Runs one tool, or fetches one document. Whatever the tool does, the caller gets a result of bounded size, or the process ends."""
 
 import asyncio
 import inspect
 import json
 import traceback
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from functions.toolrunner.registry import Registry
-from functions.toolrunner.requests import RunRequest
+from functions.toolrunner.requests import FetchJsonRequest, RunRequest
 from functions.toolrunner.time_limit import exit_after
 from parley.errors import ParleyError
 from parley.observability import add_log_context, logger, redact
@@ -19,6 +20,7 @@ from parley.tools.spec import Tool, ToolContext
 
 _MAX_PROBLEMS = 5
 _MAX_REASON_BYTES = 2000
+_MAX_DOCUMENT_BYTES = 16 * 1024
 
 
 class UnusableOutput(Exception):
@@ -57,6 +59,17 @@ def run_tool(registry: Registry, request: RunRequest, http: GuardedHttp) -> dict
         # Log the traceback without the error message, which may repeat the user's words.
         logger.warning("tool_failed", tool=request.name, error=type(exc).__name__, traceback=traceback.format_tb(exc.__traceback__))
         return _failure(redact(f"The tool failed ({type(exc).__name__}: {exc})."))
+
+
+def fetch_json(request: FetchJsonRequest, http: GuardedHttp) -> dict[str, Any]:
+    """Fetch a document of at most 16 KiB and return `{"status", "url", "document"}`, or `{"error": reason}`. `url` is the last address."""
+    try:
+        headers = {"Accept": "application/json"}
+        found = http.get(request.url, headers=headers, timeout_s=request.timeout_s, max_bytes=_MAX_DOCUMENT_BYTES)
+        return {"status": found.status, "url": found.url, "document": found.json() if found.status == HTTPStatus.OK else None}
+    except ParleyError as exc:
+        logger.info("document_not_fetched", error=type(exc).__name__)
+        return {"error": exc.public_message}
 
 
 def _call_tool(tool: Tool, request: RunRequest, context: ToolContext) -> Any:

@@ -55,10 +55,18 @@ class McpCallRequest(_Request):
     timeout_s: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
 
 
-type ToolrunnerRequest = ListRequest | RunRequest | McpListRequest | McpCallRequest
+class FetchJsonRequest(_Request):
+    """Fetch a public JSON document."""
+
+    op: Literal["fetch_json"]
+    url: Annotated[str, Field(max_length=500)]
+    timeout_s: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
+
+
+type ToolrunnerRequest = ListRequest | RunRequest | McpListRequest | McpCallRequest | FetchJsonRequest
 
 _REQUEST: TypeAdapter[ToolrunnerRequest] = TypeAdapter(
-    Annotated[ListRequest | RunRequest | McpListRequest | McpCallRequest, Field(discriminator="op")]
+    Annotated[ListRequest | RunRequest | McpListRequest | McpCallRequest | FetchJsonRequest, Field(discriminator="op")]
 )
 
 
