@@ -1,4 +1,4 @@
-"""Accounts: registration, login, sessions and their tokens, API keys, and administration."""
+"""Accounts: registration, login, sessions and their tokens, API keys, OAuth sign-in of MCP clients, and administration."""
 
 from parley import cold_start  # isort: split
 
@@ -7,6 +7,8 @@ from functools import partial
 from typing import Literal
 
 from functions.auth.login_throttle import LoginThrottle
+from functions.auth.oauth.clients import ClientDirectory
+from functions.auth.oauth.errors import respond_with_oauth_error, respond_with_registration_error
 from functions.auth.passwords import Passwords
 from functions.auth.registration_policy import RegistrationMode, RegistrationPolicy
 from functions.auth.routes import router
@@ -40,6 +42,7 @@ class AuthSettings(HttpSettings, DatabaseSettings, KeySettings):
     email_verification: Literal["on", "off"]
     upkeep_queue_url: str
     files_bucket: str
+    toolrunner_function: str
 
 
 settings = AuthSettings.read()
@@ -62,7 +65,9 @@ services = AuthServices(
     lifetimes=Lifetimes(idle=timedelta(days=settings.session_idle_days), absolute=timedelta(days=settings.session_days)),
     queue=UpkeepQueue(settings.upkeep_queue_url),
     files=FileStore(settings.files_bucket),
+    clients=ClientDirectory(settings.toolrunner_function),
 )
-app = create_app(router, settings=settings, engine=services.engine, services=services)
+error_responders = {"/oauth/register": respond_with_registration_error, "/oauth/": respond_with_oauth_error}
+app = create_app(router, settings=settings, error_responders=error_responders, engine=services.engine, services=services)
 handler = buffered_handler(app)
 cold_start.finish()

@@ -165,7 +165,7 @@ class TokensOut(Output):
 
 
 class SessionOut(Output):
-    """An active session. `current` marks the session of this request."""
+    """An active session. `current` marks the session of this request. `client_name` is null unless the session is an MCP client's."""
 
     id: UUID
     created_at: Timestamp
@@ -173,6 +173,7 @@ class SessionOut(Output):
     expires_at: Timestamp
     address: str | None
     user_agent: str | None
+    client_name: str | None
     current: bool
 
     @classmethod

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from functions.auth.login_throttle import LoginThrottle
+from functions.auth.oauth.clients import ClientDirectory
 from functions.auth.passwords import Passwords
 from functions.auth.registration_policy import RegistrationPolicy
 from functions.auth.sessions import Lifetimes
@@ -28,6 +29,7 @@ class AuthServices:
     lifetimes: Lifetimes
     queue: UpkeepQueue
     files: FileStore
+    clients: ClientDirectory
 
 
 AuthServicesDep = Annotated[AuthServices, FROM_APP]

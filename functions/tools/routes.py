@@ -15,6 +15,7 @@ from functions.tools.mcp_endpoint.jsonrpc import RpcMessage, unreadable_response
 from functions.tools.mcp_servers import add_server, refresh_listings, refresh_server, remove_server
 from functions.tools.schemas import CreatedMcpServerOut, InvokeIn, McpServerIn, McpServerOut, OutcomeOut, ToolChange, ToolOut
 from functions.tools.services import ToolsServicesDep
+from parley.auth.principal import Principal
 from parley.db import mcp_servers
 from parley.errors import IdempotencyKeyReused, NotFound, ParleyError, RequestInProgress
 from parley.http.app import join_routers
@@ -116,6 +117,17 @@ class MethodNotAllowed(ParleyError):
     public_message = "This MCP server is stateless. Send messages by POST."
 
 
+async def _mcp_caller(request: Request, principal: CurrentPrincipal) -> Principal:
+    """Return the caller with its scopes on this route, or raise Forbidden."""
+    caller = principal.for_mcp()
+    caller.require("tools")
+    # Not every method opens a transaction, and an ended session must not get even the supported revisions.
+    await require_live_session(request, caller)
+    return caller
+
+
+McpCaller = Annotated[Principal, Depends(_mcp_caller)]
+
 _RPC_RESPONSES: dict[int | str, Any] = {
     200: {"description": "A JSON-RPC response", "content": {"application/json": {"schema": {"type": "object"}}}},
     202: {"description": "Accepted: a notification has no response"},
@@ -124,13 +136,12 @@ _RPC_RESPONSES: dict[int | str, Any] = {
 }
 
 
-# Check the session here, because not every method opens a transaction. An ended session must not get even the supported revisions.
 @mcp_endpoint_router.post(
     "/mcp",
     responses=_RPC_RESPONSES | error_responses(RateLimited, ForeignOrigin),
-    dependencies=[Depends(require_known_origin), Depends(requires("tools")), Depends(require_live_session)],
+    dependencies=[Depends(require_known_origin)],
 )
-def mcp(body: RpcMessage, request: Request, services: ToolsServicesDep, principal: CurrentPrincipal) -> Response:
+def mcp(body: RpcMessage, request: Request, services: ToolsServicesDep, principal: McpCaller) -> Response:
     """Serve the Model Context Protocol (Streamable HTTP): list the user's tools for MCP clients and run them.
 
     The server has no sessions and no streams: it responds to each message separately. Tools that require approval are not

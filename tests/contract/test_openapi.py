@@ -21,6 +21,7 @@ def answer(operation, status):
 
 # Invalid MCP messages get the protocol's own errors; only requests without authorization get problem documents.
 JSON_RPC = {"POST /mcp"}
+OAUTH = {"POST /oauth/register", "POST /oauth/token", "POST /oauth/revoke"}
 
 
 def is_anthropics(name):
@@ -93,7 +94,8 @@ def test_an_operation_tells_of_the_refusals_that_its_form_brings(name):
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_error_is_a_problem_document(name):
     found = {status: answer(OPERATIONS[name], status)["content"] for status in errors(OPERATIONS[name])}
-    forms = {PROBLEM, "application/json"} if is_openais(name) or is_anthropics(name) or name in JSON_RPC else {PROBLEM}
+    has_own_form = is_openais(name) or is_anthropics(name) or name in JSON_RPC | OAUTH
+    forms = {PROBLEM, "application/json"} if has_own_form else {PROBLEM}
 
     assert [status for status, content in found.items() if not forms & content.keys()] == []
 

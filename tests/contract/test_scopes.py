@@ -23,6 +23,8 @@ NEEDED = {
     "GET /auth/audit": "account",
     "GET /auth/sessions": "account",
     "DELETE /auth/sessions/{id}": "account",
+    "POST /auth/authorizations": "account",
+    "POST /auth/authorizations/preview": "account",
     "POST /auth/api-keys": "account",
     "GET /auth/api-keys": "account",
     "DELETE /auth/api-keys/{id}": "account",

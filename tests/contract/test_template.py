@@ -28,6 +28,14 @@ PUBLIC = {
     "GET /",
     "GET /assets/{name}",
     "GET /.well-known/jwks.json",
+    "GET /.well-known/oauth-protected-resource",
+    "GET /.well-known/oauth-protected-resource/mcp",
+    "GET /.well-known/oauth-authorization-server",
+    "GET /.well-known/openid-configuration",
+    "POST /oauth/register",
+    "GET /oauth/authorize",
+    "POST /oauth/token",
+    "POST /oauth/revoke",
     "GET /health",
     "GET /health/ready",
     "GET /mcp",
@@ -122,6 +130,26 @@ def test_every_route_but_the_public_ones_asks_the_authorizer(openapi):
 
     assert set(operations(openapi)) - guarded == PUBLIC
     assert uncached == {"POST /v1/messages", "POST /v1/messages/count_tokens"}
+
+
+@pytest.mark.parametrize(
+    ("values", "challenge"),
+    [
+        ({}, "Bearer"),
+        (
+            {"ApiAddress": "https://x.example/prod"},
+            'Bearer resource_metadata="https://x.example/prod/.well-known/oauth-protected-resource/mcp"',
+        ),
+        (
+            {"DomainName": "chat.example.com", "CertificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/x"},
+            'Bearer resource_metadata="https://chat.example.com/.well-known/oauth-protected-resource/mcp"',
+        ),
+    ],
+)
+def test_a_client_without_a_token_learns_where_to_sign_in(values, challenge):
+    refusal = load(TEMPLATE, overrides=values).api.responses["UNAUTHORIZED"]
+
+    assert refusal.headers["WWW-Authenticate"] == f"'{challenge}'"
 
 
 def test_the_authorizers_verdict_is_kept_for_a_minute_at_most(stack):

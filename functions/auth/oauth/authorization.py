@@ -1,0 +1,143 @@
+"""A user's consent that a client may use `/mcp`: check the client's request, show it, and issue a code (RFC 6749, 4.1; RFC 7636).
+
+The page passes the query with which the client opened it on to this server, which checks it with each request: nothing is stored
+before the user consents.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from functions.auth.oauth.clients import OAuthClient
+from functions.auth.oauth.errors import AuthorizationRefused, OAuthError
+from functions.auth.services import AuthServices
+from parley.auth.client_origin import ClientOrigin
+from parley.auth.client_tokens import MCP_PATH
+from parley.auth.one_time_codes import OneTimeCode
+from parley.auth.principal import MCP_SCOPES, Principal
+from parley.clock import utc_now
+from parley.db.accounts import audit, authorization_codes
+from parley.db.accounts.authorization_codes import NewAuthorization
+from parley.db.transactions import principal_scope
+from parley.ids import new_id
+
+CODE_LIFETIME = timedelta(seconds=60)
+MAX_PARAMETERS = 30
+_CHALLENGE_LENGTH = 43  # SHA-256 in base64url
+_BASE64URL = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """A valid request of a client. `issuer` is this server's address, as the client knows it."""
+
+    client: OAuthClient
+    redirect_uri: str
+    code_challenge: str
+    scopes: frozenset[str]
+    resource: str
+    state: str | None
+    issuer: str
+
+    def redirect(self, **parameters: str) -> str:
+        """Return the address that reports the outcome to the client."""
+        return _redirect(self.redirect_uri, parameters, state=self.state, issuer=self.issuer)
+
+
+def read_request(services: AuthServices, query: str, *, issuer: str) -> AuthorizationRequest:
+    """Check the query of a client's request. Raises AuthorizationRefused, and Unavailable if its description cannot be fetched.
+
+    The error names an address to go back to only if that address belongs to the client.
+    """
+    try:
+        parameters = parse_parameters(query)
+        client = services.clients.find(parameters.get("client_id", ""), secret=services.key_ring().refresh_secret)
+        redirect_uri = parameters.get("redirect_uri") or _only_uri(client)
+        if not client.allows(redirect_uri):
+            raise OAuthError("invalid_request", "The application asks to be sent an answer at an address that is not its own.")
+    except OAuthError as error:
+        raise AuthorizationRefused(error) from error
+    state = parameters.get("state")
+    try:
+        challenge, scopes, resource = _checked(parameters, issuer)
+    except OAuthError as error:
+        answer = {"error": error.code, "error_description": error.public_message}
+        raise AuthorizationRefused(error, redirect_to=_redirect(redirect_uri, answer, state=state, issuer=issuer)) from error
+    return AuthorizationRequest(client, redirect_uri, challenge, scopes, resource, state, issuer)
+
+
+def approve(services: AuthServices, principal: Principal, request: AuthorizationRequest, *, origin: ClientOrigin) -> str:
+    """Store the client's session, and return the address that brings its code to the client."""
+    code = OneTimeCode.new(principal.user_id)
+    authorization = NewAuthorization(
+        session_id=new_id(),
+        client_id=request.client.id,
+        client_name=request.client.name,
+        scopes=sorted(request.scopes),
+        code_hash=code.hash,
+        redirect_uri=request.redirect_uri,
+        code_challenge=request.code_challenge,
+        resource=request.resource,
+        expires_at=utc_now() + CODE_LIFETIME,
+    )
+    with principal_scope(services.engine, principal) as connection:
+        authorization_codes.add(connection, authorization, user_id=principal.user_id, origin=origin)
+        detail = {"session_id": str(authorization.session_id), "client": request.client.name, "scopes": authorization.scopes}
+        audit.add(connection, principal.user_id, "client_authorized", origin, **detail)
+    return request.redirect(code=str(code))
+
+
+def parse_parameters(text: str) -> dict[str, str]:
+    """Parse the parameters of a query or a form. Empty ones are left out. Raises OAuthError if one is repeated (RFC 6749, 3.1)."""
+    try:
+        pairs = parse_qsl(text, max_num_fields=MAX_PARAMETERS, errors="strict")
+    except ValueError as exc:
+        raise OAuthError("invalid_request", "The parameters cannot be read.") from exc
+    parameters = dict(pairs)
+    if len(parameters) != len(pairs):
+        raise OAuthError("invalid_request", "A parameter is repeated.")
+    if any("\0" in value for value in parameters.values()):
+        raise OAuthError("invalid_request", "A parameter contains NUL.")
+    return parameters
+
+
+def check_resource(requested: str | None, expected: str) -> None:
+    """Raise OAuthError if the client asks for a token for anything but the MCP server (RFC 8707)."""
+    if requested is not None and _canonical(requested) != _canonical(expected):
+        raise OAuthError("invalid_target", f"resource must be {expected}.")
+
+
+def _checked(parameters: Mapping[str, str], issuer: str) -> tuple[str, frozenset[str], str]:
+    if parameters.get("response_type") != "code":
+        raise OAuthError("unsupported_response_type", "response_type must be code.")
+    challenge = parameters.get("code_challenge", "")
+    if parameters.get("code_challenge_method") != "S256" or len(challenge) != _CHALLENGE_LENGTH or not _BASE64URL.issuperset(challenge):
+        raise OAuthError("invalid_request", "code_challenge with the method S256 is required.")
+    resource = f"{issuer}{MCP_PATH}"
+    check_resource(parameters.get("resource"), resource)
+    requested = parameters.get("scope", "").split()
+    scopes = MCP_SCOPES & set(requested) if requested else MCP_SCOPES
+    # Every method of /mcp needs this scope.
+    if "mcp:tools" not in scopes:
+        raise OAuthError("invalid_scope", "scope must include mcp:tools.")
+    return challenge, scopes, resource
+
+
+def _only_uri(client: OAuthClient) -> str:
+    if len(client.redirect_uris) != 1:
+        raise OAuthError("invalid_request", "redirect_uri is required.")
+    return client.redirect_uris[0]
+
+
+def _redirect(redirect_uri: str, parameters: Mapping[str, str], *, state: str | None, issuer: str) -> str:
+    """Add the parameters of an answer to the client's address, with `iss` (RFC 9207)."""
+    answer = {**parameters, **({"state": state} if state is not None else {}), "iss": issuer}
+    return f"{redirect_uri}{'&' if urlsplit(redirect_uri).query else '?'}{urlencode(answer)}"
+
+
+def _canonical(resource: str) -> str:
+    """Return an address with its scheme and host in lower case and without a slash at its end, which clients write in either way."""
+    scheme, separator, rest = resource.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}".rstrip("/")

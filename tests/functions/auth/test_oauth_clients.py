@@ -1,0 +1,175 @@
+"""How clients find this server and identify themselves: metadata, registration, and documents that describe a client."""
+
+import pytest
+from mcp.client.auth.utils import build_oauth_authorization_server_metadata_discovery_urls
+from mcp.shared.auth import OAuthMetadata, ProtectedResourceMetadata
+
+from functions.auth.oauth import clients
+from tests.fakes.oauth_client import ISSUER, OAuthApp, parameters_of
+
+DOCUMENT_URL = "https://client.example/app.json"
+CALLBACK = "https://client.example/callback"
+
+
+@pytest.fixture
+def publish(auth, monkeypatch):
+    """Return a function that publishes a client's document, and a list of the addresses that were fetched."""
+    from functions.auth.app import services
+
+    fetched = []
+
+    def publish(document, *, status=200, url=DOCUMENT_URL):
+        def invoke(_client, _function, request):
+            fetched.append(request["url"])
+            return {"status": status, "url": url, "document": document}
+
+        monkeypatch.setattr(clients, "invoke_function", invoke)
+        services.clients._cache.clear()
+        return fetched
+
+    yield publish
+    services.clients._cache.clear()
+
+
+def described(**changes):
+    return {"client_id": DOCUMENT_URL, "client_name": "Claude", "redirect_uris": [CALLBACK], "logo_uri": "x"} | changes
+
+
+def test_the_mcp_server_names_its_authorization_server(auth):
+    documents = [auth.get(f"/.well-known/oauth-protected-resource{path}").json for path in ("", "/mcp")]
+    parsed = ProtectedResourceMetadata.model_validate(documents[0])
+
+    assert documents[0] == documents[1]
+    assert (str(parsed.resource), list(map(str, parsed.authorization_servers))) == (f"{ISSUER}/mcp", [ISSUER])
+
+
+def test_a_client_finds_the_authorization_server_although_its_address_has_a_path(auth):
+    (*_, address) = build_oauth_authorization_server_metadata_discovery_urls(ISSUER, f"{ISSUER}/mcp")
+    found = OAuthMetadata.model_validate(auth.get(address.removeprefix(ISSUER)).json)
+
+    assert str(found.issuer) == ISSUER
+    assert (found.code_challenge_methods_supported, found.authorization_response_iss_parameter_supported) == (["S256"], True)
+    assert auth.get("/.well-known/oauth-authorization-server").json.items() <= auth.get(address.removeprefix(ISSUER)).json.items()
+
+
+@pytest.mark.parametrize("host", ['evil.example"', "a b", "", "evil.example/path"])
+def test_a_malformed_host_is_not_repeated(auth, host):
+    assert auth.get("/.well-known/oauth-authorization-server", headers={"Host": host}).status == 422
+
+
+def test_the_page_receives_the_clients_query_unchanged(auth):
+    app = OAuthApp.registered(auth)
+    answer = auth.get(f"/oauth/authorize?{app.query()}")
+
+    assert (answer.status, answer.headers["location"]) == (303, f"/prod/#/connect?{app.query()}")
+
+
+def test_a_registration_returns_the_client_without_a_secret(auth):
+    wish = {"redirect_uris": [CALLBACK], "client_name": "Editor", "token_endpoint_auth_method": "client_secret_post", "software_id": "x"}
+    answer = auth.post("/oauth/register", wish)
+
+    assert (answer.status, answer.json.keys() & {"client_secret"}, answer.json["token_endpoint_auth_method"]) == (201, set(), "none")
+    assert (answer.json["client_name"], answer.json["redirect_uris"]) == ("Editor", [CALLBACK])
+
+
+@pytest.mark.parametrize(
+    ("uri", "is_allowed"),
+    [
+        ("https://client.example/callback", True),
+        ("http://localhost:8080/callback", True),
+        ("http://[::1]/callback", True),
+        ("cursor://anysphere.cursor-retrieval/oauth/callback", True),
+        ("com.example.app:/callback", True),
+        ("http://client.example/callback", False),
+        ("javascript:alert(1)", False),
+        ("data:text/html,x", False),
+        ("file:///etc/passwd", False),
+        ("https://user@client.example/callback", False),
+        ("https://client.example/callback#fragment", False),
+        ("https://client.example\\@evil.example/", False),
+        ("https:///callback", False),
+        ("//client.example/callback", False),
+        ("https://client.example/\u202e", False),
+    ],
+)
+def test_only_safe_redirect_addresses_are_registered(auth, uri, is_allowed):
+    answer = auth.post("/oauth/register", {"redirect_uris": [uri]})
+
+    assert (answer.status, answer.json.get("error")) == ((201, None) if is_allowed else (400, "invalid_redirect_uri"))
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"redirect_uris": []}, {"redirect_uris": "x"}, {"redirect_uris": ["https://a.example/" + "x" * 480] * 9}, []]
+)
+def test_an_unusable_registration_is_refused_in_the_format_of_oauth(auth, body):
+    answer = auth.post("/oauth/register", body)
+
+    assert (answer.status, answer.json["error"]) == (400, "invalid_client_metadata")
+    assert answer.json["error_description"]
+
+
+def test_a_name_cannot_reorder_the_text_around_it(auth, alice):
+    app = OAuthApp.registered(auth, name="Par\u202eley\n")
+
+    assert auth.post("/auth/authorizations/preview", {"query": app.query()}, as_=alice).json["client_name"] == "Parley"
+
+
+def test_a_registration_of_another_deployment_is_unknown(auth, alice):
+    forged = clients.register(clients.ClientMetadata(redirect_uris=[CALLBACK]), secret=b"another secret")
+    answer = OAuthApp(auth, forged.id, CALLBACK).consent(alice)
+
+    assert (answer.json["error"], answer.json["redirect_to"]) == ("invalid_client", None)
+
+
+def test_a_client_is_described_by_the_document_at_its_id(auth, alice, publish):
+    fetched = publish(described())
+    app = OAuthApp(auth, DOCUMENT_URL, CALLBACK)
+    shown = auth.post("/auth/authorizations/preview", {"query": app.query()}, as_=alice).json
+
+    assert (shown["client_name"], shown["client_host"], shown["is_local"]) == ("Claude", "client.example", False)
+    assert app.tokens(alice)["scope"] == "mcp:tools"
+    assert fetched == [DOCUMENT_URL]
+
+
+@pytest.mark.parametrize(
+    "published",
+    [
+        {"document": described(client_id="https://client.example/other.json")},
+        {"document": described(redirect_uris=[])},
+        {"document": described(redirect_uris=["javascript:alert(1)"])},
+        {"document": "text"},
+        {"document": None, "status": 404},
+        {"document": described(), "url": "https://elsewhere.example/app.json"},
+    ],
+)
+def test_an_unusable_document_describes_nobody(auth, alice, publish, published):
+    publish(**published)
+    answer = OAuthApp(auth, DOCUMENT_URL, CALLBACK).consent(alice)
+
+    assert (answer.status, answer.json["error"].startswith("invalid_"), answer.json["redirect_to"]) == (422, True, None)
+
+
+@pytest.mark.parametrize(
+    "client_id",
+    [
+        "https://client.example",
+        "https://client.example/",
+        "https://user@client.example/app.json",
+        "https://client.example/a/../app.json",
+        "https://client.example/app.json#x",
+        "https://client.example/" + "x" * 500,
+        "https://[broken/app.json",
+    ],
+)
+def test_an_address_that_cannot_be_a_clients_id_is_not_fetched(auth, alice, publish, client_id):
+    fetched = publish(described())
+
+    assert OAuthApp(auth, client_id, CALLBACK).consent(alice).json["error"] == "invalid_client"
+    assert fetched == []
+
+
+def test_an_error_goes_back_to_the_client_with_the_parameters_of_its_own_address(auth, alice):
+    app = OAuthApp.registered(auth, redirect_uri="https://client.example/callback?tenant=1")
+    redirect = app.consent(alice, approve=False).json["redirect_to"]
+
+    assert parameters_of(redirect)["tenant"] == "1"
