@@ -8,6 +8,7 @@ export interface Problem {
   request_id?: string;
   errors?: { loc: (string | number)[]; msg: string }[];
   retryable?: boolean;
+  redirect_to?: string | null;
 }
 
 export interface Page<Item> {
@@ -205,7 +206,17 @@ export interface Session {
   last_used_at: string;
   address: string | null;
   user_agent: string | null;
+  client_name: string | null;
   current: boolean;
+}
+
+/** An application's request to use the MCP server for the user. */
+export interface Authorization {
+  client_name: string;
+  client_host: string | null;
+  redirect_host: string;
+  is_local: boolean;
+  scopes: string[];
 }
 
 export interface ApiKey {

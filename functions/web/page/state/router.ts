@@ -21,6 +21,13 @@ export const href = {
   reset: () => "#/reset",
 };
 
+/** The address of the application's request with which this visit began: the screen after a sign-in. */
+const connect = route.peek().view === "connect" ? location.hash : null;
+
+export function afterSignIn(): string {
+  return connect ?? href.chat(null);
+}
+
 export function navigate(to: string, { replace = false } = {}): void {
   if (replace) history.replaceState(null, "", to);
   else history.pushState(null, "", to);

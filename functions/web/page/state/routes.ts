@@ -6,9 +6,13 @@ export type Route =
   | { view: "admin"; section: string }
   | { view: "documents"; id: string | null }
   | { view: "memory" }
+  | { view: "connect"; query: string }
   | { view: "sign-in" | "register" | "reset" };
 
 export function parseRoute(text: string): Route {
+  // An application's request is passed on unchanged.
+  const connect = /^#\/connect\?(.*)$/s.exec(text);
+  if (connect) return { view: "connect", query: connect[1] ?? "" };
   const [first = "", second = ""] = text.replace(/^#\/?/, "").split("/").map(decode);
   switch (first) {
     case "c":

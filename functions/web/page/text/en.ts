@@ -67,6 +67,27 @@ export const en = {
     codeSubmit: "Set password",
     done: "Your password is changed. Sign in with it.",
   },
+  connect: {
+    signIn: "Sign in to connect an application to your account.",
+    title: (name: string) => `Connect ${name}?`,
+    lead: (email: string) => `The application will act for ${email}. You can end its access under Settings, Security.`,
+    scopes: {
+      "mcp:tools": "Run the tools that need no approval",
+      "mcp:documents": "Read and search your documents",
+      "mcp:conversations": "Read and search your conversations",
+    } as Record<string, string>,
+    allows: "It may",
+    published: (host: string) => `The application is described by ${host}.`,
+    unverified: "The application chose its name itself, and nobody has checked it.",
+    local: (host: string) =>
+      `The answer goes to a program on this computer (${host}). Continue only if you have just started it.`,
+    remote: (host: string) => `The answer goes to ${host}.`,
+    allow: "Connect",
+    deny: "Deny",
+    done: "Done. You can close this window.",
+    refused: "This application cannot be connected",
+    goBack: "Back to the application",
+  },
   sidebar: {
     label: "Conversations",
     skip: "Skip to the content",

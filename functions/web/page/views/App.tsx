@@ -6,7 +6,7 @@ import { DialogHost, Notices, openDialog } from "../components/overlays.tsx";
 import { forgetChats } from "../state/chat.ts";
 import { clearConversations, loadConversations } from "../state/conversations.ts";
 import { report } from "../state/notices.ts";
-import { href, navigate, route } from "../state/router.ts";
+import { afterSignIn, href, navigate, route } from "../state/router.ts";
 import { user } from "../state/session.ts";
 import { t } from "../text/index.ts";
 import { ChatView } from "./ChatView.tsx";
@@ -15,6 +15,7 @@ import { Sidebar } from "./Sidebar.tsx";
 import { SignInView } from "./SignInView.tsx";
 
 const AdminView = lazy(() => import("./AdminView.tsx").then((module) => module.AdminView));
+const ConnectView = lazy(() => import("./ConnectView.tsx").then((module) => module.ConnectView));
 const DocumentsView = lazy(() => import("./DocumentsView.tsx").then((module) => module.DocumentsView));
 const MemoryView = lazy(() => import("./MemoryView.tsx").then((module) => module.MemoryView));
 const SettingsView = lazy(() => import("./SettingsView.tsx").then((module) => module.SettingsView));
@@ -36,7 +37,7 @@ export function App() {
       loadConversations().catch(report);
     }
     if (person && ["sign-in", "register", "reset"].includes(route.value.view))
-      navigate(href.chat(null), { replace: true });
+      navigate(afterSignIn(), { replace: true });
   }, [person]);
   useEffect(() => {
     addEventListener("keydown", onShortcut);
@@ -50,10 +51,24 @@ export function App() {
   if (person === undefined) return <Loading />;
   return (
     <>
-      {person === null ? <SignInView /> : <Workspace />}
+      {person === null ? (
+        <SignInView />
+      ) : current.view === "connect" ? (
+        <Connect query={current.query} />
+      ) : (
+        <Workspace />
+      )}
       <DialogHost />
       <Notices />
     </>
+  );
+}
+
+function Connect({ query }: { query: string }) {
+  return (
+    <Suspense fallback={<Spinner label={t.common.loading} />}>
+      <ConnectView query={query} />
+    </Suspense>
   );
 }
 

@@ -272,7 +272,7 @@ function Security() {
           {sessions.items?.map((session) => (
             <li key={session.id}>
               <div>
-                <p dir="auto">{browserOf(session.user_agent)}</p>
+                <p dir="auto">{session.client_name ?? browserOf(session.user_agent)}</p>
                 <p class="hint">
                   {session.address ?? t.common.unknown} · {dateTime(session.last_used_at)}
                 </p>

@@ -34,9 +34,11 @@ function Head({ title, lead }: { title: string; lead: string }) {
 }
 
 function SignIn() {
+  const isConnecting = route.value.view === "connect";
+  const lead = isConnecting ? t.connect.signIn : hasEnded.value ? t.signIn.ended : t.signIn.lead;
   return (
     <>
-      <Head title={t.signIn.title} lead={hasEnded.value ? t.signIn.ended : t.signIn.lead} />
+      <Head title={t.signIn.title} lead={lead} />
       <Form
         submit={t.signIn.submit}
         onSubmit={async ({ email, password }) => {
