@@ -45,7 +45,7 @@ def _session_row(session: Fields) -> tuple[str, ...]:
     return (
         short_id(session.text("id")),
         one_line(session.text("address")),
-        shortened(session.text("user_agent"), characters=40),
+        shortened(session.text("client_name") or session.text("user_agent"), characters=40),
         local_time(session.text("last_used_at")),
         "this one" if session.get("current") is True else "",
     )
