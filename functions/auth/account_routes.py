@@ -33,13 +33,14 @@ from parley.db.accounts import sessions as stored_sessions
 from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.dependencies import CurrentPrincipal, RequestOrigin, Transaction, requires
 from parley.http.idempotency import IdempotencyHeader
+from parley.http.lazy_routes import LazyRoute
 from parley.http.paging import Listing, Page
 from parley.http.problems import error_responses
 
 ACCOUNT_SCOPE = [Depends(requires("account"))]
 PASSWORD_ERRORS = error_responses(WrongPassword, TooManyAttempts)
 
-router = APIRouter()
+router = APIRouter(route_class=LazyRoute)
 
 
 @router.post("/auth/logout", status_code=204, responses=error_responses(CrossSiteRequest))
@@ -135,7 +136,7 @@ def end_session(id: UUID, principal: CurrentPrincipal, transaction: Transaction,
     sessions.end_session(transaction, principal, id, origin=origin)
 
 
-api_keys_router = APIRouter(dependencies=[Depends(requires("account"))])
+api_keys_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("account"))])
 
 
 @api_keys_router.post(

@@ -19,12 +19,13 @@ from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.date_range import DateRangeQuery
 from parley.http.dependencies import CurrentPrincipal, requires
 from parley.http.idempotency import IdempotencyHeader
+from parley.http.lazy_routes import LazyRoute
 from parley.http.paging import CursorNumber, Listing, Page
 from parley.http.problems import error_responses
 
 OFFSET_KEY = TypeAdapter(tuple[CursorNumber])
 
-router = APIRouter(dependencies=[Depends(requires("admin"))])
+router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("admin"))])
 
 
 async def admin_transaction(services: AuthServicesDep, principal: CurrentPrincipal) -> AsyncIterator[Connection]:

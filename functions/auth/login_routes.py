@@ -35,6 +35,7 @@ from functions.auth.schemas import (
 from functions.auth.services import AuthServicesDep
 from parley.auth.one_time_codes import InvalidCode
 from parley.http.dependencies import RequestOrigin, RequestTime
+from parley.http.lazy_routes import LazyRoute
 from parley.http.problems import error_responses
 
 VERIFICATION_PENDING: dict[int | str, dict[str, Any]] = {202: {"model": VerificationPending, "description": "A code was mailed"}}
@@ -42,7 +43,7 @@ REGISTRATION_ERRORS = error_responses(
     CrossSiteRequest, RegistrationClosed, InvalidInvite, EmailDomainRefused, EmailTaken, WeakPassword, TooManyAttempts
 )
 
-router = APIRouter()
+router = APIRouter(route_class=LazyRoute)
 
 
 @router.post("/auth/register", status_code=201, responses=VERIFICATION_PENDING | REGISTRATION_ERRORS)

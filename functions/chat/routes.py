@@ -23,6 +23,7 @@ from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.app import join_routers
 from parley.http.dependencies import CurrentPrincipal, require_live_session, requires
 from parley.http.idempotency import Idempotency, IdempotencyHeader, request_fingerprint
+from parley.http.lazy_routes import LazyRoute
 from parley.http.problems import error_responses
 from parley.llm.catalogue import ModelNotFound, NoModel
 from parley.llm.errors import (
@@ -37,7 +38,7 @@ from parley.llm.errors import (
 )
 from parley.metering.limits import BudgetExhausted, RateLimited
 
-turn_router = APIRouter(dependencies=[Depends(requires("chat"))])
+turn_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
 
 # A vendor's failure has one of these statuses only if the turn is not streamed: a stream has already sent status 200.
 VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)

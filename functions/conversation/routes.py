@@ -37,6 +37,7 @@ from parley.http.app import join_routers
 from parley.http.date_range import DateRangeQuery
 from parley.http.dependencies import CurrentPrincipal, Transaction, require_live_session, requires
 from parley.http.idempotency import IdempotencyHeader
+from parley.http.lazy_routes import LazyRoute
 from parley.http.paging import PAGE_BYTES, CursorNumber, CursorText, Listing, Page, PageRequest
 from parley.http.problems import error_responses
 from parley.http.schemas import HistoryMessageOut, UsageOut
@@ -52,7 +53,7 @@ USAGE_KEY = TypeAdapter(tuple[date, CursorText])
 SearchQuery = Annotated[str, Query(min_length=1, max_length=2000)]
 
 # Stopping a turn is a route of this function, because the chat function's workers may all be busy with streams.
-stop_router = APIRouter(dependencies=[Depends(requires("chat"))])
+stop_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
 
 
 @stop_router.post("/chat/turns/{id}/stop", status_code=202, response_class=Response, responses=error_responses(NotFound))
@@ -63,7 +64,7 @@ def stop_turn(id: UUID, services: ConversationServicesDep, principal: CurrentPri
 
 
 # Check the session first: a search spends money on an embedding before it opens a transaction.
-search_router = APIRouter(dependencies=[Depends(requires("conversations")), Depends(require_live_session)])
+search_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations")), Depends(require_live_session)])
 
 
 @search_router.get("/conversations/search")
@@ -105,7 +106,7 @@ def _page_with_ranks[T](results: Sequence[T], page: PageRequest) -> list[tuple[i
     return list(enumerate(results, 1))[seen : seen + page.limit + 1]
 
 
-conversations_router = APIRouter(dependencies=[Depends(requires("conversations"))])
+conversations_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])
 
 
 @conversations_router.post(
@@ -204,7 +205,7 @@ def _shown_message(message: messages.StoredMessage, figures: turns.AnswerFigures
     return HistoryMessageOut.of_history(message, usage=usage, total_ms=figures.total_ms if figures else None)
 
 
-summaries_router = APIRouter(dependencies=[Depends(requires("conversations"))])
+summaries_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])
 
 
 @summaries_router.get("/conversations/{id}/summary")
@@ -221,7 +222,7 @@ def summarize(id: UUID, services: ConversationServicesDep, principal: CurrentPri
     return SummaryRequested()
 
 
-memories_router = APIRouter(dependencies=[Depends(requires("conversations"))])
+memories_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])
 
 
 @memories_router.get("/memories")
@@ -256,7 +257,7 @@ def forget(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> N
     memories.forget(transaction, id, user_id=principal.user_id)
 
 
-usage_router = APIRouter(dependencies=[Depends(requires("conversations"))])
+usage_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])
 
 
 @usage_router.get("/usage")

@@ -28,12 +28,13 @@ from parley.db.documents import Document
 from parley.errors import IdempotencyKeyReused, NotFound, RequestInProgress
 from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, Transaction, require_live_session, requires
 from parley.http.idempotency import IdempotencyHeader, IdempotentRequest
+from parley.http.lazy_routes import LazyRoute
 from parley.http.paging import CursorNumber, Listing, Page
 from parley.http.problems import error_responses
 
 CHUNK_KEY = TypeAdapter(tuple[CursorNumber])
 
-router = APIRouter(dependencies=[Depends(requires("documents"))])
+router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("documents"))])
 
 # Check the session first: these routes reject requests, or spend money on them, before they open a transaction.
 LIVE_SESSION = [Depends(require_live_session)]

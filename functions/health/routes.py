@@ -7,8 +7,9 @@ from fastapi import APIRouter, Request, Response
 
 from functions.health.checks import check_database
 from parley import __version__
+from parley.http.lazy_routes import LazyRoute
 
-router = APIRouter()
+router = APIRouter(route_class=LazyRoute)
 
 
 @router.get("/health")

@@ -21,6 +21,7 @@ from parley.errors import IdempotencyKeyReused, NotFound, ParleyError, RequestIn
 from parley.http.app import join_routers
 from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, Transaction, require_live_session, requires
 from parley.http.idempotency import IdempotencyHeader
+from parley.http.lazy_routes import LazyRoute
 from parley.http.origins import ForeignOrigin, require_known_origin
 from parley.http.paging import CursorText, Listing, Page
 from parley.http.problems import error_responses, problem_response
@@ -31,7 +32,7 @@ TOOL_KEY = TypeAdapter(tuple[CursorText])
 # A tool of an MCP server is named `<server>.<tool>`.
 ToolName = Annotated[str, Path(max_length=100)]
 
-mcp_servers_router = APIRouter(dependencies=[Depends(requires("tools"))])
+mcp_servers_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("tools"))])
 
 
 @mcp_servers_router.post(
@@ -67,7 +68,7 @@ def remove_mcp_server(id: UUID, principal: CurrentPrincipal, transaction: Transa
     remove_server(transaction, id, user_id=principal.user_id)
 
 
-tools_router = APIRouter(dependencies=[Depends(requires("tools"))])
+tools_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("tools"))])
 
 
 @tools_router.get("/tools")
@@ -107,7 +108,7 @@ def invoke_tool(
     return request.run_exclusively(services.engine, principal, run, deadline).response
 
 
-mcp_endpoint_router = APIRouter()
+mcp_endpoint_router = APIRouter(route_class=LazyRoute)
 
 
 class MethodNotAllowed(ParleyError):

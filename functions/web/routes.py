@@ -7,10 +7,11 @@ from fastapi import APIRouter, Header, Path, Request, Response
 
 from functions.web.files import DOCUMENT, File, PageNotBuilt, page_file
 from parley.errors import NotFound
+from parley.http.lazy_routes import LazyRoute
 from parley.http.problems import error_responses
 from parley.http.stage_prefix import StagePrefix
 
-router = APIRouter()
+router = APIRouter(route_class=LazyRoute)
 IfNoneMatch = Annotated[str | None, Header()]
 AcceptEncoding = Annotated[str | None, Header()]
 UNCHANGED: dict[str, Any] = {"description": "The caller's copy is current."}

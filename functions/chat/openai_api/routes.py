@@ -24,6 +24,7 @@ from parley.deadline import Deadline
 from parley.errors import IdempotencyKeyReused, NotFound, RequestInProgress
 from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, requires
 from parley.http.idempotency import Idempotency, IdempotencyHeader, IdempotentRequest, request_fingerprint
+from parley.http.lazy_routes import LazyRoute
 from parley.http.problems import error_responses
 from parley.llm.catalogue import ModelNotFound, NoModel
 from parley.llm.errors import (
@@ -38,7 +39,7 @@ from parley.llm.errors import (
 )
 from parley.metering.limits import BudgetExhausted, RateLimited
 
-router = APIRouter(prefix="/v1", dependencies=[Depends(requires("chat"))])
+router = APIRouter(prefix="/v1", route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
 
 _COMPLETIONS_ROUTE = "POST /v1/chat/completions"
 _CHOOSING = (ModelNotFound, ContextTooLong, RateLimited, BudgetExhausted)

@@ -5,10 +5,12 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from snapshot_restore_py import register_before_snapshot
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from parley.errors import ParleyError
+from parley.http.lazy_routes import build_routes
 from parley.http.middleware import AllowedOrigins, RequestMiddleware
 from parley.http.problems import ErrorResponder, handle_exception
 from parley.settings import HttpSettings
@@ -20,7 +22,7 @@ def join_routers(*routers: APIRouter) -> APIRouter:
     """Return one router with the routes of all `routers`, in order.
 
     `APIRouter.include_router` would hide the routes in wrapper objects, where the API description cannot find them, and
-    build each route a second time: about 1 ms per route at every cold start.
+    build every route a second time for the first request: 1 to 2 ms per route.
     """
     joined = APIRouter()
     for router in routers:
@@ -49,7 +51,9 @@ def create_app(
         redirect_slashes=False,
         exception_handlers=handlers,  # type: ignore[arg-type]
     )
-    app.include_router(router)
+    # Not `include_router`; see `join_routers`.
+    app.router.routes += router.routes
+    register_before_snapshot(build_routes, router.routes)
     allowed_origins = AllowedOrigins(settings.allowed_origin)
     for name, value in (state | {"allowed_origins": allowed_origins}).items():
         setattr(app.state, name, value)
