@@ -1,6 +1,6 @@
 """Accounts: registration, login, sessions and their tokens, API keys, OAuth sign-in of MCP clients, and administration."""
 
-from parley import cold_start  # isort: split
+from parley.http import cold_start  # isort: split
 
 from datetime import timedelta
 from functools import partial

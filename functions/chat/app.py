@@ -1,6 +1,6 @@
 """The chat function: takes questions, and streams the answers."""
 
-from parley import cold_start  # isort: split
+from parley.http import cold_start  # isort: split
 
 import os
 

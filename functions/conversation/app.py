@@ -1,6 +1,6 @@
 """Conversations, their messages, summaries and usage, and the user's memories."""
 
-from parley import cold_start  # isort: split
+from parley.http import cold_start  # isort: split
 
 import os
 

@@ -1,6 +1,6 @@
 """Documents: upload, list, search and delete files."""
 
-from parley import cold_start  # isort: split
+from parley.http import cold_start  # isort: split
 
 import os
 from typing import Annotated

@@ -1,6 +1,6 @@
 """Health checks: whether the function runs, and whether it is ready to serve requests."""
 
-from parley import cold_start  # isort: split
+from parley.http import cold_start  # isort: split
 
 from functions.health.routes import router
 from parley.db.engine import make_engine

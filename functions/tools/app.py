@@ -1,6 +1,6 @@
 """Tools: list, configure and run them; remote MCP servers; and Parley's own MCP server."""
 
-from parley import cold_start  # isort: split
+from parley.http import cold_start  # isort: split
 
 import os
 from functools import partial

@@ -1,6 +1,6 @@
 """The web page, and the API description for programs and for people."""
 
-from parley import cold_start  # isort: split
+from parley.http import cold_start  # isort: split
 
 from functions.web.files import load, load_page
 from functions.web.routes import router

@@ -100,7 +100,7 @@ type Job = SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | Ou
 # Errors are logged, so they must not repeat the input, which contains email addresses.
 _JOB_JSON: TypeAdapter[Job] = TypeAdapter(
     Annotated[SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | OutboxJob, Field(discriminator="type")],
-    config=ConfigDict(hide_input_in_errors=True),
+    config=ConfigDict(hide_input_in_errors=True, defer_build=True),
 )
 
 

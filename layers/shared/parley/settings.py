@@ -18,7 +18,8 @@ class Settings(BaseModel):
     pydantic-settings is not used: its import costs every cold start more than the rest of this package (docs/bench.md).
     """
 
-    model_config = ConfigDict(frozen=True)
+    # Deferred: of a function's settings and the parts that they inherit, only the whole is ever validated.
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
