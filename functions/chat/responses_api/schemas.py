@@ -17,6 +17,8 @@ from parley.llm import messages as llm
 MAX_ITEMS = 4096
 MAX_TOOLS = 128
 
+type InputText = Annotated[str, Field(min_length=1)]
+type InputItems = Annotated[list[InputItem], Field(min_length=1, max_length=MAX_ITEMS)]
 type ShortText = Annotated[str, Field(max_length=20)]
 
 
@@ -119,7 +121,7 @@ class TextConfigIn(Input):
 
 
 class ReasoningConfigIn(LenientInput):
-    """How much the model reasons. Its reasoning is shown where the vendor sends it, whichever `summary` is wanted."""
+    """How much the model reasons, and how much of it OpenAI shows. Other vendors' reasoning is shown where they send it."""
 
     effort: ShortText | None = None
     summary: ShortText | None = None
@@ -129,26 +131,30 @@ class ResponseInputIn(ForgivingInput):
     """The model and the input of a request, which may continue a stored response."""
 
     model: Annotated[str, Field(min_length=1, max_length=100, examples=["offline"])]
-    input: Annotated[
-        Annotated[str, Field(min_length=1)] | Annotated[list[InputItem], Field(min_length=1, max_length=MAX_ITEMS)],
-        Field(examples=["What is 12.5% of 840?"]),
-    ]
+    input: InputText | InputItems | None
     instructions: str | None = None
     previous_response_id: Annotated[str, Field(max_length=100)] | None = None
 
     @property
     def items(self) -> list[InputItem]:
         """The items of the input. A text is the user's message."""
-        return [MessageItemIn(role="user", content=self.input)] if isinstance(self.input, str) else self.input
+        return [MessageItemIn(role="user", content=self.input)] if isinstance(self.input, str) else self.input or []
 
 
 class CompactIn(ResponseInputIn):
-    """The body of POST /v1/responses/compact. The fields besides the input are ignored."""
+    """The body of POST /v1/responses/compact. It needs an input or a response to continue; the other fields are ignored."""
 
+    input: Annotated[InputText | InputItems | None, Field(examples=["What is 12.5% of 840?"])] = None
     prompt_cache_key: Annotated[str, Field(max_length=1024)] | None = None
     prompt_cache_options: dict[str, Any] | None = None
     prompt_cache_retention: ShortText | None = None
     service_tier: ShortText | None = None
+
+    @model_validator(mode="after")
+    def _has_an_input(self) -> Self:
+        if self.input is None and self.previous_response_id is None:
+            raise PydanticCustomError("no_input", "input or previous_response_id is required")
+        return self
 
 
 class ResponseHintsIn(ResponseInputIn):
@@ -175,6 +181,7 @@ class ResponseHintsIn(ResponseInputIn):
 class ResponseIn(ResponseHintsIn):
     """The body of POST /v1/responses."""
 
+    input: Annotated[InputText | InputItems, Field(examples=["What is 12.5% of 840?"])]
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     max_output_tokens: Annotated[WholeNumber, Field(gt=0)] | None = None
     parallel_tool_calls: bool | None = None
@@ -195,6 +202,7 @@ class ResponseIn(ResponseHintsIn):
             frequency_penalty=self.frequency_penalty or None,
             presence_penalty=self.presence_penalty or None,
             reasoning_effort=self.reasoning.effort if self.reasoning else None,
+            reasoning_summary=self.reasoning.summary if self.reasoning else None,
             verbosity=self.text.verbosity if self.text else None,
             parallel_tool_calls=self.parallel_tool_calls,
         )

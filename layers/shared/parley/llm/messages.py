@@ -180,8 +180,8 @@ class Source:
 class GenerationOptions:
     """Further wishes of a client in OpenAI's terms. None leaves the choice to the vendor.
 
-    A vendor that lacks `seed`, `reasoning_effort` or `verbosity` ignores it. The other options change the answer: `Model.check`
-    refuses a model whose vendor lacks one of them. With `parallel_tool_calls=False`, an answer has at most one tool call.
+    A vendor that lacks `seed`, `reasoning_effort`, `reasoning_summary` or `verbosity` ignores it. The other options change the answer:
+    `Model.check` refuses a model whose vendor lacks one of them. With `parallel_tool_calls=False`, an answer has at most one tool call.
     """
 
     top_p: float | None = None
@@ -192,6 +192,7 @@ class GenerationOptions:
     logit_bias: Mapping[str, int] | None = None
     seed: int | None = None
     reasoning_effort: str | None = None
+    reasoning_summary: str | None = None
     verbosity: str | None = None
     parallel_tool_calls: bool | None = None
 

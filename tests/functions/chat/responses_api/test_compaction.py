@@ -46,6 +46,18 @@ def test_a_stored_conversation_is_made_shorter_by_its_id(sdk, vendor):
     assert [item.content[0].text for item in shorter.output[:-1]] == ["We launch on Tuesday.", "Is that clear?"]
 
 
+def test_a_stored_conversation_is_made_shorter_without_further_input(sdk, vendor):
+    first = sdk.responses.create(model="compatible", input="We launch on Tuesday.")
+    shorter = sdk.responses.compact(model="compatible", previous_response_id=first.id)
+
+    assert [item.type for item in shorter.output] == ["message", "compaction"]
+
+
+def test_there_must_be_a_conversation_to_make_shorter(sdk):
+    with pytest.raises(openai.BadRequestError, match="input or previous_response_id is required"):
+        sdk.responses.compact(model="compatible")
+
+
 @pytest.mark.parametrize("content", ["", "gAAAAABo", "parley.%", "parley.WzFd", "parley.e30="])
 def test_a_summary_of_another_server_is_refused(sdk, content):
     with pytest.raises(openai.BadRequestError) as refused:

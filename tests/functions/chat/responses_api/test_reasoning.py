@@ -9,7 +9,7 @@ from functions.chat.responses_api.opaque_content import pack_thought, unpack_tho
 from parley.llm.messages import Thought
 from tests.fakes.vendor import sends, streams
 from tests.fakes.wire_formats import anthropic, responses
-from tests.fakes.wire_formats.wire_format import CALLS
+from tests.fakes.wire_formats.wire_format import CALLS, sse
 from tests.functions.chat.openai_api.test_reasoning import answers
 
 QUESTION = {"role": "user", "content": "hello"}
@@ -35,6 +35,21 @@ def test_reasoning_is_streamed_as_a_summary(sdk, vendor):
         *("reasoning_summary_text.done", "reasoning_summary_part.done", "output_item.done"),
     ]
     assert events[6].text == "Hm, so."
+
+
+def test_openai_is_asked_for_the_summary_that_is_wanted(sdk, vendor):
+    vendor.script = sends(responses.texts("Yes"))
+    sdk.responses.create(model="responses", input="hello", reasoning={"effort": "low", "summary": "auto"})
+
+    assert vendor.last_body["reasoning"] == {"effort": "low", "summary": "auto"}
+
+
+def test_the_parts_of_openais_summary_are_paragraphs(sdk, vendor):
+    parts = [({"type": "response.reasoning_summary_part.added", "summary_index": n}, text) for n, text in enumerate(("One.", "Two."))]
+    summary = [sse(event) for part, text in parts for event in (part, {"type": "response.reasoning_summary_text.delta", "delta": text})]
+    vendor.script = sends([*summary, *responses.texts("Yes")])
+
+    assert sdk.responses.create(model="responses", input="hello").output[0].summary[0].text == "One.\n\nTwo."
 
 
 def test_reasoning_sent_back_reaches_servers_that_take_it(sdk, vendor):

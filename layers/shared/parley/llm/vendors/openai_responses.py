@@ -59,8 +59,9 @@ def request_body(origin: str, model_name: str, request: ModelRequest) -> dict[st
         body["tool_choice"] = request.tool_choice
         body |= request.options.chosen({"parallel_tool_calls"})
     body |= request.options.chosen({"top_p"})
-    if request.options.reasoning_effort:
-        body["reasoning"] = {"effort": request.options.reasoning_effort}
+    wanted = {"effort": request.options.reasoning_effort, "summary": request.options.reasoning_summary}
+    if reasoning := {name: value for name, value in wanted.items() if value}:
+        body["reasoning"] = reasoning
     if request.options.verbosity:
         body["text"] = {"verbosity": request.options.verbosity}
     if request.output:
@@ -120,6 +121,8 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
                 fragments.add(chunk["output_index"], id=chunk["item"]["call_id"], name=chunk["item"]["name"])
             case "response.function_call_arguments.delta":
                 fragments.add(chunk["output_index"], arguments=chunk["delta"])
+            case "response.reasoning_summary_part.added" if request.shows_reasoning and chunk.get("summary_index"):
+                yield ReasoningDelta("\n\n")
             case "response.output_item.done":
                 item = chunk["item"]
                 if item["type"] == "reasoning":
