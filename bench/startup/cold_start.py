@@ -37,7 +37,7 @@ SDK = (
     "all of it for the SDK's models of requests that Parley never sends. On Lambda the init phase has a whole core, and with SnapStart the "
     "SDK is part of the snapshot."
 )
-ARGON = "Argon2 works in 19 MiB by design, and the first login imports boto3 to read the signing keys."
+ARGON = "Argon2 works in 19 MiB by design, and the first login imports botocore to read the signing keys."
 SDK_ANSWER = "chat, OpenAI's SDK"
 
 IMPORT = """\

@@ -1,1 +1,1 @@
-"""AWS services behind plain interfaces; boto3 is imported when a service is first called."""
+"""AWS services behind plain interfaces; botocore is imported when a service is first called."""

@@ -6,6 +6,7 @@ A vendor's module, and with it the SDK, is imported when the first of its models
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 
+from parley.late_imports import uncollected
 from parley.llm.embedder import Embedder
 from parley.llm.errors import ProviderMisconfigured
 from parley.llm.model import EMBEDDER_VARIABLE, Model
@@ -160,7 +161,10 @@ class ProviderRegistry:
 
 def _cached[T](cache: dict[CacheKey, T], key: CacheKey, make: Callable[[Model, str | None], T]) -> T:
     """Return the cached client or create it. The dictionary is ordered from the least to the most recently used client."""
-    client = cache.pop(key, None) or make(*key)
+    client = cache.pop(key, None)
+    if client is None:
+        with uncollected():
+            client = make(*key)
     cache[key] = client
     if len(cache) > MAX_CACHED:
         _close_client(cache.pop(next(iter(cache))))
