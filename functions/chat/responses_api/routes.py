@@ -92,7 +92,11 @@ async def count_input_tokens(body: ResponseIn, services: ChatServicesDep, princi
     return count_input(services, principal, body)
 
 
-@router.post("/responses/compact", responses=error_responses(*_CHOOSING, *_PROVIDERS, NotFound))
+@router.post(
+    "/responses/compact",
+    dependencies=[Depends(require_live_session)],
+    responses=error_responses(*_CHOOSING, *_PROVIDERS, NotFound),
+)
 async def compact_conversation(
     body: CompactIn, services: ChatServicesDep, principal: CurrentPrincipal, deadline: InvocationDeadline
 ) -> CompactionOut:
