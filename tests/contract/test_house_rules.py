@@ -9,6 +9,7 @@ from tests.contract import house_rules as rules
 
 ROOT = Path(__file__).parents[2]
 OPERATE = ROOT / "docs" / "operate.md"
+RECORDS = ROOT / "docs" / "adr"
 TREE_RULES = [
     rules.gerund_modules,
     rules.crowded_folders,
@@ -105,3 +106,12 @@ def test_an_undocumented_event_is_noticed(tmp_path):
     page.write_text("## Log events\n\n| event | meaning |\n|---|---|\n| `turn_failed` | A turn failed. |\n\n## Metrics\n\n| `x` | y |\n")
 
     assert rules.documented_names(page, "Log events") == {"turn_failed"}
+
+
+def test_each_decision_record_has_its_own_number_and_is_listed_in_order():
+    names = sorted(path.name for path in RECORDS.glob("0*.md"))
+    headings = [(RECORDS / name).read_text().partition(".")[0] for name in names]
+    listed = re.findall(r"^\| \[(\d+)\]\((\S+)\)", (RECORDS / "README.md").read_text(), re.MULTILINE)
+
+    assert listed == [(heading.removeprefix("# "), name) for heading, name in zip(headings, names, strict=True)]
+    assert [number for number, _ in listed] == [str(number) for number in sorted({int(name[:4]) for name in names})]
