@@ -2,6 +2,7 @@
 
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.e2e.conftest import ROOT, Stack, running_stack
 from tests.fakes.vendor import Vendor, running_vendor
 from tests.support.api_gateway import PASSWORD
+from tests.support.time_limits import HANG_S
 
 # Only guards against hangs: the suite must pass on a loaded machine.
 PATIENCE_MS = 90_000
@@ -19,6 +21,8 @@ BROWSERS = ("chromium", "google-chrome", "google-chrome-stable")
 ADMIN_EMAIL = "root@example.com"
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 ASSETS = ROOT / "functions" / "web" / "assets"
+# Resolves once the page has had time to handle a response, in a frame and after it.
+HANDLED = "new Promise((done) => requestAnimationFrame(() => setTimeout(done, 100)))"
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +120,46 @@ def ask(tab, text: str) -> None:
     """Type a question and send it."""
     tab.get_by_label("Your message", exact=True).last.fill(text)
     tab.get_by_role("button", name="Send", exact=True).click()
+
+
+def expect_stored(tab, count: int) -> None:
+    """Wait until the page shows this many answers and all of them are stored: nothing replaces their elements from then on."""
+    answers = tab.locator(".is-answer")
+    expect(answers.get_by_role("button", name="Branch from here")).to_have_count(count)
+    expect(answers).to_have_count(count)
+
+
+def open_screen(tab, url: str, *, heading: str) -> None:
+    """Go to another screen, and wait until it has replaced the last one and shows its content."""
+    tab.goto(url)
+    expect(tab.locator("main").get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    expect(tab.locator("main .spinner")).to_have_count(0)
+    tab.wait_for_timeout(200)
+
+
+class HeldResponse:
+    """The server's response to request number `number` that matches a pattern. It reaches the page only by `deliver`."""
+
+    def __init__(self, tab, pattern, *, number: int = 1) -> None:
+        self._tab, self._left = tab, number
+        self._route = self._response = None
+        tab.route(pattern, self._handle)
+
+    def _handle(self, route) -> None:
+        self._left -= 1
+        if self._left:
+            route.continue_()
+        else:
+            self._route, self._response = route, route.fetch()
+
+    def deliver(self) -> None:
+        """Let the page have the response, and wait until the page has handled it."""
+        ends = time.monotonic() + HANG_S
+        while self._response is None and time.monotonic() < ends:
+            self._tab.wait_for_timeout(50)
+        with self._tab.expect_event("requestfinished", lambda request: request == self._route.request):
+            self._route.fulfill(response=self._response)
+        self._tab.evaluate(HANDLED)
 
 
 def axe_violations(tab) -> list[str]:

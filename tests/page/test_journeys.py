@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.fakes.vendor import USAGE, chunk, refuses, says, streams
-from tests.page.conftest import ADMIN_EMAIL, Visit, ask, axe_violations
+from tests.page.conftest import ADMIN_EMAIL, Visit, ask, axe_violations, expect_stored, open_screen
 from tests.support.api_gateway import PASSWORD
 from tests.support.time_limits import HANG_S
 
@@ -110,8 +110,8 @@ def test_a_question_asked_while_an_answer_is_written_is_sent_after_it(ada, held)
     expect(tab.locator(".queue")).to_contain_text("Second?")
     held.set()
 
-    expect(tab.locator(".is-answer .figures")).to_have_count(2)
-    assert tab.locator(".bubble").all_inner_texts() == ["First?", "Second?"]
+    expect_stored(tab, 2)
+    expect(tab.locator(".bubble")).to_have_text(["First?", "Second?"])
 
 
 def calls(tool, arguments):
@@ -134,8 +134,10 @@ def test_an_approval_survives_a_reload_and_the_answer_goes_on(ada, vendor):
     tab.get_by_role("button", name="Allow once").click()
 
     expect(tab.locator(".is-answer .markdown").last).to_have_text("It is 42.")
+    expect_stored(tab, 1)
     tab.locator(".tool summary").click()
-    expect(tab.locator(".tool")).to_contain_text("42")
+    expect(tab.locator(".tool pre").last).to_be_visible()
+    expect(tab.locator(".tool pre").last).to_contain_text("42")
 
 
 def test_another_answer_becomes_a_variant(ada, vendor):
@@ -155,19 +157,22 @@ def test_an_edited_question_starts_a_branch(ada, vendor):
     vendor.script = streams("An answer.")
     tab = ada.open()
     ask(tab, "One?")
-    expect(tab.locator(".figures")).to_have_count(1)
+    expect_stored(tab, 1)
     ask(tab, "Two?")
-    expect(tab.locator(".figures")).to_have_count(2)
+    expect_stored(tab, 2)
     before = tab.url
-    tab.locator(".message.is-user").last.hover()
-    tab.get_by_role("button", name="Edit").last.click()
-    tab.get_by_role("textbox", name="Edit").fill("Three?")
-    tab.get_by_role("button", name="Send edited").click()
+    edit_last_question(tab, "Three?")
 
-    expect(tab.locator(".bubble").last).to_have_text("Three?")
-    expect(tab.locator(".figures")).to_have_count(2)
-    assert tab.locator(".bubble").all_inner_texts() == ["One?", "Three?"]
+    expect(tab.locator(".bubble")).to_have_text(["One?", "Three?"])
+    expect_stored(tab, 2)
     assert tab.url != before
+
+
+def edit_last_question(tab, text):
+    """Replace the text of the last question and send it. Only a stored question has the button."""
+    tab.locator(".message.is-user").last.get_by_role("button", name="Edit").click()
+    tab.get_by_role("textbox", name="Edit").fill(text)
+    tab.get_by_role("button", name="Send edited").click()
 
 
 def test_a_failed_answer_says_so_and_can_be_tried_again(ada, vendor):
@@ -218,6 +223,7 @@ def test_an_answer_cites_a_passage_that_opens_highlighted(ada, vendor):
     tab = ada.open()
     tab.get_by_role("button", name="Documents", exact=True).click()
     ask(tab, "How many days of leave do I have?")
+    expect_stored(tab, 1)
     tab.locator("button.citation").first.click()
 
     expect(tab.get_by_role("dialog").locator("mark")).to_contain_text("thirty days of leave")
@@ -246,12 +252,12 @@ def test_an_old_answer_still_shows_its_model_tokens_cost_and_duration(ada, vendo
     vendor.script = streams("Fine.")
     tab = ada.open()
     ask(tab, "Hello?")
-    expect(tab.locator(".figures")).to_contain_text("s")
+    expect_stored(tab, 1)
     shown = tab.locator(".figures").inner_text()
     tab.reload()
 
     expect(tab.locator(".figures")).to_have_text(shown, use_inner_text=True)
-    assert len(tab.locator(".figures > span").all()) == 3
+    expect(tab.locator(".figures > span")).to_have_count(3)
 
 
 def test_the_chosen_theme_overrules_the_system(visitor):
@@ -296,6 +302,7 @@ def test_an_old_conversation_that_is_open_stays_in_the_list(ada):
     for number in range(51):
         create(f"No. {number}")
     tab = ada.open(f"#/c/{old}")
+    expect(tab.locator(".entry-row")).to_have_count(51)
     expect(tab.locator(".entry-row").first).to_have_text("The old one")
     other = ada.open()
     other.get_by_role("button", name="Options for No. 50", exact=True).click()
@@ -309,7 +316,7 @@ def test_a_deleted_conversation_leaves_the_list(ada, vendor):
     vendor.script = streams("Fine.")
     tab = ada.open()
     ask(tab, "Hello?")
-    expect(tab.locator(".figures")).to_be_visible()
+    expect_stored(tab, 1)
     tab.locator(".entry-row").hover()
     tab.locator(".entry-row .menu button").first.click()
     tab.get_by_role("menuitem", name="Delete").click()
@@ -337,10 +344,8 @@ def admin(stack, chromium):
 def test_the_administration_is_accessible_and_lists_its_users(admin):
     tab = admin.open()
     found = {}
-    for screen in ("users", "invites", "usage", "system"):
-        tab.goto(f"{admin.url}/#/admin/{screen}")
-        tab.wait_for_load_state("networkidle")
-        tab.locator("main h2").first.wait_for()
+    for screen, heading in {"users": "Users", "invites": "Invites", "usage": "Usage", "system": "System"}.items():
+        open_screen(tab, f"{admin.url}/#/admin/{screen}", heading=heading)
         found[screen] = axe_violations(tab)
     tab.goto(f"{admin.url}/#/admin/users")
 

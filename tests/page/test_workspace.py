@@ -4,11 +4,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.fakes.vendor import streams
-from tests.page.conftest import ask
+from tests.page.conftest import ask, expect_stored
 from tests.page.test_journeys import calls
 
 ARABIC = "ما هي عاصمة البرتغال؟"
-DIRECTION = "(element) => getComputedStyle(element).direction"
 DROP = """([name, type, text]) => {
     const files = new DataTransfer();
     files.items.add(new File([text], name, { type }));
@@ -27,20 +26,21 @@ def test_text_from_right_to_left_begins_at_the_right(ada, vendor):
     vendor.script = streams("عاصمة البرتغال ", "هي لشبونة.\n\n", "```python\nprint(1)\n```")
     tab = ada.open()
     ask(tab, ARABIC)
-    expect(tab.locator(".figures")).to_be_visible()
-    from_right = (tab.locator(".bubble"), tab.locator(".is-answer .markdown p").last)
-    from_left = (tab.locator(".markdown pre"), tab.locator(".figures"))
+    expect_stored(tab, 1)
 
-    assert [one.evaluate(DIRECTION) for one in (*from_right, *from_left)] == ["rtl", "rtl", "ltr", "ltr"]
+    for element in (".bubble", ".is-answer .markdown p"):
+        expect(tab.locator(element).last).to_have_css("direction", "rtl")
+    for element in (".markdown pre", ".figures"):
+        expect(tab.locator(element)).to_have_css("direction", "ltr")
 
 
 def test_an_answer_from_left_to_right_stays_so_beside_it(ada, vendor):
     vendor.script = streams("Lisbon.")
     tab = ada.open()
     ask(tab, ARABIC)
-    expect(tab.locator(".figures")).to_be_visible()
+    expect_stored(tab, 1)
 
-    assert tab.locator(".is-answer .markdown p").last.evaluate(DIRECTION) == "ltr"
+    expect(tab.locator(".is-answer .markdown p").last).to_have_css("direction", "ltr")
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -48,7 +48,7 @@ def test_a_page_from_right_to_left_is_mirrored_and_nothing_sticks_out(ada, vendo
     vendor.script = streams("```python\n", "print(1)\n```\n\n", "| a | b |\n|---|---|\n| 1 | 2 |")
     tab = ada.open()
     ask(tab, "Hello?")
-    expect(tab.locator(".figures")).to_be_visible()
+    expect_stored(tab, 1)
     tab.set_viewport_size({"width": width, "height": 800})
     tab.evaluate("document.documentElement.dir = 'rtl'")
     main = tab.locator("main").bounding_box()

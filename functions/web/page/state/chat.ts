@@ -7,6 +7,7 @@ import type { Conversation, Memory, Message, Page, TurnEvent } from "../api/type
 import { t } from "../text/index.ts";
 import { awaitTitle, conversations, touch } from "./conversations.ts";
 import { announce, notify, report } from "./notices.ts";
+import { draftKey, recall, remember } from "./preferences.ts";
 import { href, navigate, route } from "./router.ts";
 import { api, channel, isOffline, online, persist, type TabMessage } from "./session.ts";
 import { applyEvent, hasEnded, NEW_TURN, type Turn } from "./turn.ts";
@@ -40,6 +41,11 @@ export class Chat {
   #isRegenerating = false;
   #unanswered: { body: string; key: string } | null = null;
   #reading: AbortController | null = null;
+  /** Pending from the end of a turn until its stored messages are shown. */
+  #ending: Promise<void> | null = null;
+  #endedTurn: string | null = null;
+  #requestedList = 0;
+  #shownList = 0;
 
   constructor(id: string | null) {
     this.id.value = id;
@@ -58,12 +64,13 @@ export class Chat {
     try {
       const [conversation] = await Promise.all([
         persist(() => api.get<Conversation>(`conversations/${id}`)),
-        this.#loadNewest(id),
+        this.#loadNewest(id).then(batch),
       ]);
       if (!conversations.value.some((one) => one.id === id)) touch(conversation);
       this.isLoading.value = false;
       const openTurn = conversation.open_turn_id;
-      if (openTurn && this.turn.value?.id !== openTurn && !this.isBusy) await this.follow(openTurn);
+      const isKnown = openTurn === this.turn.value?.id || openTurn === this.#endedTurn;
+      if (openTurn && !isKnown && !this.isBusy) await this.follow(openTurn);
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) this.isMissing.value = true;
       else report(error);
@@ -72,11 +79,18 @@ export class Chat {
     }
   }
 
-  async #loadNewest(id: string): Promise<void> {
+  /** Load the newest messages. Return a function that shows them, unless a list requested later is already shown. */
+  async #loadNewest(id: string): Promise<() => void> {
+    const number = ++this.#requestedList;
     const query = { order: "desc", variants: true, limit: PAGE };
     const page = await persist(() => api.get<Page<Message>>(`conversations/${id}/messages`, query));
-    this.messages.value = page.items.reverse();
-    this.older.value = page.next_cursor;
+    return () => {
+      // The response to an earlier request may arrive later, and lacks the messages stored between the two.
+      if (number < this.#shownList) return;
+      this.#shownList = number;
+      this.messages.value = page.items.reverse();
+      this.older.value = page.next_cursor;
+    };
   }
 
   async loadOlder(): Promise<void> {
@@ -84,15 +98,17 @@ export class Chat {
     if (id === null || cursor === null) return;
     const query = { order: "desc", variants: true, limit: PAGE, cursor };
     const page = await api.get<Page<Message>>(`conversations/${id}/messages`, query);
+    // The newest messages were loaded again meanwhile, so this page no longer joins the ones shown.
+    if (this.older.value !== cursor) return;
     batch(() => {
       this.messages.value = [...page.items.reverse(), ...this.messages.value];
       this.older.value = page.next_cursor;
     });
   }
 
-  /** Send a question, or queue it while an answer is written. */
+  /** Send a question, or queue it while an answer is written or being replaced by its stored message. */
   async ask(question: Question): Promise<void> {
-    if (this.isBusy) {
+    if (this.isBusy || this.#ending) {
       this.queue.value = [...this.queue.value, question];
       return;
     }
@@ -112,6 +128,7 @@ export class Chat {
 
   /** Answer the last question again; the present answer becomes a variant. */
   async regenerate(model: string | null, documents: boolean | string[]): Promise<void> {
+    await this.#ending;
     if (this.isBusy || this.id.value === null) return;
     this.#isRegenerating = true;
     await this.#take("chat/regenerate", { conversation_id: this.id.value, model, documents, stream: true }, null);
@@ -246,7 +263,12 @@ export class Chat {
     const known = conversations.value.find((one) => one.id === id);
     if (isNew) {
       open.set(id, this);
-      if (route.value.view === "chat" && route.value.id === null) navigate(href.chat(id), { replace: true });
+      if (route.value.view === "chat" && route.value.id === null) {
+        // The field of the conversation replaces the one of the new chat, with the text typed meanwhile.
+        remember(draftKey(id), recall(draftKey(null), null));
+        remember(draftKey(null), null);
+        navigate(href.chat(id), { replace: true });
+      }
       newChat = new Chat(null);
     }
     if (this.pending.value !== null) {
@@ -257,24 +279,38 @@ export class Chat {
     }
   }
 
+  /** Show the stored messages instead of the turn, and send the next question of the queue. */
   async #ended(turn: Turn): Promise<void> {
     const id = this.id.value;
     if (turn.messageId) memoriesOf.set(turn.messageId, turn.memories);
     announce({ stopped: t.chat.stoppedLive, failed: t.chat.failedLive }[turn.status as string] ?? t.chat.ended);
     if (id === null) return;
-    await this.#loadNewest(id).catch(report);
-    batch(() => {
-      this.pending.value = null;
-      // A failure stays visible below its question until the next turn.
-      if (turn.status !== "failed") this.turn.value = null;
-    });
+    // After a stop or a failure, questions queued before it stay in the queue.
+    const held = turn.status === "completed" ? [] : this.queue.value;
+    this.#endedTurn = turn.id;
+    const ending = this.#showStored(id, turn);
+    this.#ending = ending;
+    await ending;
+    if (this.#ending === ending) this.#ending = null;
     const isUntitled = !conversations.value.find((one) => one.id === id)?.title;
     if (isUntitled) awaitTitle(id).catch(report);
-    const [next, ...rest] = this.queue.value;
-    if (next && turn.status === "completed") {
-      this.queue.value = rest;
+    const next = this.queue.value.find((question) => !held.includes(question));
+    if (next && !this.isBusy && !this.#ending) {
+      this.queue.value = this.queue.value.filter((question) => question !== next);
       await this.ask(next);
     }
+  }
+
+  async #showStored(id: string, turn: Turn): Promise<void> {
+    const question = this.pending.value;
+    const show = await this.#loadNewest(id).catch((error) => () => report(error));
+    // Meanwhile, the chat may have begun to follow a turn of another tab.
+    batch(() => {
+      show();
+      if (this.pending.value === question) this.pending.value = null;
+      // A failure stays visible below its question until the next turn.
+      if (this.turn.value?.id === turn.id && turn.status !== "failed") this.turn.value = null;
+    });
   }
 
   async stop(): Promise<void> {

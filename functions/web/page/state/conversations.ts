@@ -13,19 +13,26 @@ const TITLE_DELAYS_MS = [1500, 4000, 10_000, 25_000];
 export const conversations = signal<Conversation[]>([]);
 export const isLoaded = signal(false);
 const cursor = signal<string | null>(null);
+let requestedList = 0;
+let shownList = 0;
 export const hasMore = computed(() => cursor.value !== null);
 
 export const query = signal("");
 export const found = signal<FoundPassage[] | null>(null);
 
 export async function loadConversations(): Promise<void> {
+  const number = ++requestedList;
   const [page, pinned] = await Promise.all([
     persist(() => api.get<Page<Conversation>>("conversations", { limit: PAGE })),
     persist(() => api.get<Page<Conversation>>("conversations", { limit: MAX_PINNED, pinned: true })),
   ]);
   const listed = new Set(page.items.map((conversation) => conversation.id));
   const read = [...page.items, ...pinned.items.filter((one) => !listed.has(one.id))];
-  conversations.value = [...(await openButUnlisted(read)), ...read];
+  const unlisted = await openButUnlisted(read);
+  // The response to an earlier request may arrive later.
+  if (number < shownList) return;
+  shownList = number;
+  conversations.value = [...unlisted, ...read];
   cursor.value = page.next_cursor;
   isLoaded.value = true;
 }
@@ -47,6 +54,8 @@ export async function loadMoreConversations(): Promise<void> {
 }
 
 export function clearConversations(): void {
+  // A list that is still on its way belongs to the previous user.
+  shownList = ++requestedList;
   conversations.value = [];
   isLoaded.value = false;
   cursor.value = null;

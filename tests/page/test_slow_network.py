@@ -1,0 +1,101 @@
+"""The page when responses arrive late or in another order than their requests."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.fakes.vendor import refuses, streams
+from tests.page.conftest import HeldResponse, ask, expect_stored
+from tests.page.test_journeys import edit_last_question
+
+MESSAGES = re.compile(r"/conversations/[0-9a-f-]{36}/messages\?")
+CONVERSATIONS = re.compile(r"/conversations\?limit=50$")
+
+
+def test_a_list_of_messages_that_arrives_late_does_not_replace_a_newer_one(ada, vendor):
+    vendor.script = streams("An answer.")
+    tab = ada.open()
+    ask(tab, "One?")
+    expect_stored(tab, 1)
+    late = HeldResponse(tab, MESSAGES)
+    tab.reload()
+    ask(tab, "Two?")
+    expect_stored(tab, 2)
+    late.deliver()
+
+    expect(tab.locator(".bubble")).to_have_text(["One?", "Two?"])
+    expect(tab.locator(".figures")).to_have_count(2)
+
+
+def test_a_branch_keeps_its_answer_when_its_first_messages_arrive_late(ada, vendor):
+    vendor.script = streams("An answer.")
+    tab = ada.open()
+    ask(tab, "One?")
+    expect_stored(tab, 1)
+    ask(tab, "Two?")
+    expect_stored(tab, 2)
+    # The branch reads its messages twice: before the question, and for the screen.
+    late = HeldResponse(tab, MESSAGES, number=2)
+    edit_last_question(tab, "Three?")
+    expect_stored(tab, 2)
+    late.deliver()
+
+    expect(tab.locator(".bubble")).to_have_text(["One?", "Three?"])
+
+
+def test_a_question_asked_before_the_stored_answer_arrives_is_answered_next(ada, vendor):
+    vendor.script = streams("An answer.")
+    tab = ada.open()
+    late = HeldResponse(tab, MESSAGES)
+    ask(tab, "One?")
+    expect(tab.locator(".figures")).to_have_count(1)
+    ask(tab, "Two?")
+    expect(tab.locator(".queue")).to_contain_text("Two?")
+    late.deliver()
+
+    expect_stored(tab, 2)
+    expect(tab.locator(".bubble")).to_have_text(["One?", "Two?"])
+
+
+def test_a_question_asked_right_after_a_failure_is_answered(ada, vendor):
+    vendor.script = refuses(400)
+    tab = ada.open()
+    late = HeldResponse(tab, MESSAGES)
+    ask(tab, "One?")
+    expect(tab.get_by_role("alert")).to_be_visible()
+    vendor.script = streams("An answer.")
+    ask(tab, "Two?")
+    late.deliver()
+
+    expect_stored(tab, 1)
+    expect(tab.locator(".bubble")).to_have_text(["One?", "Two?"])
+
+
+def test_a_text_typed_before_the_conversation_begins_stays_in_the_field(ada, vendor):
+    vendor.script = streams("An answer.")
+    tab = ada.open()
+    late = HeldResponse(tab, re.compile(r"/chat$"))
+    ask(tab, "One?")
+    expect(tab.locator(".bubble")).to_have_text(["One?"])
+    tab.get_by_label("Your message", exact=True).last.fill("A second thought")
+    late.deliver()
+    expect_stored(tab, 1)
+
+    expect(tab.get_by_label("Your message", exact=True).last).to_have_value("A second thought")
+
+
+def test_a_list_of_conversations_that_arrives_late_does_not_replace_a_newer_one(ada):
+    for number in range(2):
+        ada.context.request.post(f"{ada.url}/conversations", data={"title": f"No. {number}"}, headers=ada.headers)
+    tab, other = ada.open(), ada.open()
+    expect(tab.locator(".entry-row")).to_have_text(["No. 1", "No. 0"])
+    late = HeldResponse(tab, CONVERSATIONS)
+    for title in ("No. 0", "No. 1"):
+        other.get_by_role("button", name=f"Options for {title}", exact=True).click()
+        other.get_by_role("menuitem", name="Delete").click()
+        other.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(other.get_by_role("dialog")).to_have_count(0)
+    expect(tab.locator(".entry-row")).to_have_count(0)
+    late.deliver()
+
+    expect(tab.locator(".entry-row")).to_have_count(0)
