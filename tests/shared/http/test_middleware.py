@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from parley.errors import NotFound, Unavailable
 from parley.http.app import create_app
 from parley.http.lambda_entry import buffered_handler
-from parley.http.schemas import Input
+from parley.http.schemas import ForgivingInput, Input
 from parley.settings import HttpSettings
 from tests.support.api_gateway import Function, rest_event
 
@@ -173,3 +173,48 @@ def test_a_body_with_very_many_values_is_refused_before_it_is_validated():
         Body.model_validate({str(number): 1 for number in range(30_000)})
 
     assert [error["type"] for error in refusal.value.errors()] == ["too_many_values"]
+
+
+@pytest.fixture
+def roomy_app():
+    return Function(buffered_handler(create_app(router, settings=HttpSettings(allowed_origin="*"), body_limit=4_000_000)))
+
+
+def test_a_body_with_very_many_keys_is_refused_before_it_is_parsed(roomy_app):
+    """The body is not even JSON: its end is missing."""
+    answer = roomy_app.post("/echo", '[{"a":' + '0},{"a":' * 50_001)
+
+    assert (answer.status, answer.json["code"]) == (422, "invalid_input")
+    assert answer.json["errors"] == [{"loc": ["body"], "msg": "the body has too many values; send fewer or shorter lists"}]
+
+
+def test_keys_inside_a_text_do_not_count(roomy_app):
+    assert roomy_app.post("/echo", {"name": '{"a":0}' * 60_000}).status == 200
+
+
+def test_an_uploaded_file_may_have_very_many_keys(roomy_app):
+    answer = roomy_app.post("/echo", '"a":' * 60_000, headers={"Content-Type": "multipart/form-data; boundary=x"})
+
+    assert "too many values" not in answer.body.decode()
+
+
+class ForgivingBody(ForgivingInput):
+    name: str
+    items: list[str]
+
+
+def test_a_forgiving_body_with_very_many_values_is_refused_before_its_texts_are_read():
+    with pytest.raises(ValidationError) as refusal:
+        ForgivingBody.model_validate({"name": "a", "items": ["\0"] * 60_000})
+
+    assert [error["type"] for error in refusal.value.errors()] == ["too_many_values"]
+
+
+def test_a_forgiving_body_with_too_many_levels_is_refused():
+    items = ["a"]
+    for _ in range(40):
+        items = [items]
+    with pytest.raises(ValidationError) as refusal:
+        ForgivingBody.model_validate({"name": "a", "items": items})
+
+    assert [error["type"] for error in refusal.value.errors()] == ["too_deep"]

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from parley.errors import BodyTooLarge, ParleyError
+from parley.errors import BodyTooLarge, InvalidInput, ParleyError
 from parley.http.problems import ErrorResponder, respond_with_problem
+from parley.http.schemas import TOO_MANY_VALUES, has_too_many_keys
 from parley.observability import begin_log_context, logger, put_metrics
 from parley.observability.traces import TRACEPARENT, Span, is_tracing, unit_of_work
 
@@ -100,12 +101,17 @@ class RequestMiddleware:
 
     async def _handle(self, scope: Scope, receive: Receive, sender: "_ResponseSender") -> None:
         body = await receive()
-        if (size := len(body.get("body", b""))) > self._body_limit:
-            error = BodyTooLarge(size, limit=self._body_limit)
+        if error := self._refusal(scope, body.get("body", b"")):
             error_responder: ErrorResponder = scope["parley.error_responder"]
             return await error_responder(error, scope["parley.request_id"])(scope, receive, sender)
         _force_json_content_type(scope)
         return await self._app(scope, _replay_body(body, receive), sender)
+
+    def _refusal(self, scope: Scope, body: bytes) -> ParleyError | None:
+        """Return the error of a body that is not worth parsing, or None."""
+        if len(body) > self._body_limit:
+            return BodyTooLarge(len(body), limit=self._body_limit)
+        return InvalidInput(TOO_MANY_VALUES) if not _is_multipart(scope) and has_too_many_keys(body) else None
 
     def _error_responder(self, path: str) -> ErrorResponder:
         return next((responder for prefix, responder in self._error_responders.items() if path.startswith(prefix)), respond_with_problem)
@@ -145,8 +151,12 @@ def _force_json_content_type(scope: Scope) -> None:
     This does not enable cross-site request forgery, because a form cannot set the Authorization header.
     """
     others = [header for header in scope["headers"] if header[0] != b"content-type"]
-    if not any(name == b"content-type" and value.startswith(b"multipart/") for name, value in scope["headers"]):
+    if not _is_multipart(scope):
         scope["headers"] = [*others, (b"content-type", b"application/json")]
+
+
+def _is_multipart(scope: Scope) -> bool:
+    return any(name == b"content-type" and value.startswith(b"multipart/") for name, value in scope["headers"])
 
 
 def _request_id(scope: Scope) -> str:

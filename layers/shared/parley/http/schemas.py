@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema, field_validator, model_validator
@@ -14,6 +14,7 @@ from parley.clock import rfc3339
 
 MAX_DEPTH = 32
 MAX_VALUES = 50_000
+TOO_MANY_VALUES: Final = "the body has too many values; send fewer or shorter lists"
 MAX_REPEATED_TEXT = 32_768
 _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -33,7 +34,7 @@ class Input(BaseModel):
 
         Also reject more than `MAX_DEPTH` levels or `MAX_VALUES` values: validation takes time and memory for each value.
         """
-        _check_storable(data, depth=0, values_left=MAX_VALUES)
+        _check_bounds(data, depth=0, values_left=MAX_VALUES, checks_text=True)
         return data
 
 
@@ -50,9 +51,9 @@ class ForgivingInput(Input):
     @classmethod
     def _require_storable(cls, data: Any) -> Any:
         """Replace the characters, and reject a body that is too deep or has too many values."""
-        data = _storable(data, depth=0)
-        _check_storable(data, depth=0, values_left=cls.max_values)
-        return data
+        # The bounds come first: a list that is far too long is refused by its length, before any of its items is looked at.
+        _check_bounds(data, depth=0, values_left=cls.max_values, checks_text=False)
+        return _storable(data)
 
 
 class Output(BaseModel):
@@ -122,28 +123,37 @@ def _with_text_once(parts: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     ]
 
 
-def _storable(value: Any, *, depth: int) -> Any:
-    """Return a JSON value with the characters replaced in all its texts, down to the depth that `_check_storable` accepts."""
+def has_too_many_keys(body: bytes) -> bool:
+    """Return whether a JSON text has more than `MAX_VALUES` keys. Does not parse the text, and may miss keys.
+
+    A quote inside a text is escaped, so a quote before a colon ends a key unless a backslash precedes it.
+    """
+    return len(body) > MAX_VALUES and body.count(b'":') - body.count(b'\\":') > MAX_VALUES
+
+
+def _storable(value: Any) -> Any:
+    """Return a JSON value with the characters replaced in all its texts."""
     if isinstance(value, str):
         return _NOT_STORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
-    if depth > MAX_DEPTH:
-        return value
     if isinstance(value, dict):
-        return {_storable(name, depth=depth): _storable(item, depth=depth + 1) for name, item in value.items()}
-    return [_storable(item, depth=depth + 1) for item in value] if isinstance(value, list) else value
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list) else value
 
 
-def _check_storable(value: Any, *, depth: int, values_left: int) -> int:
-    """Check a JSON value with all nested values and keys. Return how many more values the body may have."""
+def _check_bounds(value: Any, *, depth: int, values_left: int, checks_text: bool) -> int:
+    """Check the depth and number of a JSON value's nested values and keys, and with `checks_text` their characters.
+
+    Returns how many more values the body may have.
+    """
     if depth > MAX_DEPTH:
         raise PydanticCustomError("too_deep", "the body is nested too deeply")
-    if isinstance(value, str) and _NOT_STORABLE.search(value):
+    if checks_text and isinstance(value, str) and _NOT_STORABLE.search(value):
         raise PydanticCustomError("not_storable", "the text contains NUL or an unpaired surrogate")
     if isinstance(value, dict):
         value = [*value, *value.values()]
     items = value if isinstance(value, list) else []
     if (values_left := values_left - len(items)) < 0:
-        raise PydanticCustomError("too_many_values", "the body has too many values; send fewer or shorter lists")
+        raise PydanticCustomError("too_many_values", TOO_MANY_VALUES)
     for item in items:
-        values_left = _check_storable(item, depth=depth + 1, values_left=values_left)
+        values_left = _check_bounds(item, depth=depth + 1, values_left=values_left, checks_text=checks_text)
     return values_left
