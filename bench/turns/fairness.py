@@ -1,7 +1,8 @@
 """How much one user's worst slows another user's turns: `python -m bench.turns.fairness`. Linux only: reads /proc.
 
 Each kind of worst has a stack of its own, because the work that it leaves behind must not slow the next kind. One user takes
-turns alone, then beside an ordinary user, who does the same, then beside the worst user. The ratio compares the last two:
+turns alone, then beside an ordinary user, who does the same, then beside the worst user. A series beside another ordinary user
+comes before these two, unmeasured, so that the first of them does not also warm the stack up. The ratio compares the last two:
 whoever is beside another user shares the processors with that user's ordinary turns too, so a comparison with a user alone
 would also count what nobody does wrong. The table has the turns alone as well.
 """
@@ -28,7 +29,8 @@ from bench.turns.worst_user import KINDS, ORDINARY, PAUSE_S
 INTRODUCTION = """\
 Whole turns of one user, one after the other, while a process computes on one core all the time: first alone, then beside a
 second user who also takes turns one after the other, then beside one who does the worst that a route allows, with the
-template's own rate limit. The ratio is that of the last two medians. A refused turn counts as an error."""
+template's own rate limit. A series beside an ordinary user, unmeasured, warms the stack up for both. The ratio is that of the
+last two medians. A refused turn counts as an error."""
 
 MAX_RATIO = 1.5
 _WARM_UP_TURNS = 3
@@ -99,6 +101,7 @@ def _measure_kind(server: Server, kind: str, mcp_port: int, turns: int) -> Other
         _take_turns(client, _WARM_UP_TURNS, OtherUser(), [])
         _wait_until_quiet(server)
         _take_turns(client, turns, other, other.alone_ms)
+    _warm_up_beside(server, mcp_port, turns)
     # The rate limit allows no third series of turns.
     token = Users(server, 1).tokens()[0]
     with ChatClient(server, token) as client:
@@ -109,6 +112,14 @@ def _measure_kind(server: Server, kind: str, mcp_port: int, turns: int) -> Other
                 if second.poll() is not None:
                     raise ServerFailed(f"{name}: the second user ended")
     return other
+
+
+def _warm_up_beside(server: Server, mcp_port: int, turns: int) -> None:
+    """Take turns beside an ordinary user: workers, connections and caches are as warm for the next series as for the one after it."""
+    ordinary_token, token = Users(server, 2).tokens()
+    with ChatClient(server, token) as client, _running_second_user(server, ORDINARY, ordinary_token, mcp_port):
+        _take_turns(client, turns, OtherUser(), [])
+    _wait_until_quiet(server)
 
 
 def _take_turns(client: ChatClient, count: int, user: OtherUser, times_ms: list[float]) -> None:

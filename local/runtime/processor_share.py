@@ -21,6 +21,12 @@ _HALF_LIFE_S = 5.0
 # A user gives way to users who have used less than this part of the user's own processor time.
 _LIGHT_PART = 0.5
 _LEAST_S = 0.05
+# A client that sends one request after another pauses this long at most. A request that begins in the pause would run beside the next.
+_PAUSE_S = 0.1
+# The pause holds a user's request back only if no processor was free this recently.
+_CONTENDED_S = 0.5
+# However busy lighter users are, a request of each user may begin this often.
+_LONGEST_HOLD_S = 0.5
 # The clock of a process is the number that clock_getcpuclockid(3) would return.
 _CLOCK_OF_PROCESS = 2
 
@@ -77,8 +83,9 @@ class ProcessorShare:
 
     Each active user may compute on an equal share of the processors, and on one at least. While no processor is free, a user's
     next invocation also waits as long as an invocation of a lighter user computes: one who has recently used less than half as
-    much processor time. An invocation that only waits, such as for a model, does not count. Invocations without a user are not
-    bounded. Without /proc, only the beginning of an invocation counts.
+    much processor time. It waits for `_PAUSE_S` more, in which the lighter user's next request may come, but one invocation every
+    `_LONGEST_HOLD_S` may begin in such pauses. An invocation that only waits, such as for a model, does not count. Invocations
+    without a user are not bounded. Without /proc, only the beginning of an invocation counts.
     """
 
     def __init__(self, *, cores: int | None = None, is_contended: Callable[[], bool] = is_contended) -> None:
@@ -88,6 +95,10 @@ class ProcessorShare:
         self._runs: list[_Run] = []
         self._used: dict[str, float] = {}
         self._aged_at = time.monotonic()
+        # When each user last began an invocation, and was last known to compute.
+        self._began_at: dict[str, float] = {}
+        self._computed_at: dict[str, float] = {}
+        self._contended_at = 0.0
 
     def see(self, user: str) -> None:
         """Record that the user has sent a request."""
@@ -99,6 +110,9 @@ class ProcessorShare:
         if invocation.user:
             self._runs = [run for run in self._runs if not run.invocation.is_over]
             self._runs.append(_Run(invocation, process, processor_time_s(process.pid)))
+            self._computed_at[invocation.user] = time.monotonic()
+            if not invocation.is_nested:
+                self._began_at[invocation.user] = time.monotonic()
 
     def end(self, invocation: Invocation) -> None:
         """Record the processor time of an invocation that is over."""
@@ -106,6 +120,7 @@ class ProcessorShare:
         for run in self._runs:
             if run.invocation is invocation:
                 self._record(run)
+                self._computed_at[invocation.user] = time.monotonic()
         self._runs = [run for run in self._runs if run.invocation is not invocation]
 
     def user_of(self, trace_id: str) -> str:
@@ -140,10 +155,26 @@ class ProcessorShare:
         limit_s = self._used.get(user, 0.0) * _LIGHT_PART
         if limit_s < _LEAST_S:
             return False
-        light = [run for run in self._runs if run.invocation.user != user and self._used.get(run.invocation.user, 0.0) < limit_s]
-        return (
-            any(not run.invocation.is_over and run.is_computing(fresh_ms=_FRESH_BESIDE_OTHERS_MS) for run in light) and self._is_contended()
-        )
+        light = {name for name in self._active_users() if name != user and self._used.get(name, 0.0) < limit_s}
+        return bool(light) and (self._computes(light) or self._pauses(light, user))
+
+    def _computes(self, light: set[str]) -> bool:
+        """Return whether an invocation of these users computes and no processor is free."""
+        runs = [run for run in self._runs if run.invocation.user in light and not run.invocation.is_over]
+        computing = {run.invocation.user for run in runs if run.is_computing(fresh_ms=_FRESH_BESIDE_OTHERS_MS)}
+        now = time.monotonic()
+        self._computed_at |= dict.fromkeys(computing, now)
+        if not computing or not self._is_contended():
+            return False
+        self._contended_at = now
+        return True
+
+    def _pauses(self, light: set[str], user: str) -> bool:
+        """Return whether one of the light users has just computed, while no processor was free, and the user must wait for the next."""
+        now = time.monotonic()
+        if now - self._contended_at > _CONTENDED_S or now - self._began_at.get(user, 0.0) > _LONGEST_HOLD_S:
+            return False
+        return any(now - self._computed_at.get(name, 0.0) < _PAUSE_S for name in light)
 
     def _record(self, run: _Run) -> None:
         """Add the processor time since the last look to what the user has used."""
@@ -161,4 +192,6 @@ class ProcessorShare:
     def _active_users(self) -> set[str]:
         since = time.monotonic() - _ACTIVE_S
         self._seen_at = {user: seen for user, seen in self._seen_at.items() if seen > since}
+        self._began_at = {user: began for user, began in self._began_at.items() if began > since}
+        self._computed_at = {user: computed for user, computed in self._computed_at.items() if computed > since}
         return self._seen_at.keys() | {run.invocation.user for run in self._runs if not run.invocation.is_over}

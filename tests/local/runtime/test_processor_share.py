@@ -103,8 +103,29 @@ def test_a_heavy_user_gives_way_to_a_lighter_one(is_full: bool, free: int) -> No
             assert (share.free("alice"), share.free("bob")) == (free, 1)
 
             turn.answer(b"")
-            assert share.free("alice") == 2
+            assert eventually(lambda: share.free("alice") == 2)
 
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("pause_s", "hold_s", "free"), [(60, 60, 0), (0, 60, 2), (60, 0, 2)], ids=["in the pause", "after the pause", "after the longest hold"]
+)
+def test_a_heavy_user_leaves_the_pause_between_requests_to_a_lighter_one(monkeypatch, pause_s: float, hold_s: float, free: int) -> None:
+    async def run() -> None:
+        share = ProcessorShare(cores=4, is_contended=lambda: True)
+        await compute(share, "alice")
+        with running(WAIT) as process:
+            (await running_invocation(share, "alice", process, elapsed_s=0)).answer(b"")
+            share.see("bob")
+            turn = await running_invocation(share, "bob", process, elapsed_s=0)
+            assert share.free("alice") == 0
+            turn.answer(b"")
+
+            assert share.free("alice") == free
+
+    for name, seconds in {"_PAUSE_S": pause_s, "_LONGEST_HOLD_S": hold_s, "_CONTENDED_S": 60}.items():
+        monkeypatch.setattr(f"local.runtime.processor_share.{name}", seconds)
     asyncio.run(run())
 
 
