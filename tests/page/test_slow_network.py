@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.fakes.vendor import refuses, streams
@@ -9,6 +10,7 @@ from tests.page.conftest import HeldResponse, ask, expect_stored
 from tests.page.test_journeys import edit_last_question
 
 MESSAGES = re.compile(r"/conversations/[0-9a-f-]{36}/messages\?")
+REFRESH = re.compile(r"/auth/refresh$")
 CONVERSATIONS = re.compile(r"/conversations\?limit=50$")
 
 
@@ -99,3 +101,16 @@ def test_a_list_of_conversations_that_arrives_late_does_not_replace_a_newer_one(
     late.deliver()
 
     expect(tab.locator(".entry-row")).to_have_count(0)
+
+
+@pytest.mark.parametrize("request_refused", [REFRESH, MESSAGES], ids=["the session", "the messages"])
+def test_a_page_that_opens_while_the_server_starts_is_complete_a_moment_later(ada, vendor, request_refused):
+    vendor.script = streams("An answer.")
+    tab = ada.open()
+    ask(tab, "One?")
+    expect_stored(tab, 1)
+    tab.route(request_refused, lambda route: route.fulfill(status=503, json={"status": 503, "code": "unavailable"}), times=1)
+    tab.reload()
+
+    expect_stored(tab, 1)
+    expect(tab.locator(".bubble")).to_have_text(["One?"])

@@ -26,6 +26,13 @@ export class Offline extends Error {}
 /** The session has ended: the user must sign in again. */
 export class SignedOut extends Error {}
 
+const TRANSIENT_STATUSES = [502, 503, 504];
+
+/** Whether the same request may soon succeed: the server cannot be reached, is starting or is overloaded. */
+export function isTransient(error: unknown): boolean {
+  return error instanceof Offline || (error instanceof ApiError && TRANSIENT_STATUSES.includes(error.status));
+}
+
 /** Read a response that is not a success. A body that is not a problem document gets the status as its code. */
 export async function errorOf(response: Response): Promise<ApiError> {
   const retryAfter = Number(response.headers.get("Retry-After"));

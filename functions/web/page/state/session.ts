@@ -2,7 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { Client } from "../api/client.ts";
-import { Offline } from "../api/errors.ts";
+import { isTransient } from "../api/errors.ts";
 import type { Model, Tokens, User } from "../api/types.ts";
 import { forgetUser } from "./preferences.ts";
 
@@ -25,14 +25,14 @@ api.onSignedOut = () => {
   user.value = null;
 };
 
-/** Resume the session of an earlier visit, waiting for the server if it cannot be reached. */
+/** Resume the session of an earlier visit, waiting for the server if it cannot be reached or is starting. */
 export async function resume(): Promise<void> {
   for (;;) {
     try {
       enter((await api.renew()).user);
       return;
     } catch (error) {
-      if (!(error instanceof Offline)) {
+      if (!isTransient(error)) {
         user.value = null;
         return;
       }
@@ -88,7 +88,7 @@ export function online(): Promise<void> {
   });
 }
 
-/** Run `work` until it succeeds or fails for another reason than the connection. */
+/** Run `work` until it succeeds or fails for a reason that does not pass by itself. */
 export async function persist<Result>(work: () => Promise<Result>): Promise<Result> {
   for (;;) {
     try {
@@ -96,7 +96,7 @@ export async function persist<Result>(work: () => Promise<Result>): Promise<Resu
       isOffline.value = false;
       return result;
     } catch (error) {
-      if (!(error instanceof Offline)) throw error;
+      if (!isTransient(error)) throw error;
       isOffline.value = true;
       await online();
     }
