@@ -26,6 +26,7 @@ START, END = "<!-- written by `make clients` -->", "<!-- end of the table -->"
 TIMEOUT_S = 300
 # A client must not find this machine's own keys and settings.
 _KEPT_VARIABLES = ("PATH", "LANG", "SSL_CERT_FILE")
+_NAME = 'name = "vendor-model"'  # agents need a longer context than the default
 _RATE = ("--parameter", "RatePerMinute=100000")
 
 
@@ -48,7 +49,7 @@ def main() -> int:
     chosen = [client for client in clients().values() if not names or client.name in names]
     with TemporaryDirectory(prefix="parley-clients-") as folder, running_vendor(model.answer) as vendor:
         models = Path(folder) / "models.toml"
-        models.write_text(MODELS.format(url=vendor.url))
+        models.write_text(MODELS.format(url=vendor.url).replace(_NAME, f"{_NAME}\ncontext_tokens = 200_000"))
         stack = Stack(Path(folder) / "data", models, *_RATE)
         stack.start()
         try:

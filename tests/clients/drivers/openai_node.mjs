@@ -47,6 +47,16 @@ await check("structured output", async () => {
   assert.deepEqual(answer.choices[0].message.parsed, PERSON);
 });
 
+await check("responses", async () => {
+  const answer = await client.responses.create({ model: MODEL, input: QUESTION });
+  assert.equal(answer.output_text, ANSWER);
+  const pieces = [];
+  for await (const event of await client.responses.create({ model: MODEL, input: QUESTION, stream: true })) {
+    if (event.type === "response.output_text.delta") pieces.push(event.delta);
+  }
+  assert.equal(pieces.join(""), ANSWER);
+});
+
 await check("errors", async () => {
   await assert.rejects(client.chat.completions.create({ ...ask, model: "no-such-model" }), OpenAI.NotFoundError);
   await assert.rejects(client.withOptions({ apiKey: "wrong" }).models.list(), OpenAI.AuthenticationError);

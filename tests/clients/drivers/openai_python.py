@@ -13,6 +13,8 @@ ASK = [{"role": "user", "content": QUESTION}]
 NUMBERS = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}}
 ADD = {"type": "function", "function": {"name": "add", "description": "Add two numbers.", "parameters": NUMBERS}}
 
+FLAT_ADD = {"type": "function", **ADD["function"], "strict": False}
+
 
 class Person(BaseModel):
     """A person."""
@@ -59,6 +61,26 @@ def _() -> None:
 @check("embeddings")
 def _() -> None:
     equal([len(item.embedding) for item in client.embeddings.create(model="lexical", input=["one", "two"]).data], [64, 64])
+
+
+@check("responses")
+def _() -> None:
+    answer = client.responses.create(model=MODEL, input=QUESTION)
+    equal((answer.output_text, answer.status), (ANSWER, "completed"))
+    after = client.responses.create(model=MODEL, input=TOOL_QUESTION, previous_response_id=answer.id, tools=[FLAT_ADD])
+    (call,) = [item for item in after.output if item.type == "function_call"]
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": str(add(**json.loads(call.arguments)))}
+    equal(client.responses.create(model=MODEL, input=[result], previous_response_id=after.id, tools=[FLAT_ADD]).output_text, TOOL_ANSWER)
+
+
+@check("streamed responses")
+def _() -> None:
+    with client.responses.stream(model=MODEL, input=QUESTION) as stream:
+        pieces = [event.delta for event in stream if event.type == "response.output_text.delta"]
+    assert len(pieces) > 1
+    equal(
+        ("".join(pieces), client.responses.parse(model=MODEL, input=QUESTION, text_format=Person).output_parsed), (ANSWER, Person(**PERSON))
+    )
 
 
 @check("errors")
