@@ -23,13 +23,17 @@ class InstallationFailed(Exception):
 
 @dataclass(frozen=True)
 class Client:
-    """A client and its packages. `scopes` are those of its API key, `python` is the version of Python that it needs."""
+    """A client and its packages. `scopes` are those of its API key, `python` is the version of Python that it needs.
+
+    `note` replaces the version of a client that is not installed itself.
+    """
 
     name: str
     title: str
     packages: tuple[str, ...]
     scopes: tuple[str, ...] = ("chat",)
     python: str = "3.13"
+    note: str = ""
 
     @property
     def driver(self) -> Path:
@@ -42,6 +46,8 @@ class Client:
         package = self.packages[0]
         if (ROOT / package).is_dir():
             return "this repository"
+        if self.note:
+            return self.note
         name, _, version = package.rpartition("==" if "==" in package else "@")
         return f"{name.partition('[')[0]} {version}"
 

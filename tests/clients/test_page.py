@@ -12,8 +12,8 @@ OPENAI = clients()["openai_python"]
 
 
 def section(title):
-    """Return the text below the heading that begins with the first words of the title."""
-    return PAGE.read_text().partition(f"\n### {title.partition(', recorded')[0]}\n")[2].partition("\n##")[0]
+    """Return the text below the heading that is the title."""
+    return PAGE.read_text().partition(f"\n### {title}\n")[2].partition("\n##")[0]
 
 
 @pytest.mark.parametrize("client", clients().values(), ids=lambda client: client.name)

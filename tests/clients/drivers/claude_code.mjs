@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { check, command, KEY, MODEL, QUESTION, URL_ } from "./checks.mjs";
 
 const claude = new URL("node_modules/.bin/claude", import.meta.url).pathname;
-const parley = { ANTHROPIC_BASE_URL: URL_, ANTHROPIC_AUTH_TOKEN: KEY, ANTHROPIC_MODEL: MODEL, ANTHROPIC_SMALL_FAST_MODEL: MODEL };
+const parley = { ANTHROPIC_BASE_URL: URL_, ANTHROPIC_AUTH_TOKEN: KEY, ANTHROPIC_MODEL: MODEL, ANTHROPIC_DEFAULT_HAIKU_MODEL: MODEL };
 const quiet = { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1", DISABLE_AUTOUPDATER: "1", CLAUDE_CODE_MAX_RETRIES: "1" };
 
 const ask = (question, ...options) => {

@@ -1,6 +1,7 @@
-"""Open WebUI by its requests: the list of models, a chat with usage, and the title of a chat.
+"""Open WebUI's requests, as its source builds them: the list of models, a chat with usage, and the title of a chat.
 
-The program itself is not installed, because it needs several GB. These are the requests of its module `routers/openai.py`, version 0.6.
+The program itself is not installed, because it needs several GB. The requests follow its modules `routers/openai.py` and
+`routers/tasks.py` of 2026, and were not recorded from a run.
 """
 
 import json
