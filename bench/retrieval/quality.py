@@ -3,6 +3,7 @@
 Stores a dataset (`bench/retrieval/datasets.py`) as passages and as chunks of one user in a database of its own, once with the lexical model
 and once with the built-in one, and searches with the statements that turns and routes use. `--stdlib` measures a second set, made from
 Python's own library: the first sentence of a function's docstring is the query, its code without the docstring the item to find.
+`--packages` does the same with the library's packages, the set on which weights are chosen.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import hashlib
 import sysconfig
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,8 @@ RESULTS = Path(__file__).parents[1] / "results"
 RECALL_AT = (5, 10, 20)
 MODES = ("text", "semantic", "hybrid")
 _SAID_AT = datetime(2026, 5, 8, tzinfo=UTC)
+# Folders below the library that are not part of it, or have code that no caller uses.
+_NO_LIBRARY = {"site-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo", "ensurepip"}
 _MIN_CODE_CHARACTERS, _MAX_CODE_CHARACTERS, _MIN_QUERY_WORDS = 200, 1500, 5
 
 type Embed = Callable[[str], Sequence[float]]
@@ -81,15 +84,29 @@ class Stored:
 def standard_library() -> Dataset:
     """Return functions of Python's library as items, and the first sentences of their docstrings as queries.
 
-    A tenth of them, chosen by a hash: the same in every run with one version of Python.
+    Two fifths of them, chosen by a hash: the same in every run with one version of Python.
     """
+    root = Path(sysconfig.get_path("stdlib"))
+    return _functions_dataset("stdlib", {path.name: path for path in root.glob("*.py")}, share=100)
+
+
+def library_packages() -> Dataset:
+    """Return half of the functions in the packages of Python's library, as `standard_library` does with its modules."""
+    root = Path(sysconfig.get_path("stdlib"))
+    paths = (path.relative_to(root) for path in root.glob("*/**/*.py"))
+    chosen = {str(path): root / path for path in paths if _NO_LIBRARY.isdisjoint(path.parts)}
+    return _functions_dataset("packages", chosen, share=128)
+
+
+def _functions_dataset(name: str, paths: Mapping[str, Path], *, share: int) -> Dataset:
+    """Return `share` of 256 documented functions in the files, as items named by the keys of `paths`."""
     items, queries = list[Item](), list[Query]()
-    for path in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")):
+    for key, path in sorted(paths.items()):
         for number, (query, code) in enumerate(_documented_functions(path)):
-            if hashlib.sha256(f"{path.name}:{query}".encode()).digest()[0] < 100:
-                items.append(Item(f"{path.stem}:{number}", code))
+            if hashlib.sha256(f"{key}:{query}".encode()).digest()[0] < share:
+                items.append(Item(f"{key}:{number}", code))
                 queries.append(Query(query, frozenset([items[-1].id])))
-    return Dataset("stdlib", items, queries)
+    return Dataset(name, items, queries)
 
 
 def _documented_functions(path: Path) -> Iterator[tuple[str, str]]:
@@ -191,10 +208,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.retrieval.quality", description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("folders", type=Path, nargs="*", help="folders of datasets")
     parser.add_argument("--stdlib", action="store_true", help="also measure functions of Python's library")
+    parser.add_argument("--packages", action="store_true", help="also measure functions of its packages, on which weights are chosen")
     parser.add_argument("--print-only", action="store_true", help="write no file")
     parser.add_argument("--write-docs", action="store_true", help=f"write the tables into {DOCS.name} too")
     args = parser.parse_args()
-    document = measure([*map(load_dataset, args.folders), *([standard_library()] if args.stdlib else [])])
+    own_sets = [*([standard_library()] if args.stdlib else []), *([library_packages()] if args.packages else [])]
+    document = measure([*map(load_dataset, args.folders), *own_sets])
     if not args.print_only:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / "recall.md").write_text(document)

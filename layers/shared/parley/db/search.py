@@ -1,7 +1,7 @@
 """Hybrid search, by words and by vectors, over a user's facts, past conversations and readable documents.
 
-The statements call `parley_search_passages`, `parley_search_memories` and `parley_search_chunks` of migrations 0011 and
-0025. These functions see only rows that the transaction's user may read. They preselect vectors by binary signatures, compare the
+The statements call `parley_search_passages`, `parley_search_memories` and `parley_search_chunks` of migrations 0011 to
+0029. These functions see only rows that the transaction's user may read. They preselect vectors by binary signatures, compare the
 preselected vectors exactly, and combine the scores of words and vectors.
 """
 
