@@ -1,5 +1,7 @@
 """Turns that the offline model answers from the user's documents and facts."""
 
+import math
+
 import pytest
 
 from functions.chat.turn.events import AnswerDelta, SourceGiven
@@ -39,6 +41,14 @@ def test_a_document_with_other_words_answers_and_is_cited(engine, services, alic
 
     assert text_of(events) == f"The documents say:\n\n“{LEAVE}” [1]"
     assert ([event.number for event in events if isinstance(event, SourceGiven)], cited) == ([1], [1])
+
+
+@pytest.mark.parametrize(("similarity", "is_source"), [(0.3, True), (0.2, False)])
+def test_a_chunk_is_a_source_if_it_is_as_similar_as_texts_in_other_words_are(engine, services, alice, similarity, is_source):
+    add_document(engine, alice, LEAVE, vectors=[[similarity, math.sqrt(1 - similarity**2)]])
+    events = take(services, alice, QUESTION, documents=True)
+
+    assert (f"“{LEAVE}” [1]" in text_of(events)) == is_source
 
 
 def test_without_a_matching_document_the_facts_answer(engine, services, alice):
