@@ -38,6 +38,7 @@ class TenantFixture:
             "credentials": {},
             "sessions": {},
             "refresh_tokens": {"session_id": ids["sessions"]},
+            "authorization_codes": {"session_id": ids["sessions"]},
             "api_keys": {},
             "one_time_codes": {"purpose": "reset_password"},
             "audit_events": {},

@@ -70,7 +70,12 @@ async def register_client(body: ClientMetadata, services: AuthServicesDep) -> Re
     return RegisteredClientOut.of(register(body, secret=services.key_ring().refresh_secret))
 
 
-@router.get("/oauth/authorize", status_code=303, responses={303: {"description": "The page, where the user consents"}})
+@router.get(
+    "/oauth/authorize",
+    status_code=303,
+    response_class=Response,
+    responses={303: {"description": "The page, where the user consents"}},
+)
 async def authorize(request: Request, stage_prefix: StagePrefix) -> Response:
     """Open the page, where the user signs in and consents to a client's request (RFC 6749, 4.1.1)."""
     return Response(status_code=303, headers={"Location": f"{stage_prefix}/#/connect?{request.url.query}"})
@@ -108,6 +113,7 @@ def token(form: Form, services: AuthServicesDep, issuer: PublicUrl, origin: Requ
 
 @router.post(
     "/oauth/revoke",
+    response_class=Response,
     responses=REFUSED,
     openapi_extra=form_body("token", "client_id", token={"type": "string"}, client_id={"type": "string"}),
 )

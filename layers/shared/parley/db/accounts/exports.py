@@ -19,6 +19,7 @@ EXCLUDED_COLUMNS = {
     "credentials": {"password_hash"},
     "refresh_tokens": {"hash", "parent_hash"},
     "one_time_codes": {"hash"},
+    "authorization_codes": {"hash", "code_challenge"},
     "idempotency_keys": {"fingerprint", "answer"},
     "exports": {"file_key"},
     "chunks": {"description", "embedding", "words", "shelf"},
