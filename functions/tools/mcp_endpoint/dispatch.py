@@ -1,4 +1,4 @@
-"""Dispatch of MCP messages: list the user's tools, or run a tool. No state is kept between messages.
+"""Dispatch of MCP messages: tools, resources and prompts of the user. No state is kept between messages.
 
 Tools that require approval are not offered, because an MCP client cannot approve a call here. Annotations let the client
 judge each tool for itself: `openWorldHint` if the tool sends data out, `readOnlyHint` if it changes nothing.
@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from functions.tools.mcp_endpoint.jsonrpc import (
+    HANDSHAKE_RESOURCE_NOT_FOUND,
     INVALID_PARAMS,
     METHOD_NOT_FOUND,
+    ResourceNotFound,
     RpcError,
     RpcMessage,
     RpcResponse,
@@ -27,6 +29,8 @@ from functions.tools.mcp_endpoint.negotiation import (
     check_version,
     negotiate,
 )
+from functions.tools.mcp_endpoint.prompts import get_prompt, list_prompts
+from functions.tools.mcp_endpoint.resources import list_resources, list_templates, read_resource
 from functions.tools.services import ToolsServices
 from functions.tools.tools import count_call
 from parley import __version__
@@ -40,8 +44,11 @@ type Params = Mapping[str, Any]
 type Method = Callable[[ToolsServices, Principal, Params], dict[str, Any]]
 
 SERVER_INFO = {"name": "parley", "title": "Parley", "version": __version__}
-CAPABILITIES = {"tools": {"listChanged": False}}
-INSTRUCTIONS = "The tools of your Parley account. Tools that require approval are available only in Parley's own chat."
+CAPABILITIES = {"tools": {"listChanged": False}, "resources": {"listChanged": False, "subscribe": False}, "prompts": {"listChanged": False}}
+INSTRUCTIONS = (
+    "The tools of your Parley account, your documents and conversations as resources, and prompts about them. "
+    "Tools that require approval are available only in Parley's own chat."
+)
 ACCEPTED = RpcResponse(202)
 
 
@@ -59,6 +66,8 @@ def answer_message(services: ToolsServices, principal: Principal, message: RpcMe
             check_envelope(message, headers)
         content = _call_method(services, principal, message, is_modern=is_modern)
     except RpcError as error:
+        if isinstance(error, ResourceNotFound) and not is_modern:
+            error.code = HANDSHAKE_RESOURCE_NOT_FOUND
         return error_response(message.id, error)
     return result_response(message.id, _with_modern_fields(content, message.method) if is_modern else content)
 
@@ -71,9 +80,10 @@ def _call_method(services: ToolsServices, principal: Principal, message: RpcMess
 
 
 def _with_modern_fields(content: dict[str, Any], method: str | None) -> dict[str, Any]:
-    """Add the fields that modern results require. Results are private to the user, and not cacheable because settings may change."""
+    """Add the fields that modern results require. Lists and texts of the user may change at any time; the rest may be kept for an hour."""
     common = {"resultType": "complete", "_meta": {"io.modelcontextprotocol/serverInfo": SERVER_INFO}}
-    return content | common | ({"ttlMs": 0, "cacheScope": "private"} if method in CACHEABLE_METHODS else {})
+    ttl_ms = CACHE_TTL_MS.get(method or "")
+    return content | common | ({"ttlMs": ttl_ms, "cacheScope": "private"} if ttl_ms is not None else {})
 
 
 def initialize(_services: ToolsServices, _principal: Principal, params: Params) -> dict[str, Any]:
@@ -137,7 +147,17 @@ def _describe_tool(tool: OfferedTool) -> dict[str, Any]:
     }
 
 
-COMMON_METHODS: dict[str, Method] = {"tools/list": list_tools, "tools/call": call_tool}
+COMMON_METHODS: dict[str, Method] = {
+    "tools/list": list_tools,
+    "tools/call": call_tool,
+    "resources/list": list_resources,
+    "resources/templates/list": list_templates,
+    "resources/read": read_resource,
+    "prompts/list": list_prompts,
+    "prompts/get": get_prompt,
+}
 HANDSHAKE_METHODS: dict[str, Method] = COMMON_METHODS | {"initialize": initialize, "ping": ping}
 MODERN_METHODS: dict[str, Method] = COMMON_METHODS | {"server/discover": discover}
-CACHEABLE_METHODS = {"tools/list", "server/discover"}
+CACHE_TTL_MS = {"tools/list": 0, "resources/list": 0, "resources/read": 0} | dict.fromkeys(
+    ("server/discover", "resources/templates/list", "prompts/list"), 3_600_000
+)

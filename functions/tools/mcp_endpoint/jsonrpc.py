@@ -9,6 +9,7 @@ from parley.errors import InvalidInput, MalformedBody, ParleyError
 from parley.http.schemas import Input
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600, -32601, -32602
+HANDSHAKE_RESOURCE_NOT_FOUND = -32002
 HEADER_MISMATCH, UNSUPPORTED_VERSION = -32020, -32022
 
 type MessageId = int | str | None
@@ -42,6 +43,13 @@ class RpcError(Exception):
     def __init__(self, code: int, message: str, *, status: int = 200, **data: Any) -> None:
         super().__init__(message)
         self.code, self.message, self.status, self.data = code, message, status, data
+
+
+class ResourceNotFound(RpcError):
+    """There is no such resource, or the caller may not read it. The revisions with a handshake have a code of their own for it."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(INVALID_PARAMS, "There is no such resource.", uri=uri[:500])
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ SUPPORTED_VERSIONS = HANDSHAKE_VERSIONS + MODERN_VERSIONS
 
 VERSION_HEADER, METHOD_HEADER, NAME_HEADER = "mcp-protocol-version", "mcp-method", "mcp-name"
 VERSION_KEY, CAPABILITIES_KEY = "io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientCapabilities"
+# The methods whose header repeats what they are about, and the field that names it.
+_NAMED_BY = {"tools/call": "name", "resources/read": "uri", "prompts/get": "name"}
 _BASE64 = re.compile(r"=\?base64\?(.*)\?=")
 
 
@@ -40,7 +42,8 @@ def check_envelope(message: RpcMessage, headers: Mapping[str, str]) -> None:
     if missing:
         raise RpcError(INVALID_PARAMS, f"params._meta lacks {', '.join(missing)}", status=400)
     expected = {VERSION_HEADER: message.meta[VERSION_KEY], METHOD_HEADER: message.method}
-    if message.method == "tools/call" and (name := (message.params or {}).get("name")) is not None:
+    field = _NAMED_BY.get(message.method or "")
+    if field and (name := (message.params or {}).get(field)) is not None:
         expected[NAME_HEADER] = name
     for header, value in expected.items():
         if _decode_header(headers.get(header)) != value:

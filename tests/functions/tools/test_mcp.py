@@ -178,7 +178,7 @@ def test_a_response_has_the_requests_id(send, id):
 
 
 def test_an_unknown_method_is_an_error(send):
-    assert send(request("resources/list")).json["error"]["code"] == -32601
+    assert send(request("resources/subscribe")).json["error"]["code"] == -32601
 
 
 def test_an_unknown_revision_error_lists_the_supported_ones(send):

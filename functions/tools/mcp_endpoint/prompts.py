@@ -1,0 +1,96 @@
+"""MCP prompts: texts that a client offers to its user, such as a slash command, and fills in with the user's arguments."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from functions.tools.mcp_endpoint.jsonrpc import INVALID_PARAMS, RpcError
+from functions.tools.mcp_endpoint.resources import resource_text
+from functions.tools.services import ToolsServices
+from parley.auth.principal import Principal
+
+MAX_ARGUMENT_LENGTH = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt with one required argument, for tokens with `scope`. With `resource`, the argument is the id of such a resource."""
+
+    name: str
+    title: str
+    description: str
+    argument: str
+    argument_description: str
+    text: str
+    scope: str
+    resource: str = ""
+
+
+PROMPTS = (
+    Prompt(
+        "ask_documents",
+        "Ask my documents",
+        "Answer a question from the user's documents, with sources.",
+        "question",
+        "The question",
+        "Answer the question from my documents in Parley. Search them with the tool search_documents, more than once if the first result "
+        "is not enough. Name the document behind each statement, and say so if the documents do not answer it.\n\nQuestion: {argument}",
+        scope="documents",
+    ),
+    Prompt(
+        "summarize_document",
+        "Summarize a document",
+        "Summarize one of the user's documents.",
+        "document",
+        "The document's id: the last part of its address",
+        "Summarize this document: its purpose, its main points, and anything that calls for a decision.",
+        scope="documents",
+        resource="parley://documents/{argument}",
+    ),
+    Prompt(
+        "recall",
+        "What did we say about …?",
+        "Find what was said about a topic in past conversations.",
+        "topic",
+        "The topic",
+        "Find what I have said and learnt about the following topic in my past conversations in Parley, with the tool "
+        "search_conversations. Give dates, and point out where later statements contradict earlier ones.\n\nTopic: {argument}",
+        scope="conversations",
+    ),
+    Prompt(
+        "continue_conversation",
+        "Continue a conversation",
+        "Continue one of the user's conversations here.",
+        "conversation",
+        "The conversation's id: the last part of its address",
+        "This is a conversation that I had in Parley. Read it, say in one sentence where it ended, and continue it with me.",
+        scope="conversations",
+        resource="parley://conversations/{argument}",
+    ),
+)
+
+
+def list_prompts(_services: ToolsServices, principal: Principal, _params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the prompts for the scopes of the token."""
+    return {"prompts": [_describe(prompt) for prompt in PROMPTS if prompt.scope in principal.scopes]}
+
+
+def get_prompt(services: ToolsServices, principal: Principal, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the messages of a prompt. Raises RpcError for an unknown prompt, a missing argument, or an unknown resource."""
+    name, arguments = params.get("name"), params.get("arguments") or {}
+    prompt = next((one for one in PROMPTS if one.name == name and one.scope in principal.scopes), None)
+    if prompt is None:
+        raise RpcError(INVALID_PARAMS, f"Unknown prompt: {str(name)[:100]}")
+    argument = arguments.get(prompt.argument) if isinstance(arguments, dict) else None
+    if not isinstance(argument, str) or not 0 < len(argument) <= MAX_ARGUMENT_LENGTH:
+        raise RpcError(INVALID_PARAMS, f"The argument {prompt.argument} is required, with at most {MAX_ARGUMENT_LENGTH} characters.")
+    content: list[dict[str, Any]] = [{"type": "text", "text": prompt.text.replace("{argument}", argument)}]
+    if prompt.resource:
+        resource = resource_text(services, principal, prompt.resource.replace("{argument}", argument))
+        content.insert(0, {"type": "resource", "resource": resource})
+    return {"description": prompt.description, "messages": [{"role": "user", "content": part} for part in content]}
+
+
+def _describe(prompt: Prompt) -> dict[str, Any]:
+    argument = {"name": prompt.argument, "description": prompt.argument_description, "required": True}
+    return {"name": prompt.name, "title": prompt.title, "description": prompt.description, "arguments": [argument]}

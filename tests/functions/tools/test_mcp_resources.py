@@ -1,0 +1,158 @@
+"""The resources and prompts of our MCP server: a user's documents and conversations, for the official client."""
+
+import asyncio
+
+import pytest
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
+
+from functions.tools.mcp_endpoint import resources
+from parley.db import chunks, documents
+from parley.db.chunks import NewChunk
+from parley.db.transactions import user_scope
+from parley.ids import new_id
+from tests.functions.tools.http_server import serving_function
+from tests.support.api_gateway import Person
+
+MODERN = MODERN_PROTOCOL_VERSIONS[-1]
+TEXTS = ["The first part ends with these words.", "ends with these words. And then it goes on."]
+
+
+@pytest.fixture
+def client(serve):
+    """Return a function that runs an action of the official client as `person`."""
+
+    def client(work, person, *, mode=MODERN):
+        async def connected(url):
+            async with Client(f"{url}/mcp", mode=mode) as session:
+                try:
+                    return await work(session)
+                except MCPError as error:
+                    return error
+
+        with serving_function(serve(), person) as url:
+            return asyncio.run(connected(url))
+
+    return client
+
+
+@pytest.fixture
+def document_id(engine, alice):
+    """A document of two chunks, of which the second repeats the end of the first."""
+    id, values = new_id(), {"title": "Handbook", "filename": "a.md", "content_type": "text/markdown", "bytes": 1, "sha256": b"x" * 32}
+    with user_scope(engine, alice.id) as connection:
+        documents.add(connection, id, user_id=alice.id, **values)
+        parts = [NewChunk(number, "Leave", text, None, 0, 9) for number, text in enumerate(TEXTS)]
+        chunks.add(connection, id, parts, user_id=alice.id, is_shared=False)
+        documents.mark_ready(connection, id, user_id=alice.id, chunks=2, note=None)
+    return id
+
+
+@pytest.fixture
+def conversation_id(chat, alice):
+    """A conversation of one turn."""
+    return chat.post("/chat", {"message": "Where is Lisbon?", "model": "offline", "stream": False}, as_=alice).json["conversation_id"]
+
+
+def narrowed(person, scopes):
+    return Person(person.email, person.tokens, person.claims | {"scope": scopes})
+
+
+async def uris(session):
+    found, cursor = [], None
+    while True:
+        page = await session.list_resources(cursor=cursor)
+        found += [str(one.uri) for one in page.resources]
+        if (cursor := page.next_cursor) is None:
+            return found
+
+
+@pytest.mark.parametrize("mode", ["legacy", MODERN])
+def test_documents_and_conversations_are_listed(client, alice, document_id, conversation_id, mode):
+    assert client(uris, alice, mode=mode) == [f"parley://documents/{document_id}", f"parley://conversations/{conversation_id}"]
+
+
+def test_long_lists_come_in_pages(client, alice, chat, conversation, monkeypatch):
+    monkeypatch.setattr(resources, "PAGE_ITEMS", 2)
+    made = [conversation.post("/conversations", {"title": f"{number}"}, as_=alice).json["id"] for number in range(5)]
+
+    assert client(uris, alice) == [f"parley://conversations/{id}" for id in reversed(made)]
+
+
+@pytest.mark.parametrize("cursor", ["x", "WyJvdGhlciJd", "WyJkb2N1bWVudHMiLCAxXQ==", "WyJjb252ZXJzYXRpb25zIiwgIngiXQ=="])
+def test_a_cursor_of_another_list_is_refused(client, alice, cursor):
+    assert client(lambda session: session.list_resources(cursor=cursor), alice).error.code == -32602
+
+
+@pytest.mark.parametrize("mode", ["legacy", MODERN])
+def test_a_document_is_read_without_repetitions(client, alice, document_id, mode):
+    (found,) = client(lambda session: session.read_resource(f"parley://documents/{document_id}"), alice, mode=mode).contents
+
+    assert found.text == f"# Handbook\n\n## Leave\n\n{TEXTS[0]}\n\n And then it goes on."
+
+
+def test_a_conversation_is_read(client, alice, conversation_id):
+    (found,) = client(lambda session: session.read_resource(f"parley://conversations/{conversation_id}"), alice).contents
+
+    assert "Where is Lisbon?" in found.text
+    assert [line.split(",")[0] for line in found.text.splitlines() if line.startswith("## ")] == ["## user", "## assistant"]
+
+
+@pytest.mark.parametrize(("mode", "code"), [("legacy", -32002), (MODERN, -32602)])
+def test_somebody_elses_resource_looks_like_a_missing_one(client, bob, document_id, conversation_id, mode, code):
+    wanted = [f"documents/{document_id}", f"conversations/{conversation_id}", f"documents/{new_id()}", "documents/x", "other"]
+    errors = [client(lambda session, path=path: session.read_resource(f"parley://{path}"), bob, mode=mode) for path in wanted]
+
+    assert {(error.error.code, error.message) for error in errors} == {(code, "There is no such resource.")}
+
+
+def test_a_token_reads_only_what_its_scopes_cover(client, alice, document_id, conversation_id):
+    person = narrowed(alice, "tools documents")
+    read = client(lambda session: session.read_resource(f"parley://conversations/{conversation_id}"), person)
+
+    assert client(uris, person) == [f"parley://documents/{document_id}"]
+    assert client(uris, narrowed(alice, "tools")) == []
+    assert read.message == "There is no such resource."
+
+
+def test_the_prompts_follow_the_scopes(client, alice):
+    async def names(session):
+        return [one.name for one in (await session.list_prompts()).prompts]
+
+    assert client(names, alice) == ["ask_documents", "summarize_document", "recall", "continue_conversation"]
+    assert client(names, narrowed(alice, "tools conversations")) == ["recall", "continue_conversation"]
+
+
+def test_a_prompt_holds_its_resource_and_its_argument(client, alice, document_id):
+    about = client(lambda session: session.get_prompt("summarize_document", {"document": str(document_id)}), alice)
+    asked = client(lambda session: session.get_prompt("ask_documents", {"question": "How many {argument} days?"}), alice)
+
+    assert about.messages[0].content.resource.text.startswith("# Handbook")
+    assert asked.messages[0].content.text.endswith("Question: How many {argument} days?")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("unknown", {}),
+        ("recall", {}),
+        ("recall", {"topic": ""}),
+        ("recall", {"topic": "x" * 4001}),
+        ("continue_conversation", {"conversation": "x"}),
+    ],
+)
+def test_a_prompt_that_cannot_be_filled_in_is_an_error(client, alice, name, arguments):
+    assert client(lambda session: session.get_prompt(name, arguments), alice).error.code == -32602
+
+
+def test_a_modern_read_repeats_its_address_in_a_header(served, alice, document_id):
+    meta = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": f"parley://documents/{document_id}", "_meta": meta}}
+    headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "resources/read"}
+    statuses = [
+        served.post("/mcp", message, as_=alice, headers=headers | {"Mcp-Name": name}).status
+        for name in (f"parley://documents/{document_id}", "parley://documents/other")
+    ]
+
+    assert statuses == [200, 400]
