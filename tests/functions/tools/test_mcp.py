@@ -12,7 +12,7 @@ from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from functions.tools.mcp_endpoint import negotiation
 from tests.fakes.tool_servers import FakeToolRunner, make_spec
 from tests.functions.tools.http_server import serving_function
-from tests.support.api_gateway import Person
+from tests.support.api_gateway import Person, rest_event
 
 MODERN = MODERN_PROTOCOL_VERSIONS[-1]
 META = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
@@ -250,6 +250,15 @@ def test_a_page_of_a_foreign_origin_is_refused(send, serve, allowed, host, origi
     answer = send(request("ping"), function=serve(allowed_origin=allowed), Host=host, Origin=origin)
 
     assert (answer.status, answer.json.get("code")) == (status, "foreign_origin" if status == 403 else None)
+
+
+@pytest.mark.parametrize(("origin", "status"), [("http://rebound.example:3000", 403), ("http://localhost:6274", 200)])
+def test_a_page_whose_name_leads_to_this_computer_is_refused(served, alice, origin, status):
+    """The page's own name is the host then, and only the client's address shows where the server is."""
+    event = rest_event("POST", "/mcp", request("ping"), as_=alice, headers={"Host": "rebound.example:3000", "Origin": origin})
+    event["requestContext"]["identity"]["sourceIp"] = "127.0.0.1"
+
+    assert served.invoke(event).status == status
 
 
 def test_a_token_without_the_tools_scope_is_refused(send, alice):

@@ -46,15 +46,16 @@ class AllowedOrigins:
         """Return the value of `Access-Control-Allow-Origin` for a request: its origin if it is one of several, else the first."""
         return origin if origin in self._origins and origin else self._origins[0]
 
-    def allows(self, origin: str, *, host: str) -> bool:
-        """Return whether a page of `origin` may call the server at `host`.
+    def allows(self, origin: str, *, host: str, address: str) -> bool:
+        """Return whether a page of `origin` may call the server at `host`; `address` is the client's.
 
         With `*`, a server on a loopback address serves only pages of this computer: any other page that reaches it has rebound a
-        name in the DNS. A public server is protected by its certificate.
+        name in the DNS, which is then the host. A public server is protected by its certificate.
         """
         if "*" not in self._origins:
             return origin in self._origins
-        return _name_of(f"//{host}") not in _LOOPBACK or _name_of(origin) in _LOOPBACK
+        is_on_loopback = _name_of(f"//{host}") in _LOOPBACK or address in _LOOPBACK
+        return not is_on_loopback or _name_of(origin) in _LOOPBACK
 
 
 class RequestMiddleware:
