@@ -14,7 +14,7 @@ MODEL := functions/embedder/model/model.onnx
 # The environment for developers has all packages of the other, and those of the embedding model.
 VENV := $(if $(wildcard .venv/dev),.venv/dev,.venv/local)
 
-.PHONY: help up up-built page embedder screenshots test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned ledger model chaos previous-release mutants runtime clients deps clean
+.PHONY: help up up-built page embedder screenshots test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned ledger model chaos previous-release mutants runtime clients conformance deps clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -111,6 +111,9 @@ bench: .venv/dev .tools/runtime/.installed $(MODEL)  ## Measure turns, cold star
 
 clients: .venv/dev .tools/node/.installed  ## Drive OpenAI's SDKs, LangChain, MCP clients and others against the running stack (ONLY="langchain llm")
 	$(PY) -m tests.clients.run $(ONLY)
+
+conformance: .venv/dev .tools/node/.installed  ## Run the server scenarios of MCP's conformance suite against the running stack
+	$(PY) -m tests.clients.run mcp_conformance
 
 deps: .venv/dev  ## Pin the dependency groups of pyproject.toml again (UPGRADE=1: at the newest versions)
 	$(PY) requirements/compile.py $(if $(UPGRADE),--upgrade)
