@@ -76,15 +76,22 @@ class ConversationMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(turn.key for turn in self.oracle.turns))
     @rule(pick=PICKS, process=PROCESSES)
     def repeat(self, pick: int, process: int) -> None:
-        """Repeat a request with its key: nothing is done, and the response is the first one."""
+        """Repeat a request with its key: nothing is done, and the response is the first one. While that one runs, a stream joins it."""
         turn = self._keyed(pick)
-        again = self._post(turn.route, turn.body, key=turn.key, process=process)
-        if turn.status == "running":
-            assert (again.status, again.json["code"], again.json["turn_id"]) == (409, "in_progress", turn.id)
-        elif turn.body.get("stream", True):
-            self._check_stream(turn, again)
+        is_stream = turn.body.get("stream", True)
+        if turn.status == "running" and is_stream and len(self.readers) == MAX_OPEN_STREAMS:
+            return
+        pending = self.workers.send("POST", turn.route, turn.body, as_=self.alice, key=turn.key, process=process)
+        if turn.status == "running" and is_stream:
+            pending.so_far("\n\n")
+            self.readers.append((turn, 0, pending))
+        elif turn.status == "running":
+            refused = pending.answer()
+            assert (refused.status, refused.json["code"], refused.json["turn_id"]) == (409, "in_progress", turn.id)
+        elif is_stream:
+            self._check_stream(turn, pending.answer())
         else:
-            assert self._without_active_variant(again) == self._without_active_variant(turn.answer)
+            assert self._without_active_variant(pending.answer()) == self._without_active_variant(turn.answer)
 
     @precondition(lambda self: any(turn.key for turn in self.oracle.turns))
     @rule(pick=PICKS, process=PROCESSES)
