@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from local.runtime.fair_queue import FairQueue
 from local.runtime.invocation import Invocation
-from local.runtime.pool import FairQueue
 
 
 def in_loop(test: Callable[[], Any]) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from local.processes import start_process
+from local.runtime.fair_queue import FairQueue
 from local.runtime.invocation import Invocation
-from local.runtime.pool import FairQueue
 from local.runtime.processor_share import ProcessorShare, is_computing, is_contended, processor_time_s
 from tests.local.running_emulator import eventually
 
