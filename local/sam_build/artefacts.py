@@ -21,7 +21,7 @@ import yaml
 from samtranslator.yaml_helper import yaml_parse
 
 from local.sam_build.tree import BuildTree
-from local.sam_build.unused_files import UNUSED_BY_FUNCTION, blank_debug_sections, remove_unused_files
+from local.sam_build.unused_files import UNUSED_BY_FUNCTION, blank_debug_sections, make_packages_lazy, remove_unused_files
 from local.template.source import read_source
 
 _COMPILE_WORKERS = 2
@@ -42,6 +42,7 @@ def build_artefacts(architecture: str, *, into: Path, cache: Path | None = None,
     for name, function in tree.functions.items():
         shutil.rmtree(function / PAGE_SOURCES, ignore_errors=True)
         remove_unused_files(function, UNUSED_BY_FUNCTION.get(name, ()))
+        make_packages_lazy(function)
         for layer in tree.attached_layers.values():
             remove_duplicates(function, of=layer)
     for layer in tree.layers.values():

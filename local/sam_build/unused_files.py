@@ -1,5 +1,6 @@
-"""Files of packages that no function uses: the build removes them, so that Lambda has less to load."""
+"""Files of packages that no function uses: the build removes them or imports them late, so that Lambda has less to load."""
 
+import ast
 import shutil
 import struct
 from collections.abc import Iterable, Iterator
@@ -59,6 +60,26 @@ UNUSED_BY_FUNCTION = {
     ),
 }
 
+# Folders inside an artefact whose packages only collect names. `import openai` imports the types of its whole API, 400 modules, of which a
+# chat completion needs few.
+LAZY = ("openai/types",)
+
+_LAZY_PACKAGE = """\
+import importlib as _importlib
+
+# Each name with its module and its name there, which is empty for the module itself.
+_NAMES = {names}
+
+
+def __getattr__(name):
+    if name not in _NAMES:
+        raise AttributeError(f"module {{__name__!r}} has no attribute {{name!r}}")
+    module_name, attribute = _NAMES[name]
+    module = _importlib.import_module(module_name, __name__)
+    value = globals()[name] = getattr(module, attribute) if attribute else module
+    return value
+"""
+
 _ELF64_LITTLE_ENDIAN = b"\x7fELF\x02\x01"
 _SECTION_HEADER = struct.Struct("<IIQQQQIIQQ")
 
@@ -100,3 +121,31 @@ def _debug_sections(elf: bytes | bytearray) -> Iterator[tuple[int, int]]:
         has_content = kind != 8  # SHT_NOBITS
         if has_content and elf[names + name :].startswith(b".debug_"):
             yield offset, size
+
+
+def make_packages_lazy(artefact: Path) -> None:
+    """Rewrite the packages in the folders of `LAZY`. A package that does anything but import names stays as it is."""
+    for folder in LAZY:
+        for package in sorted((artefact / folder).rglob("__init__.py")):
+            if names := collected_names(package.read_text()):
+                package.write_text(_LAZY_PACKAGE.format(names=names))
+
+
+def collected_names(source: str) -> dict[str, tuple[str, str]]:
+    """Return the names that a package imports from its own modules, each with its module and its name there.
+
+    The result is empty if the package does anything else, apart from comments and `from __future__ import annotations`.
+    """
+    names: dict[str, tuple[str, str]] = {}
+    for statement in ast.parse(source).body:
+        if not isinstance(statement, ast.ImportFrom):
+            return {}
+        if statement.module == "__future__":
+            continue
+        if not statement.level or any(alias.name == "*" for alias in statement.names):
+            return {}
+        dots = "." * statement.level
+        for alias in statement.names:
+            target = (f"{dots}{statement.module}", alias.name) if statement.module else (f"{dots}{alias.name}", "")
+            names[alias.asname or alias.name] = target
+    return names
