@@ -1,7 +1,8 @@
 """With a sentence model, the share of words in a score is cubed instead of squared.
 
-A text with only some of the words gives way to a text with the meaning a little more. The exponent was chosen on a set that is not
-among those that `bench/retrieval/quality.py` reports. The functions keep their signatures, so the previous release can call them.
+A text with only some of the words gives way to a text with the meaning a little more. `bench/retrieval/quality.py`
+measures it, and docs/bench.md states how the exponent was chosen. The functions keep their signatures, so the previous release can call
+them.
 """
 
 from alembic import op
