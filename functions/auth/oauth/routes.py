@@ -28,6 +28,7 @@ from functions.auth.oauth.schemas import (
 from functions.auth.services import AuthServicesDep
 from parley.auth.client_tokens import MCP_PATH, METADATA_PATH
 from parley.http.dependencies import CurrentPrincipal, RequestOrigin, RequestTime, require_live_session, requires
+from parley.http.lazy_routes import LazyRoute
 from parley.http.problems import error_responses
 from parley.http.stage_prefix import PublicUrl, StagePrefix
 
@@ -35,7 +36,7 @@ REFUSED: dict[int | str, Any] = {400: {"model": OAuthErrorOut, "description": "T
 UNKNOWN_CLIENT: dict[int | str, Any] = {401: {"model": OAuthErrorOut, "description": "The client is unknown"}}
 OF_THE_USER = [Depends(requires("account")), Depends(require_live_session)]
 
-router = APIRouter()
+router = APIRouter(route_class=LazyRoute)
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -19,6 +19,7 @@ from parley.db.turn.stream_leases import TooManyStreams
 from parley.errors import IdempotencyKeyReused, RequestInProgress
 from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, require_live_session, requires
 from parley.http.idempotency import IdempotencyHeader, IdempotentRequest
+from parley.http.lazy_routes import LazyRoute
 from parley.http.problems import error_responses
 from parley.llm.candidates import candidates_for
 from parley.llm.catalogue import ModelNotFound
@@ -35,7 +36,7 @@ from parley.llm.errors import (
 from parley.llm.tokens import estimate_usage
 from parley.metering.limits import BudgetExhausted, RateLimited
 
-router = APIRouter(prefix=PREFIX, dependencies=[Depends(requires("chat"))])
+router = APIRouter(prefix=PREFIX, route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
 
 _CHOOSING = (ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams)
 _PROVIDERS = (

@@ -27,6 +27,7 @@ from parley.db.turn.stream_leases import TooManyStreams
 from parley.errors import IdempotencyKeyReused, NotFound, RequestInProgress
 from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, require_live_session, requires
 from parley.http.idempotency import IdempotencyHeader, IdempotentRequest
+from parley.http.lazy_routes import LazyRoute
 from parley.http.problems import error_responses
 from parley.llm.catalogue import ModelNotFound, NoModel
 from parley.llm.errors import (
@@ -41,7 +42,7 @@ from parley.llm.errors import (
 )
 from parley.metering.limits import BudgetExhausted, RateLimited
 
-router = APIRouter(prefix="/v1", dependencies=[Depends(requires("chat"))])
+router = APIRouter(prefix="/v1", route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
 
 _CHOOSING = (ModelNotFound, NoModel, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams)
 _PROVIDERS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
