@@ -138,25 +138,32 @@ def open_screen(tab, url: str, *, heading: str) -> None:
 
 
 class HeldResponse:
-    """The server's response to request number `number` that matches a pattern. It reaches the page only by `deliver`."""
+    """The server's response to the next request that matches a pattern. It reaches the page only by `deliver`.
 
-    def __init__(self, tab, pattern, *, number: int = 1) -> None:
-        self._tab, self._left = tab, number
+    Of several for one pattern, the one made last gets the first response.
+    """
+
+    def __init__(self, tab, pattern) -> None:
+        self._tab = tab
         self._route = self._response = None
         tab.route(pattern, self._handle)
 
     def _handle(self, route) -> None:
-        self._left -= 1
-        if self._left:
-            route.continue_()
+        if self._route:
+            route.fallback()
         else:
-            self._route, self._response = route, route.fetch()
+            self._route = route
+            self._response = route.fetch()
 
-    def deliver(self) -> None:
-        """Let the page have the response, and wait until the page has handled it."""
+    def wait_for(self) -> None:
+        """Wait until the server has responded."""
         ends = time.monotonic() + HANG_S
         while self._response is None and time.monotonic() < ends:
             self._tab.wait_for_timeout(50)
+
+    def deliver(self) -> None:
+        """Let the page have the response, and wait until the page has handled it."""
+        self.wait_for()
         with self._tab.expect_event("requestfinished", lambda request: request == self._route.request):
             self._route.fulfill(response=self._response)
         self._tab.evaluate(HANDLED)

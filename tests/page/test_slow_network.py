@@ -36,9 +36,11 @@ def test_a_branch_keeps_its_answer_when_its_first_messages_arrive_late(ada, vend
     expect_stored(tab, 1)
     ask(tab, "Two?")
     expect_stored(tab, 2)
-    # The branch reads its messages twice: before the question, and for the screen.
-    late = HeldResponse(tab, MESSAGES, number=2)
+    # The branch reads its messages twice before the question: for the question, and for the screen.
+    late, first = HeldResponse(tab, MESSAGES), HeldResponse(tab, MESSAGES)
     edit_last_question(tab, "Three?")
+    late.wait_for()
+    first.deliver()
     expect_stored(tab, 2)
     late.deliver()
 
