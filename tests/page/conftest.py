@@ -153,7 +153,7 @@ class HeldResponse:
             route.fallback()
         else:
             self._route = route
-            self._response = route.fetch()
+            self._response = route.fetch(timeout=PATIENCE_MS)
 
     def wait_for(self) -> None:
         """Wait until the server has responded."""
