@@ -54,11 +54,21 @@ def follow_events(
 
     The last event, terminal or `turn.waiting`, is yielded even if its number is not greater than `after`. No transaction is open
     between two reads of the log. If the deadline passes first, or the access of `principal` ends, the stream ends without a last
-    event; the client then reconnects, and is refused if its access has ended. A stale turn is interrupted. Raises NotFound and,
-    before the first event, Unavailable and TooManyStreams: a stream that has begun waits for an unavailable database.
+    event; the client then reconnects, and is refused if its access has ended. A stale turn is interrupted.
+
+    Raises NotFound, Unavailable and TooManyStreams before the first event. A stream that has begun waits for an unavailable database,
+    and ends with `turn.failed` if the turn is deleted.
     """
+    has_begun = False
     with StreamLease(engine, "follower", user_id=user_id, limit=max_followers) as lease:
-        yield from _follow(engine, turn_id, lease, user_id=user_id, after=after, deadline=deadline, principal=principal)
+        try:
+            for event in _follow(engine, turn_id, lease, user_id=user_id, after=after, deadline=deadline, principal=principal):
+                after, has_begun = event.number if isinstance(event, NumberedEvent) else after, True
+                yield event
+        except NotFound as exc:
+            if not has_begun:
+                raise
+            yield NumberedEvent(after + 1, TurnFailed(exc))
 
 
 def _follow(
@@ -141,32 +151,27 @@ def read_events(
     max_followers: int,
     repeats_last: bool = True,
 ) -> Generator[NumberedEvent | Ping]:
-    """Yield a turn's events as `follow_events` does. If the turn is deleted meanwhile, the stream ends with `turn.failed`.
+    """Yield a turn's events as `follow_events` does.
 
     Without `repeats_last`, yields nothing if the turn does not run and its last event's number is not greater than `after`.
-    Raises Unauthorized and Unavailable, and, before the first event, NotFound and TooManyStreams.
+    Raises Unauthorized, and the errors of `follow_events`.
     """
     with principal_scope(engine, principal) as connection:
         turns.get(connection, turn_id, user_id=principal.user_id)
-    has_begun = False
-    try:
-        for event in follow_events(
-            engine,
-            turn_id,
-            user_id=principal.user_id,
-            after=after,
-            deadline=deadline,
-            max_followers=max_followers,
-            principal=principal,
-        ):
-            if not (repeats_last or has_begun) and isinstance(event, NumberedEvent) and event.number <= after:
-                return
-            after, has_begun = event.number if isinstance(event, NumberedEvent) else after, True
-            yield event
-    except NotFound as exc:
-        if not has_begun:
-            raise
-        yield NumberedEvent(after + 1, TurnFailed(exc))
+    events = follow_events(
+        engine,
+        turn_id,
+        user_id=principal.user_id,
+        after=after,
+        deadline=deadline,
+        max_followers=max_followers,
+        principal=principal,
+    )
+    first = next(events, None)
+    is_known = isinstance(first, NumberedEvent) and first.number <= after
+    if first and (repeats_last or not is_known):
+        yield first
+        yield from events
 
 
 def sign_image(images: Images, id: UUID, *, user_id: UUID) -> SignedImage:

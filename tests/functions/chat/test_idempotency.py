@@ -115,6 +115,19 @@ def test_a_repeated_stream_joins_the_running_turn_after_the_events_that_it_has(e
     assert all(event.number > seen for event in joined)
 
 
+def test_a_joined_stream_of_a_deleted_turn_ends_with_turn_failed(engine, database, conversation, alice):
+    provider, mine = HangingProvider("word"), make_engine(database)
+    taken = take_numbered(make_services(engine, provider), alice, idempotency_key=idempotency_key())
+    started = next(taken).event
+    joined = take_numbered(make_services(mine, ScriptedProvider([])), alice, idempotency_key=idempotency_key(), joins_after=0)
+    next(joined)
+    conversation.delete(f"/conversations/{started.conversation_id}", as_=alice)
+    last = list(joined)[-1]
+    provider.close(), list(taken), mine.dispose()
+
+    assert (last.number, last.event.name, last.event.data()["code"]) == (2, "turn.failed", "not_found")
+
+
 def test_a_repeated_stream_over_http_starts_after_the_last_event_id(chat, alice):
     first = post(chat, alice, {"message": "hello"})
     headers = {"Idempotency-Key": "a key", "Last-Event-ID": "1"}
