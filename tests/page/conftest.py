@@ -164,7 +164,8 @@ class HeldResponse:
     def deliver(self) -> None:
         """Let the page have the response, and wait until the page has handled it."""
         self.wait_for()
-        with self._tab.expect_event("requestfinished", lambda request: request == self._route.request):
+        # Not its end, which a stream may not have: the page stops reading at the last event of a turn.
+        with self._tab.expect_response(lambda response: response.request == self._route.request):
             self._route.fulfill(response=self._response)
         self._tab.evaluate(HANDLED)
 
