@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from parley.db.circuits import DatabaseCircuits
+from parley.llm.circuit_breaker import CircuitBreaker
+
 
 @pytest.fixture
 def row(engines):
@@ -26,6 +29,18 @@ def change(engines):
             connection.execute(text(sql), values)
 
     return change
+
+
+@pytest.fixture(autouse=True)
+def _circuits_are_closed(request):
+    """Close the circuits of the chat function, which earlier tests may have opened by failed calls of the same model."""
+    if "chat" in request.fixturenames:
+        request.getfixturevalue("chat")
+        with request.getfixturevalue("engines")["owner"].begin() as connection:
+            connection.execute(text("DELETE FROM breakers"))
+        from functions.chat import app
+
+        app.router.breaker = CircuitBreaker(DatabaseCircuits(app.engine))
 
 
 @pytest.fixture
