@@ -6,6 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from parley.errors import ParleyError
+from parley.llm.errors import (
+    ProviderBusy,
+    ProviderFailed,
+    ProviderMisconfigured,
+    ProviderRefused,
+    ProviderRejected,
+    ProviderTimeout,
+)
 
 # Sent with a stored failure, because the log does not keep the vendor's own `Retry-After`.
 STORED_FAILURE_RETRY_S = 5.0
@@ -76,3 +84,7 @@ class NotWaiting(ParleyError):
 
     status, code = 409, "not_waiting"
     public_message = "This turn no longer waits for an approval. Send a new message to continue."
+
+
+# A route that calls models declares these errors in the API description.
+MODEL_CALL_ERRORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)

@@ -10,7 +10,7 @@ from functions.chat.anthropic_api.requests import to_prompt, to_request
 from functions.chat.anthropic_api.response_schemas import MESSAGE_EVENT_SCHEMA, AnthropicMessageOut, TokenCountOut
 from functions.chat.anthropic_api.responses import message_response
 from functions.chat.anthropic_api.schemas import CountTokensIn, MessagesIn
-from functions.chat.errors import OutOfTime
+from functions.chat.errors import MODEL_CALL_ERRORS
 from functions.chat.openai_api.completions import stream_completion
 from functions.chat.openai_api.idempotent_completion import StoredCompletion, complete_once
 from functions.chat.responses import SERVER_TIMING
@@ -23,26 +23,13 @@ from parley.http.lazy_routes import LazyRoute
 from parley.http.problems import error_responses
 from parley.llm.candidates import candidates_for
 from parley.llm.catalogue import ModelNotFound
-from parley.llm.errors import (
-    ContextTooLong,
-    ModelCannot,
-    ProviderBusy,
-    ProviderFailed,
-    ProviderMisconfigured,
-    ProviderRefused,
-    ProviderRejected,
-    ProviderTimeout,
-)
+from parley.llm.errors import ContextTooLong, ModelCannot
 from parley.llm.tokens import estimate_usage
 from parley.metering.limits import BudgetExhausted, RateLimited
 
 router = APIRouter(prefix=PREFIX, route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
 
 _CHOOSING = (ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams)
-_PROVIDERS = (
-    *(ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime),
-    *(ProviderRefused, ProviderRejected, ProviderMisconfigured),
-)
 MESSAGE: dict[int | str, Any] = {
     200: {
         "model": AnthropicMessageOut,
@@ -56,7 +43,7 @@ MESSAGE: dict[int | str, Any] = {
 }
 
 
-@router.post("", responses=MESSAGE | error_responses(*_CHOOSING, *_PROVIDERS, IdempotencyKeyReused, RequestInProgress))
+@router.post("", responses=MESSAGE | error_responses(*_CHOOSING, *MODEL_CALL_ERRORS, IdempotencyKeyReused, RequestInProgress))
 async def create_message(
     body: MessagesIn,
     request: Request,

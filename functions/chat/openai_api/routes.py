@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel
 
-from functions.chat.errors import ApprovalNeeded, ConversationBusy, InProgress, OutOfTime
+from functions.chat.errors import MODEL_CALL_ERRORS, ApprovalNeeded, ConversationBusy, InProgress
 from functions.chat.openai_api.completions import stream_completion
 from functions.chat.openai_api.embeddings import embed_texts, embedding_models
 from functions.chat.openai_api.idempotent_completion import StoredCompletion, complete_once
@@ -27,16 +27,7 @@ from parley.http.idempotency import Idempotency, IdempotencyHeader, IdempotentRe
 from parley.http.lazy_routes import LazyRoute
 from parley.http.problems import error_responses
 from parley.llm.catalogue import ModelNotFound, NoModel
-from parley.llm.errors import (
-    ContextTooLong,
-    ModelCannot,
-    ProviderBusy,
-    ProviderFailed,
-    ProviderMisconfigured,
-    ProviderRefused,
-    ProviderRejected,
-    ProviderTimeout,
-)
+from parley.llm.errors import ContextTooLong, ModelCannot
 from parley.metering.limits import BudgetExhausted, RateLimited
 
 router = APIRouter(prefix="/v1", route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
@@ -44,10 +35,6 @@ router = APIRouter(prefix="/v1", route_class=LazyRoute, dependencies=[Depends(re
 _COMPLETIONS_ROUTE = "POST /v1/chat/completions"
 _CHOOSING = (ModelNotFound, ContextTooLong, RateLimited, BudgetExhausted)
 _TURN = (TooManyStreams, NotFound, ConversationBusy, ApprovalNeeded, InProgress, IdempotencyKeyReused)
-_PROVIDERS = (
-    *(ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime),
-    *(ProviderRefused, ProviderRejected, ProviderMisconfigured),
-)
 COMPLETION: dict[int | str, Any] = {
     200: {
         "model": CompletionOut,
@@ -84,7 +71,7 @@ def _named_models(services: ChatServices) -> list[OpenAIModelOut]:
     return [*chat, *strategies, *(OpenAIModelOut(id=id, owned_by=model.provider, kind="embedding") for id, model in embedding)]
 
 
-@router.post("/chat/completions", responses=COMPLETION | error_responses(*_CHOOSING, *_PROVIDERS, *_TURN, ModelCannot, NoModel))
+@router.post("/chat/completions", responses=COMPLETION | error_responses(*_CHOOSING, *MODEL_CALL_ERRORS, *_TURN, ModelCannot, NoModel))
 async def chat_completions(
     body: CompletionIn,
     request: Request,
@@ -129,7 +116,7 @@ def _idempotency_key(conversation: str, idempotency: Idempotency, body: Completi
 @router.post(
     "/embeddings",
     response_model=EmbeddingsOut,
-    responses=error_responses(*_CHOOSING, *_PROVIDERS, IdempotencyKeyReused, RequestInProgress),
+    responses=error_responses(*_CHOOSING, *MODEL_CALL_ERRORS, IdempotencyKeyReused, RequestInProgress),
 )
 async def create_embeddings(
     body: EmbeddingsIn, services: ChatServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader, deadline: InvocationDeadline

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from functions.chat.errors import OutOfTime
+from functions.chat.errors import MODEL_CALL_ERRORS
 from functions.chat.openai_api.idempotent_completion import StoredCompletion, complete_once
 from functions.chat.responses import SERVER_TIMING
 from functions.chat.responses_api import stored_responses
@@ -30,22 +30,12 @@ from parley.http.idempotency import IdempotencyHeader, IdempotentRequest
 from parley.http.lazy_routes import LazyRoute
 from parley.http.problems import error_responses
 from parley.llm.catalogue import ModelNotFound, NoModel
-from parley.llm.errors import (
-    ContextTooLong,
-    ModelCannot,
-    ProviderBusy,
-    ProviderFailed,
-    ProviderMisconfigured,
-    ProviderRefused,
-    ProviderRejected,
-    ProviderTimeout,
-)
+from parley.llm.errors import ContextTooLong, ModelCannot
 from parley.metering.limits import BudgetExhausted, RateLimited
 
 router = APIRouter(prefix="/v1", route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
 
 _CHOOSING = (ModelNotFound, NoModel, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams)
-_PROVIDERS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
 _EVENT_SCHEMA: dict[str, Any] = {
     "title": "ResponseEvent",
     "description": "Each Server-Sent Event. `data` is one JSON object with the `type` of the event and its `sequence_number`.",
@@ -63,7 +53,9 @@ RESPONSE: dict[int | str, Any] = {
 }
 
 
-@router.post("/responses", responses=RESPONSE | error_responses(*_CHOOSING, *_PROVIDERS, NotFound, IdempotencyKeyReused, RequestInProgress))
+@router.post(
+    "/responses", responses=RESPONSE | error_responses(*_CHOOSING, *MODEL_CALL_ERRORS, NotFound, IdempotencyKeyReused, RequestInProgress)
+)
 async def create_response(
     body: ResponseIn, services: ChatServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader, deadline: InvocationDeadline
 ) -> Response:
@@ -96,7 +88,7 @@ async def count_input_tokens(body: ResponseIn, services: ChatServicesDep, princi
 @router.post(
     "/responses/compact",
     dependencies=[Depends(require_live_session)],
-    responses=error_responses(*_CHOOSING, *_PROVIDERS, NotFound),
+    responses=error_responses(*_CHOOSING, *MODEL_CALL_ERRORS, NotFound),
 )
 async def compact_conversation(
     body: CompactIn, services: ChatServicesDep, principal: CurrentPrincipal, deadline: InvocationDeadline

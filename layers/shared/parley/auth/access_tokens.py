@@ -19,7 +19,12 @@ ACCESS_TOKEN = TokenKind(typ="at+jwt", family="signing", ids=frozenset({"sub", "
 
 def issue_token(user_id: UUID, session_id: UUID, scopes: frozenset[str], *, key: SigningKey, issuer: str, now: datetime) -> str:
     """Sign an access token for a user's session. `issuer` names this deployment; no other deployment accepts the token."""
-    claims = {
+    return sign(ACCESS_TOKEN, session_claims(user_id, session_id, scopes, issuer=issuer, now=now), key=key)
+
+
+def session_claims(user_id: UUID, session_id: UUID, scopes: frozenset[str], *, issuer: str, now: datetime) -> dict[str, Any]:
+    """Return the claims of a new token of a session, which is valid for `LIFETIME`."""
+    return {
         "iss": issuer,
         "sub": str(user_id),
         "sid": str(session_id),
@@ -29,7 +34,6 @@ def issue_token(user_id: UUID, session_id: UUID, scopes: frozenset[str], *, key:
         "nbf": now,
         "exp": now + LIFETIME,
     }
-    return sign(ACCESS_TOKEN, claims, key=key)
 
 
 def verify_token(text: str, *, find_key: FindKey, issuer: str) -> dict[str, Any]:

@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from parley.auth.access_tokens import LIFETIME
+from parley.auth.access_tokens import LIFETIME, session_claims
 from parley.auth.principal import MCP_SCOPES, Principal
 from parley.auth.public_keys import FindKey
 from parley.auth.signing_keys import SigningKey
 from parley.auth.tokens import TokenKind, sign, verify
 from parley.errors import Unauthorized
-from parley.ids import new_id
 
 PREFIX = "pmt_"
 AUDIENCE = "parley-mcp"
@@ -28,16 +27,7 @@ def issue_client_token(user_id: UUID, session_id: UUID, scopes: frozenset[str], 
     """Sign an access token of an MCP client. Raises ValueError for scopes that clients may not have."""
     if not scopes or not scopes <= MCP_SCOPES:
         raise ValueError(f"an MCP client must not have the scopes {sorted(scopes)}")
-    claims = {
-        "iss": issuer,
-        "sub": str(user_id),
-        "sid": str(session_id),
-        "jti": str(new_id()),
-        "scope": " ".join(sorted(scopes)),
-        "iat": now,
-        "nbf": now,
-        "exp": now + LIFETIME,
-    }
+    claims = session_claims(user_id, session_id, scopes, issuer=issuer, now=now)
     return PREFIX + sign(CLIENT_TOKEN, claims, key=key)
 
 
