@@ -165,7 +165,7 @@ class TokensOut(Output):
 
 
 class SessionOut(Output):
-    """An active session. `current` marks the session of this request. `client_name` is null unless the session is an MCP client's."""
+    """An active session. `current` is true for the session of this request. `client_name` names an MCP client and is else null."""
 
     id: UUID
     created_at: Timestamp

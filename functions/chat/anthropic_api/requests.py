@@ -54,7 +54,7 @@ def to_request(body: MessagesIn) -> llm.ModelRequest:
 
 
 def to_prompt(body: CountTokensIn) -> llm.ModelRequest:
-    """Convert the part of a request that the model reads.
+    """Convert the messages, the tools and the output format of a request.
 
     Raises InvalidInput if tool results do not match the tool calls before them, or `tool_choice` does not match `tools`.
     """

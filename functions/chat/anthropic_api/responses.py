@@ -161,7 +161,7 @@ class _ContentBlocks:
             yield self._stop()
 
     def _continue(self, kind: Literal["text", "thinking"], block: Output) -> Iterator[MessageEvent]:
-        """Yield the start of a block of this kind, unless one is open, after the end of any other block."""
+        """If no block of this kind is open, end the open block and start one of this kind."""
         if self._open == kind:
             return
         yield from self.close()

@@ -1,4 +1,4 @@
-"""The events of a response, in OpenAI's order, made from the events of a completion.
+"""Converts the events of a completion to the events of a response, in OpenAI's order.
 
 `response.created` and `response.in_progress` come first. Each output item is added, filled by deltas and done before the next one
 begins. The last event is `response.completed`, `response.incomplete` or `response.failed`, and contains the whole response.
@@ -36,7 +36,7 @@ type Event = dict[str, object]
 
 @dataclass(slots=True)
 class _OpenMessage:
-    """A message while it is written. `parts` are complete; `texts` are the deltas of the part after them."""
+    """A message while it is written: its complete `parts`, and the deltas of the next part as `texts`."""
 
     id: str
     is_refusal: bool
@@ -54,7 +54,7 @@ class _OpenMessage:
 
 @dataclass(slots=True)
 class _OpenReasoning:
-    """Reasoning while it is written. It has one text, or only the vendor's form of it."""
+    """Reasoning while it is written: its text in pieces, and the form that only the vendor can read. Either may be missing."""
 
     id: str
     texts: list[str] = field(default_factory=list)

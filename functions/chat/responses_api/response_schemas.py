@@ -110,7 +110,7 @@ class ResponseUsageOut(Output):
 
     @classmethod
     def of(cls, usage: Usage) -> Self:
-        """Convert `usage` to the names of the Responses API."""
+        """Return `usage` with the field names of the Responses API."""
         return cls(
             input_tokens=usage.input_tokens,
             input_tokens_details=InputTokensDetailsOut(

@@ -50,7 +50,7 @@ class CustomToolIn(LenientInput):
 
 
 class NamespaceToolIn(LenientInput):
-    """Tools with a common prefix, such as those of an MCP server that the client has connected."""
+    """Tools whose names share a prefix, for example the tools of an MCP server connected to the client."""
 
     type: Literal["namespace"]
     name: OpenAIName
@@ -128,7 +128,7 @@ class ReasoningConfigIn(LenientInput):
 
 
 class ResponseInputIn(ForgivingInput):
-    """The model and the input of a request, which may continue a stored response."""
+    """The model and the input of a request. `previous_response_id` names the stored response that it continues."""
 
     model: Annotated[str, Field(min_length=1, max_length=100, examples=["offline"])]
     input: InputText | InputItems | None

@@ -1,4 +1,4 @@
-"""Dispatch of MCP messages: tools, resources and prompts of the user. No state is kept between messages.
+"""Answers MCP messages about the user's tools, resources and prompts. It keeps no state between messages.
 
 Tools that require approval are not offered, because an MCP client cannot approve a call here. Annotations let the client
 judge each tool for itself: `openWorldHint` if the tool sends data out, `readOnlyHint` if it changes nothing.

@@ -34,12 +34,12 @@ class Period:
 
     @property
     def start(self) -> datetime:
-        """The period's first moment."""
+        """Midnight before the first day."""
         return datetime.combine(self.first, time(), UTC)
 
     @property
     def end(self) -> datetime:
-        """The first moment after the period."""
+        """Midnight after the last day."""
         return datetime.combine(self.last, time(), UTC) + timedelta(days=1)
 
 
