@@ -24,7 +24,7 @@ from parley.db.engine import Connection
 from parley.db.transactions import principal_scope
 from parley.db.turn import turn_begin
 from parley.db.turn.stream_leases import StreamLease
-from parley.db.turn.turn_begin import ExistingTurn, IdempotencyKey, NewTurn, TurnConflict, TurnPreconditions
+from parley.db.turn.turn_begin import CertainCommit, ExistingTurn, IdempotencyKey, NewTurn, TurnConflict, TurnPreconditions
 from parley.deadline import Deadline
 from parley.errors import IdempotencyKeyReused, InvalidInput
 from parley.ids import new_id
@@ -123,7 +123,7 @@ def begin_with_retries(
     with ExitStack() as stack:
         while True:
             try:
-                return _begin_once(services, catalogue, principal, question, idempotency_key, joins=joins)
+                return _begin_once(services, catalogue, principal, question, idempotency_key, joins=joins, deadline=deadline)
             except _StaleTurnFound as found:
                 interrupt_if_stale(services.engine, found.turn_id, user_id=principal.user_id)
             except _WaitingTurnFound as found:
@@ -150,10 +150,14 @@ def _begin_once(
     idempotency_key: IdempotencyKey | None,
     *,
     joins: bool,
+    deadline: Deadline,
 ) -> Turn | ExistingTurn:
     user_id = principal.user_id
     toolbox_in = services.allowed_toolbox(principal, is_wanted=bool(question.tools))
-    with principal_scope(services.engine, principal) as connection:
+    with (
+        CertainCommit(services.engine, user_id, deadline) as commit,
+        principal_scope(services.engine, principal) as connection,
+    ):
         preconditions = turn_begin.read_preconditions(
             connection,
             user_id=user_id,
@@ -178,7 +182,8 @@ def _begin_once(
         )
         # Only now, so that a refused or conflicting request calls no vendor. The embedding runs while the transaction commits.
         turn.query_embedding = retrieval.start_query_embedding(services, turn)
-        return turn
+        commit.turn_id = turn.id
+    return turn
 
 
 def _turn_of_key(existing: ExistingTurn, idempotency_key: IdempotencyKey, *, joins: bool) -> ExistingTurn:

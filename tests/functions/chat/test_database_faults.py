@@ -1,7 +1,10 @@
 """The database connection drops at every statement of a turn: no acknowledged message is lost or stored twice."""
 
+from contextlib import contextmanager
+
 import pytest
 
+from functions.chat.turn import begin
 from functions.chat.turn.events import TurnCompleted
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.errors import Unavailable
@@ -30,6 +33,27 @@ def dropping(engine, postgres):
         return recorded_statements(engine, cut)
 
     return at
+
+
+@pytest.fixture
+def cut_commit(monkeypatch):
+    """Return a function after which the next turn loses its connection during its first commit, before or after the commit is done."""
+    real, cuts = begin.principal_scope, []
+
+    def cut(moment):
+        if moment in cuts:
+            cuts.remove(moment)
+            raise Unavailable("database")
+
+    @contextmanager
+    def scope(engine, principal):
+        with real(engine, principal) as connection:
+            yield connection
+            cut("before")
+        cut("after")
+
+    monkeypatch.setattr(begin, "principal_scope", scope)
+    return cuts.append
 
 
 @pytest.fixture
@@ -66,3 +90,20 @@ def test_the_drops_cover_every_statement_of_a_turn(engine, alice, conversation_i
         take(make_services(engine, ScriptedProvider(ANSWER)), alice, "mine", conversation_id=conversation_id, model="priced")
 
     assert len(found) == BEGIN + RECALL + END
+
+
+def test_a_turn_goes_on_if_only_the_reply_to_its_first_commit_is_lost(engine, alice, row, cut_commit):
+    cut_commit("after")
+    events = take(make_services(engine, ScriptedProvider(ANSWER)), alice, "mine", model="priced")
+
+    assert isinstance(events[-1], TurnCompleted)
+    assert tuple(row(COUNTS, u=alice.id)) == (2, 1, 0, 0)
+
+
+def test_a_turn_whose_first_commit_failed_is_refused_and_costs_nothing(engine, alice, row, cut_commit):
+    cut_commit("before")
+    provider = ScriptedProvider(ANSWER)
+    _, refused = attempt(make_services(engine, provider), alice, "mine", model="priced")
+
+    assert (refused.status, provider.requests) == (503, [])
+    assert tuple(row(COUNTS, u=alice.id)) == (0, 0, 0, 0)

@@ -7,18 +7,21 @@ the conversation's last message, and raises TurnConflict; the caller then reads 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Connection, Row, TextClause, Uuid, bindparam, text
+from sqlalchemy import ARRAY, Connection, Engine, Row, TextClause, Uuid, bindparam, text
 from sqlalchemy.exc import IntegrityError
 
 from parley.db.conversations import Conversation
-from parley.db.turn import turn_events
+from parley.db.transactions import user_scope
+from parley.db.turn import turn_events, turns
 from parley.db.turn.stream_leases import TooManyStreams
 from parley.db.turn.turn_events import LoggedEvent
 from parley.db.turn.turns import RUNNING_TURNS, STALE_AFTER, TurnStatus
-from parley.errors import NotFound, ParleyError
+from parley.deadline import Deadline, retry_while_unavailable
+from parley.errors import NotFound, ParleyError, Unavailable
 
 _KEY_LIFETIME = "interval '24 hours'"
 _CONFLICT_INDEXES = {"turns_idempotency", "turns_running"}
@@ -26,6 +29,29 @@ _CONFLICT_INDEXES = {"turns_idempotency", "turns_running"}
 
 class TurnConflict(ParleyError):
     """A concurrent request began a turn in this conversation or with this key. Retry in a new transaction."""
+
+
+class CertainCommit:
+    """Around a transaction that begins a turn: suppress Unavailable if the turn is stored, and only the reply to the commit was lost.
+
+    Set `turn_id` once the turn is stored. If such a request were refused, no worker would run the turn, and the process that finds
+    it stale would charge it for a call that was never made.
+    """
+
+    def __init__(self, engine: Engine, user_id: UUID, deadline: Deadline) -> None:
+        self.turn_id: UUID | None = None
+        self._engine, self._user_id, self._deadline = engine, user_id, deadline
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+        is_uncertain = isinstance(error, Unavailable) and self.turn_id is not None
+        return is_uncertain and retry_while_unavailable(self._is_stored, self._deadline)
+
+    def _is_stored(self) -> bool:
+        with user_scope(self._engine, self._user_id) as connection:
+            return self.turn_id is not None and turns.exists(connection, self.turn_id, user_id=self._user_id)
 
 
 @dataclass(frozen=True, slots=True)
