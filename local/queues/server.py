@@ -3,7 +3,6 @@
 import asyncio
 import importlib
 
-from local.ports import free_port
 from local.queues.service import QueueService
 from local.request_origin import loopback_hosts
 from local.server import HttpServer, listen
@@ -11,19 +10,23 @@ from local.services.aws_signature import AwsCredentials
 
 
 class QueueServer:
-    """Serves `queues` on a free port to programs with `credentials`."""
+    """Serves `queues` to programs with `credentials`, on a free port unless one is given. Raises `PortTaken`.
 
-    def __init__(self, credentials: AwsCredentials) -> None:
+    It listens from the beginning, because other services learn its address before it serves.
+    """
+
+    def __init__(self, credentials: AwsCredentials, *, port: int = 0) -> None:
         self._credentials = credentials
         self._server: HttpServer | None = None
-        self.port = free_port()
+        self._listening = listen(port)
+        self.port = int(self._listening.getsockname()[1])
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self, queues: QueueService) -> None:
-        """Serve until `stop`. Raises `PortTaken`."""
+        """Serve until `stop`."""
         # The import of botocore, which checks the signatures, overlaps the start of the other services.
         await asyncio.to_thread(importlib.import_module, "local.queues.http_api")
         from local.queues.http_api import QueueApi
@@ -31,8 +34,9 @@ class QueueServer:
 
         api = QueueApi(queues, SignatureCheck(self._credentials), url=self.url, hosts=loopback_hosts(self.port))
         self._server = HttpServer(api)
-        await self._server.start(listen(self.port))
+        await self._server.start(self._listening)
 
     async def stop(self) -> None:
         if self._server:
             await self._server.stop()
+        self._listening.close()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from local import processes
 from local.data_dir import DataDir
-from local.ports import free_port
+from local.ports import ReservedPort
 from local.processes import ChildProcess
 from local.server import HOST
 from local.services.aws_signature import AwsCredentials, signed_headers
@@ -51,7 +51,8 @@ class MotoServer:
         self._upload_origins = upload_origins
         self._queues_url = queues_url
         self._host = host
-        self.port = port or free_port()
+        self._reserved = ReservedPort()
+        self.port = port or self._reserved.number
         self._process = SupervisedProcess("moto", launch=self._launch, ready=self._is_ready, log=folder.logs / "aws.log", report=report)
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 from local import processes
 from local.data_dir import DataDir, write_private
-from local.ports import free_port
+from local.ports import ReservedPort
 from local.processes import ChildProcess
 from local.server import HOST
 from local.services import system_user
@@ -74,7 +74,8 @@ class PgBouncer:
         self._pool_size = pool_size
         self._query_wait_timeout_s = query_wait_timeout_s
         self._certificate = certificate
-        self.port = free_port()
+        self._reserved = ReservedPort()
+        self.port = self._reserved.number
         self._process = SupervisedProcess(
             "PgBouncer", launch=self._launch, ready=self._is_ready, log=folder.logs / "pgbouncer.log", report=report
         )

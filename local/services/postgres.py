@@ -21,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from local import processes
 from local.data_dir import DataDir, allow_traversal, write_private
-from local.ports import free_port
+from local.ports import ReservedPort
 from local.processes import ChildProcess
 from local.server import HOST
 from local.services import system_user
@@ -58,7 +58,8 @@ class Postgres:
         self._data = folder.postgres
         self._password_file = folder.root / ".initial-password"
         self._password = password
-        self.port = free_port()
+        self._reserved = ReservedPort()
+        self.port = self._reserved.number
         self._server = SupervisedProcess(
             "PostgreSQL",
             launch=self._launch,

@@ -4,7 +4,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from local.ports import free_port
 from tests.fakes.open_meteo import OpenMeteo, running_open_meteo
 from tests.fakes.vendor import Vendor, running_vendor
 from tests.support.api_gateway import PASSWORD
@@ -73,17 +73,18 @@ class Stack:
         self.http = httpx2.Client(base_url=self.url, timeout=HANG_S, trust_env=False)
 
     def start(self) -> None:
-        self.output = (self.data.parent / "up.log").open("ab")
         command = [sys.executable, "-m", "cli", "up", *self._options]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env=self._variables, stdout=self.output, stderr=self.output, start_new_session=True
-        )
-        self.wait_for("/health/ready", 200)
+        with (self.data.parent / "up.log").open("ab") as output:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=self._variables, stdout=output, stderr=output, start_new_session=True)
+        try:
+            self.wait_for("/health/ready", 200)
+        except AssertionError:
+            self.kill()
+            raise
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
         self.process.wait(HANG_S)
-        self.output.close()
         self.http.close()
 
     def kill(self) -> None:
@@ -93,7 +94,6 @@ class Stack:
             with suppress(ProcessLookupError):  # it may have died together with its parent
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
-        self.output.close()
 
     def wait_for(self, path: str, status: int) -> None:
         ends = time.monotonic() + HANG_S
@@ -163,12 +163,6 @@ def copy_of_sources(folder: Path) -> Path:
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "template.yaml", folder)
     return folder
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def descendants(pid: int) -> list[int]:

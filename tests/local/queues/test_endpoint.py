@@ -29,8 +29,7 @@ from local.queues.service import QueueService
 from local.services.aws_signature import AwsCredentials
 
 async def main(folder, port, *credentials):
-    server = QueueServer(AwsCredentials(*credentials))
-    server.port = int(port)
+    server = QueueServer(AwsCredentials(*credentials), port=int(port))
     await server.start(QueueService(Path(folder)))
     await asyncio.Event().wait()
 
