@@ -53,6 +53,12 @@ class TooManyAttempts(ParleyError):
         self.retry_after_s = wait_s
 
 
+class TooManyClientRequests(TooManyAttempts):
+    """Applications on this network have registered, or sent useless tokens and codes, too often."""
+
+    public_message = "Too many requests of applications on this network. Try again later."
+
+
 class RegistrationClosed(Forbidden):
     """This deployment does not accept registrations."""
 

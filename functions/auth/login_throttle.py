@@ -1,15 +1,17 @@
-"""Limits on mails and on attempts to guess passwords and codes: per account, per network and overall."""
+"""Limits on mails, on attempts to guess passwords and codes, and on OAuth clients: per account, per network and overall."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from functions.auth.errors import TooManyAttempts
+from functions.auth.errors import TooManyAttempts, TooManyClientRequests
 from parley.auth.client_origin import ClientOrigin
 from parley.db.accounts import login_throttle
 from parley.db.accounts.login_throttle import ThrottleBucket
 from parley.db.accounts.sessions import LoginBuckets
 from parley.db.engine import Engine
 from parley.db.transactions import global_scope
+from parley.errors import Unavailable
 
 WINDOW_S = 900.0
 # After 100 failures in a row, an account gets one attempt per hour. So its owner is never locked out permanently.
@@ -42,6 +44,14 @@ class LoginThrottle:
         """Return the buckets of codes and sign-ups: a code can be guessed like a password, and a sign-up costs as much as a login."""
         return [self._network(origin), self._overall("strangers")]
 
+    def client_bucket(self, origin: ClientOrigin) -> ThrottleBucket:
+        """Return the bucket of OAuth clients on a network. It is not the network's bucket for logins: a program could use that one up."""
+        return ThrottleBucket.of("clients", origin.network, burst=self.per_address, window_s=WINDOW_S)
+
+    def client_refunds(self, origin: ClientOrigin) -> ThrottleBucket:
+        """Return the bucket that bounds the useful requests of OAuth clients on a network."""
+        return ThrottleBucket.of("client refunds", origin.network, burst=self.per_minute, window_s=60.0)
+
     def _account(self, kind: str, subject: str) -> ThrottleBucket:
         return ThrottleBucket.of(kind, subject, burst=self.per_account, window_s=WINDOW_S, slow_s=SLOW_WINDOW_S)
 
@@ -58,6 +68,27 @@ def count_attempt(background: Engine, buckets: Sequence[ThrottleBucket]) -> None
         wait_s = login_throttle.take(connection, buckets)
     if wait_s is not None:
         raise TooManyAttempts(wait_s)
+
+
+def count_client_request(background: Engine, throttle: LoginThrottle, origin: ClientOrigin) -> None:
+    """Count a request of an OAuth client, or raise TooManyClientRequests."""
+    with global_scope(background) as connection:
+        wait_s = login_throttle.take(connection, [throttle.client_bucket(origin)])
+    if wait_s is not None:
+        raise TooManyClientRequests(wait_s)
+
+
+@contextmanager
+def useful_client_request(background: Engine, throttle: LoginThrottle, origin: ClientOrigin) -> Iterator[None]:
+    """Count a request of an OAuth client as `count_client_request` does, but no longer once the block has succeeded.
+
+    So many clients can share a network. The number of such refunds is limited, too.
+    """
+    count_client_request(background, throttle, origin)
+    yield
+    # The tokens are issued: a client that lost them could not ask for them again.
+    with suppress(Unavailable):
+        login_throttle.give_back(background, throttle.client_bucket(origin), refunds=throttle.client_refunds(origin))
 
 
 def may_mail(background: Engine, email: str, origin: ClientOrigin) -> bool:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from functions.auth.errors import InvalidRefreshToken
+from functions.auth.login_throttle import useful_client_request
 from functions.auth.oauth.authorization import check_resource
 from functions.auth.oauth.errors import OAuthError
 from functions.auth.services import AuthServices
@@ -32,15 +33,16 @@ _MAX_VERIFIER = 128
 def grant(
     services: AuthServices, parameters: Mapping[str, str], *, issuer: str, origin: ClientOrigin, received_at: datetime
 ) -> IssuedTokens:
-    """Exchange the code or the refresh token in these parameters. Raises OAuthError."""
-    client_id = _required(parameters, "client_id")
-    match _required(parameters, "grant_type"):
-        case "authorization_code":
-            return _exchange(services, parameters, client_id, origin)
-        case "refresh_token":
-            check_resource(parameters.get("resource"), f"{issuer}{MCP_PATH}")
-            return _refresh(services, _required(parameters, "refresh_token"), client_id, origin, received_at)
-    raise OAuthError("unsupported_grant_type", "grant_type must be authorization_code or refresh_token.")
+    """Exchange the code or the refresh token in these parameters. Raises OAuthError and TooManyClientRequests."""
+    with useful_client_request(services.background, services.throttle, origin):
+        client_id = _required(parameters, "client_id")
+        match _required(parameters, "grant_type"):
+            case "authorization_code":
+                return _exchange(services, parameters, client_id, origin)
+            case "refresh_token":
+                check_resource(parameters.get("resource"), f"{issuer}{MCP_PATH}")
+                return _refresh(services, _required(parameters, "refresh_token"), client_id, origin, received_at)
+        raise OAuthError("unsupported_grant_type", "grant_type must be authorization_code or refresh_token.")
 
 
 def revoke(services: AuthServices, parameters: Mapping[str, str], *, origin: ClientOrigin) -> None:

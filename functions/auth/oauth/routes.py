@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from functions.auth.errors import TooManyClientRequests
+from functions.auth.login_throttle import count_client_request
 from functions.auth.oauth.authorization import approve, parse_parameters, read_request
 from functions.auth.oauth.clients import ClientMetadata, register
 from functions.auth.oauth.errors import AuthorizationRefused
@@ -34,6 +36,7 @@ from parley.http.stage_prefix import PublicUrl, StagePrefix
 
 REFUSED: dict[int | str, Any] = {400: {"model": OAuthErrorOut, "description": "The client's request is refused"}}
 UNKNOWN_CLIENT: dict[int | str, Any] = {401: {"model": OAuthErrorOut, "description": "The client is unknown"}}
+TOO_MANY = error_responses(TooManyClientRequests)
 OF_THE_USER = [Depends(requires("account")), Depends(require_live_session)]
 
 router = APIRouter(route_class=LazyRoute)
@@ -44,6 +47,10 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 Form = Annotated[dict[str, str], Depends(_form)]
+
+
+async def _count(services: AuthServicesDep, origin: RequestOrigin) -> None:
+    count_client_request(services.background, services.throttle, origin)
 
 
 @router.get(METADATA_PATH, name="protected_resource_of_origin")
@@ -65,7 +72,7 @@ async def openid_configuration(issuer: PublicUrl) -> dict[str, Any]:
     return openid_metadata(issuer)
 
 
-@router.post("/oauth/register", status_code=201, responses=REFUSED)
+@router.post("/oauth/register", status_code=201, dependencies=[Depends(_count)], responses=REFUSED | TOO_MANY)
 async def register_client(body: ClientMetadata, services: AuthServicesDep) -> RegisteredClientOut:
     """Register a client (RFC 7591). Nothing is stored: the `client_id` contains the client's name and addresses, signed."""
     return RegisteredClientOut.of(register(body, secret=services.key_ring().refresh_secret))
@@ -102,7 +109,9 @@ def authorize_client(
     return RedirectOut(redirect_to=approve(services, principal, request, origin=origin))
 
 
-@router.post("/oauth/token", responses=REFUSED | UNKNOWN_CLIENT, openapi_extra=form_body("grant_type", "client_id", **FORM_FIELDS))
+@router.post(
+    "/oauth/token", responses=REFUSED | UNKNOWN_CLIENT | TOO_MANY, openapi_extra=form_body("grant_type", "client_id", **FORM_FIELDS)
+)
 def token(form: Form, services: AuthServicesDep, issuer: PublicUrl, origin: RequestOrigin, received_at: RequestTime) -> ClientTokensOut:
     """Exchange a code or a refresh token for a new pair of tokens (RFC 6749, 4.1.3 and 6).
 
@@ -115,7 +124,8 @@ def token(form: Form, services: AuthServicesDep, issuer: PublicUrl, origin: Requ
 @router.post(
     "/oauth/revoke",
     response_class=Response,
-    responses=REFUSED,
+    dependencies=[Depends(_count)],
+    responses=REFUSED | TOO_MANY,
     openapi_extra=form_body("token", "client_id", token={"type": "string"}, client_id={"type": "string"}),
 )
 def revoke_token(form: Form, services: AuthServicesDep, origin: RequestOrigin) -> Response:

@@ -35,6 +35,15 @@ def set_registration_policy(auth: Function, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
+def change_services(auth: Function, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that replaces fields of the services: `change_services(throttle=…)`."""
+    from functions.auth.app import app
+
+    state = app._app.state._state
+    return lambda **parts: monkeypatch.setitem(state, "services", replace(state["services"], **parts))
+
+
+@pytest.fixture
 def queued(auth: Function) -> Iterator[Callable[[], list[Job]]]:
     """Return a function that removes and returns the jobs sent to upkeep since the test began."""
     from functions.auth.app import settings

@@ -45,15 +45,6 @@ def passwords(auth, monkeypatch):
 
 
 @pytest.fixture
-def change_services(auth, monkeypatch):
-    """Return a function that replaces fields of the services: `change_services(throttle=…)`."""
-    from functions.auth.app import app
-
-    state = app._app.state._state
-    return lambda **parts: monkeypatch.setitem(state, "services", replace(state["services"], **parts))
-
-
-@pytest.fixture
 def limited_network(change_services):
     """Limit a network to five attempts, and leave accounts unlimited."""
     change_services(throttle=LoginThrottle(per_account=1000, per_address=5, per_minute=100_000))
