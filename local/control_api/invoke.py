@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 import asyncio
 import json
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -33,7 +34,9 @@ class InvokeEndpoint:
             return problem
         if kind == "DryRun":
             return Response(status_code=204)
-        invocation = self._fleet.submit(name, payload, trace_id=request.headers.get("x-amzn-trace-id", ""))
+        # SDKs quote the "|" in the trace of a function that a message of another one has invoked.
+        trace_id = unquote(request.headers.get("x-amzn-trace-id", ""))
+        invocation = self._fleet.submit(name, payload, trace_id=trace_id)
         if kind == "Event":
             invocation.detach()
             return Response(status_code=202, headers={"x-amzn-RequestId": invocation.id})

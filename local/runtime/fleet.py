@@ -37,6 +37,7 @@ class Fleet:
             starts=asyncio.Semaphore(os.cpu_count() or 1),
         )
         self._removed: list[Pool] = []
+        self._bulk: list[Invocation] = []
         self._cold_functions: list[str] = []
         self.pools = {name: self._new(function, spec=launch_spec_of(function)) for name, function in functions.items()}
 
@@ -70,10 +71,20 @@ class Fleet:
     def submit(self, function: str, payload: bytes, *, trace_id: str = "", user: str = "") -> Invocation:
         """Start or queue an invocation; `user` is its caller, if any. Raises `KeyError` if the stack has no such function.
 
-        An invocation by a function counts for the user of the running invocation with the same trace.
+        An invocation by a function counts for the user of the running invocation with the same trace, and has a low priority if the
+        function that invokes it is a bulk function.
         """
+        pool, is_for_bulk = self.pools[function], not user and self._is_of_bulk(trace_id)
         user, is_nested = (user, False) if user else (self._share.user_of(trace_id), True)
-        return self.pools[function].submit(payload, trace_id=trace_id, user=user, is_nested=is_nested)
+        invocation = pool.submit(payload, trace_id=trace_id, user=user, is_nested=is_nested, is_for_bulk=is_for_bulk)
+        if pool.function.is_bulk:
+            self._bulk.append(invocation)
+        return invocation
+
+    def _is_of_bulk(self, trace_id: str) -> bool:
+        """Return whether an invocation of a bulk function with this trace id is running."""
+        self._bulk = [invocation for invocation in self._bulk if not invocation.is_over]
+        return bool(trace_id) and any(invocation.trace_id == trace_id for invocation in self._bulk)
 
     async def warm(self, functions: list[str]) -> None:
         """Start one worker for each function, and return once all of them have been started.

@@ -14,7 +14,7 @@ from local.runtime.launch import LaunchSpec
 from local.runtime.outcome import Failure
 from local.runtime.processor_share import ProcessorShare
 from local.runtime.worker import Worker
-from local.template.stack import Function
+from local.template.stack import BULK_NICENESS, Function
 
 _POLL_S = 0.02
 _SHARE_POLL_S = 0.01
@@ -59,6 +59,7 @@ class Pool:
     ) -> None:
         self.function = function
         self.counts = PoolCounts()
+        self._bulk_pool: Pool | None = None
         self._spec = spec
         self._extra_environment = extra_environment
         self._log = log
@@ -74,8 +75,17 @@ class Pool:
         self._starts = starts or asyncio.Semaphore(os.cpu_count() or 1)
         self._fork_servers = [self._new_fork_server()]
 
-    def submit(self, payload: bytes, *, trace_id: str = "", user: str = "", is_nested: bool = False) -> Invocation:
-        """Give the event to an idle worker, or queue it and start a worker if the limits allow."""
+    def submit(
+        self, payload: bytes, *, trace_id: str = "", user: str = "", is_nested: bool = False, is_for_bulk: bool = False
+    ) -> Invocation:
+        """Give the event to an idle worker, or queue it and start a worker if the limits allow.
+
+        With `is_for_bulk`, a bulk function waits for the result. A worker cannot change its priority and change it back, so such
+        invocations have workers of their own, which give way as the function that waits does.
+        """
+        if is_for_bulk and not self.function.is_bulk:
+            self._bulk_pool = self._bulk_pool or self._new_bulk_pool()
+            return self._bulk_pool.submit(payload, trace_id=trace_id, user=user, is_nested=is_nested)
         invocation = Invocation(payload, trace_id=trace_id, user=user, is_nested=is_nested)
         self.counts.invocations += 1
         self._share.see(user)
@@ -115,6 +125,8 @@ class Pool:
         self._fork_servers[-1].retire()
         self._fork_servers = [server for server in self._fork_servers if server.is_running] + [self._new_fork_server()]
         self._grow()
+        if self._bulk_pool:
+            self._bulk_pool.replace(spec, self._bulk_function)
 
     def close(self) -> None:
         """Refuse further invocations: queued ones fail, running ones finish undisturbed."""
@@ -123,6 +135,8 @@ class Pool:
         self._fork_servers[-1].retire()
         for invocation in self._queue.drain():
             invocation.fail(Failure("ResourceNotFoundException", f"{self.function.name} is no longer in the template"))
+        if self._bulk_pool:
+            self._bulk_pool.close()
 
     async def stop(self) -> None:
         """Stop every worker and wait until all have ended."""
@@ -132,10 +146,13 @@ class Pool:
             worker.stop()
         await asyncio.gather(*(server.stop() for server in self._fork_servers))
         await asyncio.gather(*self._workers.values(), return_exceptions=True)
+        if self._bulk_pool:
+            await self._bulk_pool.stop()
 
     def states(self) -> Counter[str]:
         """Return how many workers are starting, idle, busy or finishing."""
-        return Counter(worker.state for worker in self._workers)
+        states: Counter[str] = Counter(worker.state for worker in self._workers)
+        return states + self._bulk_pool.states() if self._bulk_pool else states
 
     async def next_for(self, worker: Worker) -> Invocation:
         if worker in self._retired:
@@ -250,6 +267,23 @@ class Pool:
     def _start(self) -> None:
         worker = Worker(self.function, self._spec, self, fork_server=self._fork_servers[-1], starts=self._starts)
         self._workers[worker] = asyncio.create_task(worker.run(self._extra_environment))
+
+    @property
+    def _bulk_function(self) -> Function:
+        return replace(self.function, niceness=BULK_NICENESS)
+
+    def _new_bulk_pool(self) -> "Pool":
+        pool = Pool(
+            self._bulk_function,
+            spec=self._spec,
+            extra_environment=self._extra_environment,
+            log=self._log,
+            size=self._max_size,
+            share=self._share,
+            starts=self._starts,
+        )
+        pool.counts = self.counts
+        return pool
 
     def _new_fork_server(self) -> ForkServer:
         return ForkServer(self.function, self._spec, output=self.output, starts=self._starts)

@@ -7,13 +7,12 @@ from typing import Any
 from local.template.errors import Unresolvable
 from local.template.parameters import scalar_text
 from local.template.source import Fragment, TemplateSource
-from local.template.stack import Function
+from local.template.stack import BULK_NICENESS, Function
 
 FUNCTION_KIND = "AWS::Lambda::Function"
 # With 5, a process gets a third of the processor time of one with 0, and with 15 a thirtieth (sched(7)). Follow-up jobs take little, but
 # users notice when they are late: with 15, beside a busy program, a job of 30 ms took a minute.
 _QUEUE_NICENESS = 5
-_BULK_NICENESS = 15
 
 
 def read_function(source: TemplateSource, name: str, properties: Fragment) -> Function:
@@ -46,7 +45,7 @@ def _niceness(function: Mapping[str, Any]) -> int:
     """Return the niceness of the function's workers. Queue functions give way to requests, and bulk functions give way to everything."""
     if not any(event.get("Type") == "SQS" for event in function["Properties"].get("Events", {}).values()):
         return 0
-    return _BULK_NICENESS if function.get("Metadata", {}).get("Bulk") is True else _QUEUE_NICENESS
+    return BULK_NICENESS if function.get("Metadata", {}).get("Bulk") is True else _QUEUE_NICENESS
 
 
 def _code_folder(source: TemplateSource, name: str) -> Path:

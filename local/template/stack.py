@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+# The niceness of bulk functions, which compute for seconds (nice(2)).
+BULK_NICENESS = 15
+
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
@@ -29,6 +32,11 @@ class Function:
     concurrency: int | None = None
     is_isolated: bool = False
     niceness: int = 0
+
+    @property
+    def is_bulk(self) -> bool:
+        """Whether the workers give way to all others."""
+        return self.niceness >= BULK_NICENESS
 
 
 @dataclass(frozen=True)
