@@ -11,7 +11,7 @@ from parley.db.engine import Engine
 from parley.jobs import IngestQueue, MemoryQueue, UpkeepQueue
 
 # Every top-level folder with users' files. In each of them, a user's files are in a folder named by the user's id.
-USER_FOLDERS = ("exports", "documents", "uploads", "images")
+USER_FOLDERS = ("exports", "imports", "documents", "uploads", "images")
 
 
 class UserFileStore(FileStore):

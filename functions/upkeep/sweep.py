@@ -2,7 +2,7 @@
 
 A document is incomplete if ingestion has stalled for half an hour, or if it is ready but lacks embeddings: after an outage,
 after the month's budget ran out, or because the catalogue names another embedding model. Ingestion continues where it
-stopped, or fails the document if its file was never uploaded.
+stopped, or fails the document if its file was never uploaded. The same holds for an import of conversations.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from functools import partial
 from functions.upkeep import stale_turns, user_data
 from functions.upkeep.services import UpkeepServices
 from parley.db import documents, idempotency, outbox, responses
-from parley.db.accounts import api_keys, audit, exports, invites, login_throttle, one_time_codes, sessions, signups
+from parley.db.accounts import api_keys, audit, exports, imports, invites, login_throttle, one_time_codes, sessions, signups
 from parley.db.engine import Connection, Engine
 from parley.db.metering import budgets, quotas
 from parley.db.transactions import global_scope
@@ -40,6 +40,7 @@ _EXPIRED_ROWS: dict[str, Callable[[Connection], int]] = {
     "budget_reservations": budgets.sweep,
     "rate_limits": quotas.sweep_rate_limits,
     "exports": exports.sweep,
+    "imports": imports.sweep,
     "api_keys": api_keys.sweep,
     "audit_events": audit.sweep,
     "turn_keys": turn_begin.release_expired_keys,
@@ -55,6 +56,7 @@ def sweep(services: UpkeepServices) -> dict[str, int | None]:
     counts["approvals_expired"] = _count_or_log("approvals_expired", partial(stale_turns.end_expired_turns, services))
     counts |= {name: _count_or_log(name, partial(_delete_rows, services.background, delete)) for name, delete in _EXPIRED_ROWS.items()}
     counts["documents"] = _count_or_log("documents", partial(requeue_stalled, services))
+    counts["stalled_imports"] = _count_or_log("stalled_imports", partial(requeue_stalled_imports, services))
     counts["vectors"] = _count_or_log("vectors", partial(requeue_without_vectors, services))
     return counts | {"sent_again": _count_or_log("sent_again", partial(resend_due, services))}
 
@@ -85,6 +87,15 @@ def requeue_stalled(services: UpkeepServices) -> int:
     with global_scope(services.background) as connection:
         stalled = documents.find_stalled(connection, limit=_MAX_DOCUMENTS, older_than_s=_STALLED_AFTER_S)
     return services.ingest_queue.send_all(stalled)
+
+
+def requeue_stalled_imports(services: UpkeepServices) -> int:
+    """Queue the imports that no worker has processed for half an hour, and return their number. Raises Unavailable."""
+    with global_scope(services.background) as connection:
+        stalled = imports.find_stalled(connection, limit=_MAX_DOCUMENTS, older_than_s=_STALLED_AFTER_S)
+    for user_id, import_id in stalled:
+        services.ingest_queue.send_import(import_id, user_id=user_id)
+    return len(stalled)
 
 
 def requeue_without_vectors(services: UpkeepServices) -> int:

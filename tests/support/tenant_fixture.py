@@ -43,6 +43,7 @@ class TenantFixture:
             "one_time_codes": {"purpose": "reset_password"},
             "audit_events": {},
             "exports": {"status": "ready"},
+            "imports": {"status": "ready", "bytes": 1},
             "outbox": {"due_at": datetime.now(UTC) + timedelta(days=1)},
             "idempotency_keys": {},
             "signups": {"email": self.email},

@@ -26,8 +26,10 @@ from parley.observability.traces import TRACEPARENT, unit_of_work
 type AccountNoticeKind = Literal["password_changed", "password_changed_keys_revoked", "password_reset", "email_changed", "new_api_key"]
 type BatchFailures = dict[str, list[dict[str, str]]]
 
-DOCUMENTS_PREFIX = "documents"
-# The lifetime of the form with which a client uploads a document.
+DOCUMENTS_PREFIX, IMPORTS_PREFIX = "documents", "imports"
+# The largest export that can be imported. The ingest function copies it to its disk of 2 GB.
+MAX_IMPORT_BYTES = 500_000_000
+# The lifetime of the form with which a client uploads a document or an export to import.
 UPLOAD_FORM_LIFETIME_S = 3600
 # A code that a user waits for must not wait for the queue's visibility timeout because SES refused it once.
 RETRY_DELAYS_S = (10.0, 60.0, 300.0)
@@ -190,6 +192,17 @@ class IngestQueue(SqsQueue):
         except Unavailable:
             logger.exception("job_not_sent", message_type="document")
 
+    def send_import(self, import_id: UUID, *, user_id: UUID, delay_s: float = 0) -> None:
+        """Request that an import be run after `delay_s` (15 minutes at most). Raises Unavailable."""
+        self.put(_key_event(import_key(user_id, import_id)), delay_s=delay_s)
+
+    def send_import_later(self, import_id: UUID, *, user_id: UUID, delay_s: float) -> None:
+        """Do the same as `send_import`, but log an error instead of raising it, as `send_later` does."""
+        try:
+            self.send_import(import_id, user_id=user_id, delay_s=delay_s)
+        except Unavailable:
+            logger.exception("job_not_sent", message_type="import")
+
     def send_all(self, documents: Iterable[tuple[UUID, UUID]]) -> int:
         """Request ingestion of many documents, given as (user id, document id), and return their number.
 
@@ -203,8 +216,17 @@ def document_key(user_id: UUID, document_id: UUID) -> str:
     return f"{DOCUMENTS_PREFIX}/{user_id}/{document_id}"
 
 
+def import_key(user_id: UUID, import_id: UUID) -> str:
+    """Return the S3 key of an import's file."""
+    return f"{IMPORTS_PREFIX}/{user_id}/{import_id}"
+
+
 def _s3_event(user_id: UUID, document_id: UUID) -> str:
-    return json.dumps({"Records": [{"s3": {"object": {"key": document_key(user_id, document_id)}}}]})
+    return _key_event(document_key(user_id, document_id))
+
+
+def _key_event(key: str) -> str:
+    return json.dumps({"Records": [{"s3": {"object": {"key": key}}}]})
 
 
 def process_jobs(records: Iterable[dict[str, Any]], *, handle: Callable[[Job], None]) -> BatchFailures:

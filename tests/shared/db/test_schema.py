@@ -23,7 +23,7 @@ from tests.support.time_limits import HANG_S
 
 GUIDE = Path(__file__).parents[3] / "docs" / "deploy.md"
 MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHERE roleid = CAST('rds_iam' AS regrole)"
-NEWEST = "0029"
+NEWEST = "0039"
 GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "alembic_version"}
 TABLES = "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 KEYS = """
@@ -101,6 +101,7 @@ BACKGROUND = {
     "audit_events": "delete insert select(at user_id)",
     "api_keys": "delete select(expires_at revoked_at user_id)",
     "exports": "delete select(ready_at user_id)",
+    "imports": "delete select(created_at id leased_until status user_id)",
     "outbox": "delete select update(attempts claimed_until due_at tries)",
     "idempotency_keys": "delete select(created_at user_id)",
     "responses": "delete select(created_at user_id)",

@@ -55,6 +55,13 @@ def add_missing(
     return True
 
 
+def add_imported(connection: Connection, conversation_id: UUID, imported: Sequence[Passage], *, user_id: UUID) -> None:
+    """Store passages of imported messages, without vectors. Stores nothing if the conversation is incognito or memory is turned off."""
+    if imported:
+        values = {"user_id": user_id, "conversation_id": conversation_id} | _passage_columns(imported, None)
+        connection.execute(_ADD_IMPORTED, values)
+
+
 def rewrite(connection: Connection, passage_ids: Collection[UUID], left: Mapping[tuple[UUID, int], SaidMessage], *, user_id: UUID) -> None:
     """Delete passages, and store new ones of the messages that are left of them, given by conversation and number."""
     connection.execute(_DELETE, {"user_id": user_id, "ids": list(passage_ids)})
@@ -82,6 +89,11 @@ def without_vector(connection: Connection, *, user_id: UUID, model: str, limit: 
     """Return (id, text) of passages without a vector of `model`. A change of models or an outage leaves such passages."""
     rows = connection.execute(_WITHOUT_VECTOR, {"user_id": user_id, "model": model, "limit": limit})
     return [(row.id, row.text) for row in rows]
+
+
+def count_without_vector(connection: Connection, *, user_id: UUID, model: str) -> int:
+    """Return the number of the user's passages without a vector of `model`."""
+    return int(connection.execute(_COUNT_WITHOUT_VECTOR, {"user_id": user_id, "model": model}).scalar_one())
 
 
 def put_vectors(connection: Connection, vectors: Sequence[tuple[UUID, Vector]], *, user_id: UUID) -> None:
@@ -164,6 +176,14 @@ _ADD_MISSING = text(
                                   AND m.seq BETWEEN n.first_seq AND n.last_seq AND m.is_active AND m.is_forgotten)
     """  # noqa: S608 - constants only
 )
+_ADD_IMPORTED = text(
+    f"""
+            {_INSERT_ROWS}
+              FROM {_NEW_ROWS}
+             WHERE EXISTS (SELECT FROM conversations c JOIN users u ON u.id = c.user_id
+                            WHERE {_IS_CONVERSATION} AND NOT c.is_incognito AND u.memory_enabled)
+    """
+)
 _PUT_VECTORS = text(
     """
     UPDATE passages p SET embedding = CAST(n.vector AS halfvec), embedding_model = n.model
@@ -182,6 +202,9 @@ _USERS_WITHOUT_VECTORS = text(
         )
     }) AS stale ORDER BY user_id LIMIT :limit
     """  # noqa: S608 - constants only
+)
+_COUNT_WITHOUT_VECTOR = text(
+    "SELECT count(*) FROM passages WHERE user_id = :user_id AND embedding_model IS DISTINCT FROM CAST(:model AS text)"
 )
 _WITHOUT_VECTOR = text(
     f"""

@@ -84,7 +84,9 @@ def user_rows(connection: Connection, *, user_id: UUID) -> Iterator[tuple[str, I
         owner = table.c.get("user_id") if table.name != "users" else table.c.id
         if owner is not None:
             columns = [column for column in table.c if column.name not in EXCLUDED_COLUMNS.get(table.name, set())]
-            statement = select(*columns).where(owner == user_id)
+            # An import reads each conversation's messages in one piece and in this order.
+            order = (table.c.conversation_id, table.c.seq, table.c.variant) if table.name == "messages" else ()
+            statement = select(*columns).where(owner == user_id).order_by(*order)
             with connection.execute(statement, execution_options={"yield_per": _BATCH_SIZE}) as rows:
                 yield table.name, (dict(row._mapping) for row in rows)
 

@@ -8,7 +8,7 @@ from parley.db.tables.accounts import api_keys, audit_events, credentials, one_t
 from parley.db.tables.columns import metadata
 from parley.db.tables.conversations import conversations, messages
 from parley.db.tables.documents import chunks, documents
-from parley.db.tables.jobs import exports, idempotency_keys, outbox
+from parley.db.tables.jobs import exports, idempotency_keys, imports, outbox
 from parley.db.tables.memory import memories, memory_sources, passages, summaries
 from parley.db.tables.metering import breakers, budget_reservations, budgets, rate_limits, usage
 from parley.db.tables.registration import guesses, invites, signups
@@ -30,6 +30,7 @@ __all__ = [
     "exports",
     "guesses",
     "idempotency_keys",
+    "imports",
     "invites",
     "mcp_listings",
     "mcp_servers",

@@ -1,7 +1,7 @@
-"""Background jobs (exports, the outbox) and the responses stored for an `Idempotency-Key`."""
+"""Background jobs (exports, imports, the outbox) and the responses stored for an `Idempotency-Key`."""
 
-from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text, Uuid, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import JSONB, REAL
 
 from parley.db.tables.columns import counter, metadata, owner, timestamp
 
@@ -21,6 +21,40 @@ exports = Table(
     timestamp("created_at"),
     timestamp("ready_at", nullable=True),
 )
+
+imports = Table(
+    "imports",
+    metadata,
+    owner(),
+    Column("id", Uuid, primary_key=True),
+    Column("filename", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("reads_facts", Boolean, nullable=False, server_default="false"),
+    Column(
+        "status",
+        Text,
+        CheckConstraint("status IN ('queued', 'processing', 'ready', 'failed')", name="imports_status_check"),
+        nullable=False,
+        server_default="queued",
+    ),
+    Column("source", Text),
+    Column("progress", REAL, nullable=False, server_default="0"),
+    counter("position"),
+    counter("conversations_added"),
+    counter("conversations_extended"),
+    counter("conversations_unchanged"),
+    counter("messages_added"),
+    Column("left_out", JSONB, nullable=False, server_default="{}"),
+    Column("error_code", Text),
+    Column("error", Text),
+    counter("failures"),
+    timestamp("leased_until", nullable=True),
+    timestamp("created_at"),
+    timestamp("finished_at", nullable=True),
+    Index("imports_age", "created_at"),
+)
+_is_open = text("status IN ('queued', 'processing')")
+Index("imports_open", imports.c.user_id, unique=True, postgresql_where=_is_open)
 
 outbox = Table(
     "outbox",
