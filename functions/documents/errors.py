@@ -20,6 +20,23 @@ class FileTooLarge(ParleyError):
         self.public_message = f"A document may have at most {limit // 1_000_000} MB. Split the file and upload the parts."
 
 
+class ImportTooLarge(ParleyError):
+    """The export exceeds the size limit of imports."""
+
+    status, code = 413, "file_too_large"
+
+    def __init__(self, size: int, *, limit: int) -> None:
+        super().__init__(f"{size} bytes, limit {limit}")
+        self.public_message = f"An export may have at most {limit // 1_000_000} MB. Split the file and import the parts."
+
+
+class ImportInProgress(ParleyError):
+    """Another import of the user is being processed."""
+
+    status, code = 409, "import_in_progress"
+    public_message = "Another import is running. Wait until it has ended, then start this one."
+
+
 class TooManyDocuments(ParleyError):
     """The user has reached the limit of documents."""
 

@@ -1,4 +1,4 @@
-"""The document routes."""
+"""The routes of documents, and of imports of conversations, which upload their files in the same way."""
 
 import hashlib
 from functools import partial
@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, File, Form, Query, UploadFile
 from pydantic import BaseModel, TypeAdapter
 
 from functions.documents import library
-from functions.documents.errors import FileTooLarge, TooManyDocuments, UnsupportedFormat
+from functions.documents.errors import FileTooLarge, ImportInProgress, ImportTooLarge, TooManyDocuments, UnsupportedFormat
+from functions.documents.imports import ImportIn, ImportOut, ImportUploadOut, announce_import
 from functions.documents.schemas import (
     WITHOUT_NUL,
     ChunkOut,
@@ -24,8 +25,10 @@ from functions.documents.services import DocumentServicesDep
 from parley.auth.principal import Principal
 from parley.aws.s3 import PresignedPost
 from parley.db import chunks, documents
+from parley.db.accounts import imports
 from parley.db.documents import Document
 from parley.errors import IdempotencyKeyReused, NotFound, RequestInProgress
+from parley.http.app import join_routers
 from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, Transaction, require_live_session, requires
 from parley.http.idempotency import IdempotencyHeader, IdempotentRequest
 from parley.http.lazy_routes import LazyRoute
@@ -34,13 +37,13 @@ from parley.http.problems import error_responses
 
 CHUNK_KEY = TypeAdapter(tuple[CursorNumber])
 
-router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("documents"))])
+documents_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("documents"))])
 
 # Check the session first: these routes reject requests, or spend money on them, before they open a transaction.
 LIVE_SESSION = [Depends(require_live_session)]
 
 
-@router.post(
+@documents_router.post(
     "/documents",
     status_code=202,
     dependencies=LIVE_SESSION,
@@ -69,7 +72,7 @@ async def upload(
     return request.run_exclusively(services.engine, principal, store, deadline).response
 
 
-@router.post(
+@documents_router.post(
     "/documents/uploads",
     status_code=201,
     dependencies=LIVE_SESSION,
@@ -92,14 +95,14 @@ def prepare_upload(
     return request.run_exclusively(services.engine, principal, announce, deadline).response
 
 
-@router.get("/documents")
+@documents_router.get("/documents")
 def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[DocumentOut]:
     """List the user's own documents and all shared documents, newest first."""
     rows = documents.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=page.after_id())
     return page.listing(rows, to_item=lambda row: _document_out(row, principal), key=lambda row: [row.id])
 
 
-@router.get("/documents/search", dependencies=LIVE_SESSION, responses=error_responses(NotFound))
+@documents_router.get("/documents/search", dependencies=LIVE_SESSION, responses=error_responses(NotFound))
 def find(
     services: DocumentServicesDep,
     principal: CurrentPrincipal,
@@ -111,13 +114,13 @@ def find(
     return SearchOut.model_validate(library.search_documents(services, principal, q, limit=limit, only_in=document_id))
 
 
-@router.get("/documents/{id}", responses=error_responses(NotFound))
+@documents_router.get("/documents/{id}", responses=error_responses(NotFound))
 def get(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> DocumentOut:
     """Return a document and the progress of its ingestion."""
     return _document_out(documents.get(transaction, id, user_id=principal.user_id), principal)
 
 
-@router.patch("/documents/{id}", responses=error_responses(NotFound))
+@documents_router.patch("/documents/{id}", responses=error_responses(NotFound))
 def change(id: UUID, body: DocumentFields, principal: CurrentPrincipal, transaction: Transaction) -> DocumentOut:
     """Change the title. An admin may also share the document with all users of this deployment."""
     if body.shared is not None:
@@ -127,19 +130,62 @@ def change(id: UUID, body: DocumentFields, principal: CurrentPrincipal, transact
     return _document_out(documents.change(transaction, id, user_id=principal.user_id, changes=changes), principal)
 
 
-@router.delete("/documents/{id}", status_code=204, responses=error_responses(NotFound))
+@documents_router.delete("/documents/{id}", status_code=204, responses=error_responses(NotFound))
 def delete(id: UUID, services: DocumentServicesDep, principal: CurrentPrincipal) -> None:
     """Delete a document with its file, chunks and vectors."""
     library.remove_document(services, principal, id)
 
 
-@router.get("/documents/{id}/chunks", responses=error_responses(NotFound))
+@documents_router.get("/documents/{id}/chunks", responses=error_responses(NotFound))
 def list_chunks(id: UUID, principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ChunkOut]:
     """List a document's chunks in order. Citations refer to chunks."""
     documents.get(transaction, id, user_id=principal.user_id)
     (after,) = page.after(CHUNK_KEY) or (None,)
     rows = chunks.page(transaction, id, limit=page.limit + 1, after=after)
     return page.listing(rows, to_item=ChunkOut.model_validate, key=lambda row: [row.number])
+
+
+imports_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])
+
+
+@imports_router.post(
+    "/conversations/imports",
+    status_code=201,
+    dependencies=LIVE_SESSION,
+    response_model=ImportUploadOut,
+    responses=error_responses(ImportTooLarge, ImportInProgress, IdempotencyKeyReused, RequestInProgress),
+)
+def prepare_import(
+    body: ImportIn,
+    services: DocumentServicesDep,
+    principal: CurrentPrincipal,
+    idempotency: IdempotencyHeader,
+    deadline: InvocationDeadline,
+) -> BaseModel | dict[str, Any]:
+    """Return a form that uploads an export of ChatGPT, Claude, LibreChat, Open WebUI or Parley, whose conversations are then imported.
+
+    The form is valid for an hour. An import that has not begun is replaced, and while one runs, no other begins. Importing the same file
+    again adds nothing, and a newer export adds only what is new.
+    """
+    request = idempotency.request("POST /conversations/imports", body, render=ImportUploadOut.of)
+    announce = partial(announce_import, services, principal, **body.model_dump())
+    return request.run_exclusively(services.engine, principal, announce, deadline).response
+
+
+@imports_router.get("/conversations/imports")
+def list_imports(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ImportOut]:
+    """List the user's imports of the last 90 days, newest first."""
+    rows = imports.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=page.after_id())
+    return page.listing(rows, to_item=ImportOut.of, key=lambda row: [row.id])
+
+
+@imports_router.get("/conversations/imports/{id}", responses=error_responses(NotFound))
+def get_import(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> ImportOut:
+    """Return an import with its progress and its report."""
+    return ImportOut.of(imports.get(transaction, id, user_id=principal.user_id))
+
+
+router = join_routers(documents_router, imports_router)
 
 
 def _upload_out(announced: tuple[UUID, PresignedPost]) -> UploadOut:

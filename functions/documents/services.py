@@ -1,4 +1,4 @@
-"""The clients that the document routes use, created once per worker, and the bucket that stores uploads."""
+"""The clients that the routes of documents and imports use, created once per worker, and the bucket that stores uploads."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -7,7 +7,7 @@ from uuid import UUID
 from parley.aws.s3 import FileStore, PresignedPost
 from parley.db.engine import Engine
 from parley.http.dependencies import FROM_APP
-from parley.jobs import UPLOAD_FORM_LIFETIME_S, IngestQueue, UpkeepQueue, document_key
+from parley.jobs import UPLOAD_FORM_LIFETIME_S, IngestQueue, UpkeepQueue, document_key, import_key
 from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.reranking import MeteredReranker
 
@@ -28,6 +28,11 @@ class UploadStore:
     def upload(self, document_id: UUID, *, user_id: UUID, content_type: str, size: int) -> PresignedPost:
         """Return a form that uploads a document's file within an hour. S3 rejects any other type or size."""
         return self._store.upload(document_key(user_id, document_id), media_type=content_type, size=size, lifetime_s=UPLOAD_FORM_LIFETIME_S)
+
+    def upload_import(self, import_id: UUID, *, user_id: UUID, size: int) -> PresignedPost:
+        """Return a form that uploads an export to import within an hour. S3 rejects any other size."""
+        key = import_key(user_id, import_id)
+        return self._store.upload(key, media_type="application/octet-stream", size=size, lifetime_s=UPLOAD_FORM_LIFETIME_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""Document ingestion: turns uploaded files into searchable chunks. S3 announces each file on the queue that invokes it."""
+"""Ingestion: turns uploaded documents into searchable chunks, and uploaded exports into conversations.
+
+S3 announces each file on the queue that invokes the function.
+"""
 
 from parley import cold_start  # isort: split
 
@@ -8,12 +11,13 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from functions.ingest import messages
+from functions.ingest.messages import ImportMessage
 from functions.ingest.pipeline import ingest
-from functions.ingest.services import DocumentFileStore, IngestServices
+from functions.ingest.services import DocumentFileStore, ImportFileStore, IngestServices
 from parley.db.circuits import DatabaseCircuits
 from parley.db.engine import make_engine
 from parley.deadline import Deadline
-from parley.jobs import IngestQueue, process_messages
+from parley.jobs import MAX_IMPORT_BYTES, IngestQueue, process_messages
 from parley.llm.circuit_breaker import CircuitBreaker
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.provider_registry import ProviderRegistry
@@ -33,6 +37,7 @@ class IngestSettings(DatabaseSettings, ModelSettings):
     document_bytes: Annotated[int, Field(gt=0)]
     describe_chunks: bool
     ingest_per_user: Annotated[int, Field(gt=0)]
+    retention_days: Annotated[int, Field(ge=0)]
 
 
 settings = IngestSettings.read()
@@ -41,6 +46,7 @@ catalogue, default_limits = LiveCatalogue.of(settings), DefaultLimits.of(setting
 services = IngestServices(
     engine=engine,
     files=DocumentFileStore(settings.files_bucket, max_bytes=settings.document_bytes),
+    import_files=ImportFileStore(settings.files_bucket, max_bytes=MAX_IMPORT_BYTES),
     embedding=MeteredEmbedder(engine, catalogue, os.environ, providers.embedder, default_limits),
     queue=IngestQueue(settings.ingest_queue_url),
     catalogue=catalogue,
@@ -49,18 +55,25 @@ services = IngestServices(
     default_limits=default_limits,
     describes_chunks=settings.describe_chunks,
     max_per_user=settings.ingest_per_user,
+    retention_days=settings.retention_days,
 )
 
 
 @invocation_handler
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Ingest the documents that a batch of SQS messages names, and return the ids of the messages that failed."""
+    """Ingest the documents and run the imports that a batch of SQS messages names, and return the ids of the messages that failed."""
     deadline = Deadline.of(context)
 
     def handle(body: str) -> None:
         for message in messages.parse_messages(body):
             add_log_context(user_id=message.user_id)
-            ingest(services, message, deadline=deadline)
+            if isinstance(message, ImportMessage):
+                # Imported here, because few users import and every cold start would pay for it.
+                from functions.ingest.imports.run import run_import
+
+                run_import(services, message, deadline=deadline)
+            else:
+                ingest(services, message, deadline=deadline)
 
     return process_messages(event["Records"], handle=handle)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tempfile import NamedTemporaryFile
 
 from functions.ingest.errors import DocumentTooLarge, SizeMismatch
-from parley.aws.s3 import FileStore
+from parley.aws.s3 import FileMissing, FileStore
 from parley.db.engine import Engine
 from parley.jobs import IngestQueue
 from parley.llm.catalogue import Catalogue
@@ -47,17 +47,31 @@ class DocumentFileStore(FileStore):
             yield copy.name, digest.digest()
 
 
+class ImportFileStore(DocumentFileStore):
+    """The bucket with the exports to import, and with the images that they contain."""
+
+    def has(self, key: str) -> bool:
+        """Return whether the bucket has a file. Raises Unavailable."""
+        try:
+            self.media_type(key)
+        except FileMissing:
+            return False
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class IngestServices:
     """The dependencies of ingestion.
 
     `catalogue`, `router`, `environment` (which holds the models' keys) and `default_limits` are only used if
-    `describes_chunks` is set. `queue` receives documents that need more than one invocation. At most `max_per_user`
-    documents of one user are processed at once.
+    `describes_chunks` is set. `queue` receives documents and imports that need more than one invocation. At most `max_per_user`
+    documents of one user are processed at once. `retention_days` applies to users who have not chosen a retention; 0 keeps
+    conversations for ever.
     """
 
     engine: Engine
     files: DocumentFileStore
+    import_files: ImportFileStore
     embedding: MeteredEmbedder
     queue: IngestQueue
     catalogue: Callable[[], Catalogue]
@@ -66,3 +80,4 @@ class IngestServices:
     default_limits: DefaultLimits
     describes_chunks: bool
     max_per_user: int
+    retention_days: int

@@ -126,8 +126,15 @@ def make_document(functions: Functions, owner: Person) -> str:
     return made
 
 
+def make_import(functions: Functions, owner: Person) -> str:
+    """An import whose file has not been uploaded."""
+    wanted = {"filename": f"secret of {owner.email}.zip", "bytes": 1000}
+    return str(_created(functions["documents"].post("/conversations/imports", wanted, as_=owner))["id"])
+
+
 MAKERS_BY_COLLECTION: dict[str, Maker] = {
     "/conversations": make_conversation,
+    "/conversations/imports": make_import,
     "/memories": make_memory,
     "/chat/turns": make_turn,
     "/chat/images": make_image,
