@@ -1,4 +1,4 @@
-"""Documents over the API: find, upload and share a document, and format its title."""
+"""Documents over the API: find, upload and share a document, format its title, and send files to the storage."""
 
 import mimetypes
 import os
@@ -100,7 +100,7 @@ def _upload_to_storage(api: ApiClient, form: FileForm) -> Fields:
     if not announced.text("id"):
         raise not_parley(api.url, "its answer has no document id")
     try:
-        _post_form(api, announced, form)
+        post_form(api, announced, form)
     except BaseException:
         with suppress(CliError):
             api.fetch(HttpCall("DELETE", document_path(announced.text("id")), timeout_s=5.0))
@@ -108,7 +108,8 @@ def _upload_to_storage(api: ApiClient, form: FileForm) -> Fields:
     return fetch_document(api, announced.text("id"))
 
 
-def _post_form(api: ApiClient, announced: Fields, form: FileForm) -> None:
+def post_form(api: ApiClient, announced: Fields, form: FileForm) -> None:
+    """Send a file to the address in the server's response, with the fields that it gives."""
     url = announced.text("upload_url")
     fields = announced.part("fields")
     if not url.startswith(("https://", "http://")):

@@ -15,10 +15,11 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 @dataclass(frozen=True)
 class CommandEntry:
-    """A command's module and its line in `parley --help`."""
+    """A command's module and its line in `parley --help`. `function` is its name there, by default the command's own."""
 
     module: str
     help: str
+    function: str = ""
 
 
 CHAT_COMMANDS = {
@@ -26,6 +27,9 @@ CHAT_COMMANDS = {
     "regenerate": CommandEntry("cli.commands.chat", "Answer the last question again."),
     "conversations": CommandEntry("cli.commands.conversations", "List, search, rename, pin, save and delete your conversations."),
     "history": CommandEntry("cli.commands.conversations", "Show the messages of a conversation."),
+    "import": CommandEntry(
+        "cli.commands.imports", "Import conversations from ChatGPT, Claude, LibreChat, Open WebUI or Parley.", "import_file"
+    ),
     "memories": CommandEntry("cli.commands.memories", "See, add, correct and forget what is remembered about you."),
     "templates": CommandEntry("cli.commands.templates", "Keep questions that you ask again and again."),
     "documents": CommandEntry("cli.commands.documents", "Add documents for answers to cite; list, search and delete them."),
@@ -100,7 +104,7 @@ class LazyGroup(click.Group):
             if cmd_name not in STACK_COMMANDS:
                 raise
             raise EnvironmentMissing(cmd_name, missing=exc.name or entry.module) from exc
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        command: click.Command = getattr(module, entry.function or cmd_name.replace("-", "_"))
         return command
 
     @override
