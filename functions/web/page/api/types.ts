@@ -87,6 +87,20 @@ export interface UploadForm {
   fields: Record<string, string>;
 }
 
+/** An import of conversations, with the report of what was left out. */
+export interface ImportInfo {
+  id: string;
+  filename: string;
+  status: "queued" | "processing" | "ready" | "failed";
+  progress: number;
+  conversations_added: number;
+  conversations_extended: number;
+  messages_added: number;
+  left_out: { code: string; reason: string; count: number }[];
+  error: string | null;
+  created_at: string;
+}
+
 export interface Usage {
   input_tokens: number;
   output_tokens: number;

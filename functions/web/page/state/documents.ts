@@ -65,21 +65,24 @@ async function sendToStore(file: File): Promise<DocumentInfo> {
     body,
     idempotencyKey: crypto.randomUUID(),
   });
-  const form = new FormData();
-  for (const [name, value] of Object.entries(announced.fields)) form.append(name, value);
-  form.append("file", file);
-  const response = await fetch(announced.upload_url, { method: "POST", body: form, credentials: "omit" }).catch(
-    () => null,
-  );
-  if (!response?.ok) {
+  if (!(await postToStore(announced, file))) {
     await api.delete(`documents/${announced.id}`).catch(() => null);
     throw new Offline();
   }
   return api.get<DocumentInfo>(`documents/${announced.id}`);
 }
 
+/** Post a file to the store with the form of its announcement, and return whether the store has it. */
+export async function postToStore(announced: UploadForm, file: File): Promise<boolean> {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(announced.fields)) form.append(name, value);
+  form.append("file", file);
+  const sent = fetch(announced.upload_url, { method: "POST", body: form, credentials: "omit" });
+  return (await sent.catch(() => null))?.ok ?? false;
+}
+
 /** Whether the page's policy allows requests to another origin than its own: only a response's header tells. */
-async function maySendToStore(): Promise<boolean> {
+export async function maySendToStore(): Promise<boolean> {
   const response = await fetch(document.baseURI, { cache: "no-cache" });
   const sources = /connect-src ([^;]*)/.exec(response.headers.get("Content-Security-Policy") ?? "")?.[1] ?? "";
   return sources.trim() !== "'self'";

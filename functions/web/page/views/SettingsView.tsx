@@ -12,6 +12,7 @@ import { href } from "../state/router.ts";
 import { api, leave, models, signOut, user } from "../state/session.ts";
 import { date, dateTime } from "../text/format.ts";
 import { t } from "../text/index.ts";
+import { ImportPanel } from "./ImportPanel.tsx";
 import { Topbar } from "./Topbar.tsx";
 import { UsageSection } from "./UsageSection.tsx";
 
@@ -325,6 +326,7 @@ function Data() {
   return (
     <>
       <Export />
+      <ImportPanel />
       <div class="panel">
         <h3>{t.settings.deleteTitle}</h3>
         <p class="hint">{t.settings.deleteLead}</p>
