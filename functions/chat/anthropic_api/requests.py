@@ -42,6 +42,7 @@ def to_request(body: MessagesIn) -> llm.ModelRequest:
         temperature=None if body.temperature == 1 else body.temperature,
         client_runs_tools=True,
         shows_reasoning=_wants_reasoning(body),
+        shows_call_deltas=bool(body.stream),
         options=llm.GenerationOptions(
             top_p=None if body.top_p == 1 else body.top_p,
             top_k=body.top_k or None,

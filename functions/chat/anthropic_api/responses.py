@@ -1,7 +1,8 @@
 """A message in Anthropic's format: one document, or Server-Sent Events that end with `message_stop` or `error`."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from functions.chat.anthropic_api.response_schemas import (
     ThinkingBlockOut,
     ToolUseBlockOut,
 )
+from functions.chat.completions.call_sequence import in_sequence, is_object
 from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
 from functions.chat.openai_api.responses import until_finished
 from functions.chat.responses import SSE_PING, EventStream, WholeAnswer
@@ -23,6 +25,7 @@ from functions.chat.responses_api.opaque_content import pack_thought
 from functions.chat.turn.events import Ping
 from parley.errors import ParleyError
 from parley.http.schemas import Output
+from parley.llm.errors import UnusableAnswer
 from parley.llm.messages import Finished, FinishReason, ModelRequest, ReasoningDelta, TextDelta, Thought, ToolCall, ToolCallDelta, Usage
 from parley.llm.tokens import estimate_request_tokens
 from parley.llm.vendors.tool_calls import arguments_object
@@ -46,7 +49,7 @@ def message_response(completion: CompletionStream, request: ModelRequest, *, str
     """
     headers = {REQUEST_ID_HEADER: request_id}
     first = next(completion.events)
-    events = message_events(completion, until_finished(chain([first], completion.events)), request)
+    events = message_events(completion, in_sequence(until_finished(chain([first], completion.events))), request)
     if stream:
         return EventStream(_sse_events(events, request_id), completion.events, headers)
     try:
@@ -94,8 +97,6 @@ def message_events(completion: CompletionStream, events: Iterable[CompletionEven
                 yield from _message_end(event, is_refused=is_refused)
             case Ping():
                 yield _PING
-            case ToolCallDelta():  # requests of this API do not ask for deltas of calls
-                continue
             case _:
                 is_refused = is_refused or (isinstance(event, TextDelta) and event.is_refusal)
                 yield from blocks.write(event)
@@ -123,6 +124,23 @@ def whole_message(events: Iterable[MessageEvent | Ping]) -> AnthropicMessageOut:
     return AnthropicMessageOut.model_validate(message)
 
 
+@dataclass(slots=True)
+class _OpenCall:
+    """A tool call whose block is open. Its pieces are sent as they arrive if they begin an object, and withheld otherwise."""
+
+    id: str
+    withheld: str = ""
+    is_object: bool = False
+
+    def shown(self, piece: str) -> str:
+        """Return the text to send now that this piece has arrived."""
+        if self.is_object:
+            return piece
+        self.withheld += piece
+        self.is_object = self.withheld.lstrip().startswith("{")
+        return self.withheld if self.is_object else ""
+
+
 class _ContentBlocks:
     """Writes the deltas of a completion as content blocks, one after the other.
 
@@ -133,10 +151,13 @@ class _ContentBlocks:
     def __init__(self, *, keeps_thoughts: bool) -> None:
         self._keeps_thoughts = keeps_thoughts
         self._index = -1
-        self._open: Literal["text", "thinking"] | None = None
+        self._open: Literal["text", "thinking"] | _OpenCall | None = None
 
-    def write(self, event: TextDelta | ReasoningDelta | Thought | ToolCall) -> Iterator[MessageEvent]:
-        """Yield the events of a delta, of a thought or of a tool call."""
+    def write(self, event: TextDelta | ReasoningDelta | Thought | ToolCallDelta | ToolCall) -> Iterator[MessageEvent]:
+        """Yield the events of a delta, of a thought or of a tool call.
+
+        Raises UnusableAnswer if a call turns out not to be an object after its pieces were sent.
+        """
         match event:
             case TextDelta(text):
                 yield from self._continue("text", TextBlockOut(text=""))
@@ -148,11 +169,28 @@ class _ContentBlocks:
                 yield from self._continue("thinking", ThinkingBlockOut(thinking="", signature=""))
                 yield self._delta(type="signature_delta", signature=pack_thought(event))
                 yield from self.close()
+            case ToolCallDelta(_, id, name, arguments):
+                call = yield from self._continue_call(id, name)
+                if shown := call.shown(arguments):
+                    yield self._delta(type="input_json_delta", partial_json=shown)
             case ToolCall(id, name):
-                yield from self.close()
-                yield from self._start(ToolUseBlockOut(id=id, name=name, input={}))
-                yield self._delta(type="input_json_delta", partial_json=json.dumps(arguments_object(event), ensure_ascii=False))
-                yield self._stop()
+                call = yield from self._continue_call(id, name)
+                yield from self._end_call(call, event)
+
+    def _continue_call(self, id: str, name: str) -> Generator[MessageEvent, None, _OpenCall]:
+        """Return the open call. If another call or none is open, end what is open and start a block first."""
+        if not isinstance(self._open, _OpenCall) or self._open.id != id:
+            yield from self.close()
+            yield from self._start(ToolUseBlockOut(id=id, name=name, input={}))
+            self._open = _OpenCall(id)
+        return self._open
+
+    def _end_call(self, call: _OpenCall, whole: ToolCall) -> Iterator[MessageEvent]:
+        if not call.is_object:
+            yield self._delta(type="input_json_delta", partial_json=json.dumps(arguments_object(whole), ensure_ascii=False))
+        elif not is_object(whole.arguments):
+            raise UnusableAnswer("the model", "the arguments of a streamed tool call are not a JSON object")
+        yield from self.close()
 
     def close(self) -> Iterator[MessageEvent]:
         """Yield the end of the open block, if there is one."""

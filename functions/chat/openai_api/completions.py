@@ -1,6 +1,6 @@
 """Stateless completions: call the models directly, and store nothing but the cost.
 
-Stop sequences are applied here, so that they work with every vendor.
+The vendor's silence is filled with pings, so that a stream stays open and its reader can do its own work meanwhile.
 """
 
 import time
@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
+from functions.chat.completions.stop_sequences import StopSequences
 from functions.chat.errors import OutOfTime
 from functions.chat.services import ChatServices
 from functions.chat.turn.events import Ping
@@ -54,36 +55,6 @@ class CompletionStream:
     model_ms: Callable[[], float | None] = lambda: None
 
 
-class StopSequences:
-    """Ends a text before the first stop sequence, which may be split across several deltas. `met` is the sequence that was found."""
-
-    def __init__(self, sequences: Sequence[str]) -> None:
-        self._sequences = sequences
-        self._withheld = ""
-        self.met: str | None = None
-
-    @property
-    def is_met(self) -> bool:
-        """Whether a stop sequence has ended the text."""
-        return self.met is not None
-
-    def feed(self, text: str) -> str:
-        """Return the text to show now. Drop a stop sequence and all text after it; withhold text that may begin a stop sequence."""
-        text = self._withheld + text
-        found = [(position, sequence) for sequence in self._sequences if (position := text.find(sequence)) >= 0]
-        if found:
-            (position, self.met), self._withheld = min(found), ""
-            return text[:position]
-        overlap = max((_overlap(text, sequence) for sequence in self._sequences), default=0)
-        self._withheld = text[len(text) - overlap :]
-        return text[: len(text) - overlap]
-
-    def rest(self) -> str:
-        """Return the withheld text, once. Call this after a text has ended without a stop sequence."""
-        withheld, self._withheld = self._withheld, ""
-        return withheld
-
-
 class CompletionCount:
     """A context manager that counts a completion among the turns in the metrics, with its outcome and the time to its first text.
 
@@ -123,11 +94,6 @@ class CompletionCount:
         return "interrupted" if self._has_begun else "failed"
 
 
-def _overlap(text: str, sequence: str) -> int:
-    """Return the length of the longest suffix of `text` that is a proper prefix of `sequence`."""
-    return next((size for size in range(min(len(sequence) - 1, len(text)), 0, -1) if text.endswith(sequence[:size])), 0)
-
-
 # The reading thread estimates the usage of an abandoned answer, and may have to load the tokenizer's tables first.
 _CLOSE_TIMEOUT_S = 5.0
 # How long a provider may take to end its stream after the deadline.
@@ -135,19 +101,27 @@ _REACTION_S = 1.0
 
 
 def stream_completion(
-    services: ChatServices, principal: Principal, name: str, request: ModelRequest, *, stops: Sequence[str], deadline: Deadline
+    services: ChatServices,
+    principal: Principal,
+    name: str,
+    request: ModelRequest,
+    *,
+    stops: Sequence[str],
+    deadline: Deadline,
+    ping_s: float | None = None,
 ) -> CompletionStream:
     """Reserve the cost, call the models for `name` (a model or a strategy), and settle the cost when the answer has ended.
 
     Raises ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams, Unauthorized and Unavailable
-    before any model is called. If the last call fails, iterating the events raises its error.
+    before any model is called. If the last call fails, iterating the events raises its error. A ping is yielded whenever nothing has
+    arrived for `ping_s`, by default `PING_S`.
     """
     limit = services.stream_limits.answers
     lease = StreamLease(services.engine, "answer", user_id=principal.user_id, limit=limit, principal=principal)
     with ExitStack() as stack:
         stack.enter_context(lease)
         lease.hold()
-        completion = _begin_completion(services, principal, name, request, lease, stops=stops, deadline=deadline)
+        completion = _begin_completion(services, principal, name, request, lease, stops=stops, deadline=deadline, ping_s=ping_s or PING_S)
         stack.pop_all()  # the events release the lease
     return completion
 
@@ -161,6 +135,7 @@ def _begin_completion(
     *,
     stops: Sequence[str],
     deadline: Deadline,
+    ping_s: float,
 ) -> CompletionStream:
     billing_subject, catalogue = BillingSubject(principal.user_id, principal.api_key_id), services.catalogue()
     with principal_scope(services.engine, principal) as connection:
@@ -182,7 +157,8 @@ def _begin_completion(
     metered.calls = model_stream.calls
     model_id = lambda: model_stream.calls[-1].model_id if model_stream.calls else candidates[0].id  # noqa: E731
     model_ms = lambda: sum(call.waited_s for call in model_stream.calls) * 1000  # noqa: E731
-    events = _settled_events(metered, lease, model_stream, StopSequences(stops), deadline, CompletionCount(model_id))
+    count = CompletionCount(model_id)
+    events = _settled_events(metered, lease, model_stream, StopSequences(stops), deadline, count, ping_s=ping_s)
     if request.options.parallel_tool_calls is False:
         events = _with_one_call(events)
     return CompletionStream(events, model_id, model_ms=model_ms)
@@ -214,13 +190,20 @@ def _check_fits(candidate: Candidate, request: ModelRequest) -> None:
 
 
 def _settled_events(
-    metered: MeteredCall, lease: StreamLease, model_stream: ModelStream, stops: StopSequences, deadline: Deadline, count: CompletionCount
+    metered: MeteredCall,
+    lease: StreamLease,
+    model_stream: ModelStream,
+    stops: StopSequences,
+    deadline: Deadline,
+    count: CompletionCount,
+    *,
+    ping_s: float,
 ) -> Generator[CompletionEvent]:
     """Yield the answer's events. The cost is settled before `Finished`, so that a complete answer is always paid for."""
     reader = StreamReader(model_stream)
     with count, lease, metered:
         try:
-            events = count.watch(_leased(lease, _events_with_pings(reader, deadline)))
+            events = count.watch(_leased(lease, _events_with_pings(reader, deadline, ping_s=ping_s)))
             finished = yield from _completion_events(model_stream, events, reader, stops)
         finally:
             reader.close(timeout_s=_CLOSE_TIMEOUT_S)
@@ -278,8 +261,10 @@ def _leased(lease: StreamLease, events: Iterator[ModelStreamEvent | Ping]) -> It
         yield event
 
 
-def _events_with_pings(reader: StreamReader[ModelStreamEvent], deadline: Deadline) -> Iterator[ModelStreamEvent | Ping]:
-    """Yield the model's events, and a ping whenever no visible event has arrived for `PING_S`.
+def _events_with_pings(
+    reader: StreamReader[ModelStreamEvent], deadline: Deadline, *, ping_s: float
+) -> Iterator[ModelStreamEvent | Ping]:
+    """Yield the model's events, and a ping whenever no visible event has arrived for `ping_s`.
 
     The router ends the stream at the deadline. Raises OutOfTime if the provider's thread is busy computing and does not react.
     """
@@ -287,12 +272,12 @@ def _events_with_pings(reader: StreamReader[ModelStreamEvent], deadline: Deadlin
     while True:
         late_in_s = deadline.left_s + _REACTION_S
         try:
-            event = reader.next(timeout_s=max(min(shown_s + PING_S - time.monotonic(), late_in_s), 0))
+            event = reader.next(timeout_s=max(min(shown_s + ping_s - time.monotonic(), late_in_s), 0))
         except StreamEnded:
             return
         if event is None and late_in_s <= 0:
             raise OutOfTime("the provider does not react")
-        if event is None and time.monotonic() - shown_s < PING_S:
+        if event is None and time.monotonic() - shown_s < ping_s:
             continue
         if not isinstance(event, CallStarted | Thought):
             shown_s = time.monotonic()

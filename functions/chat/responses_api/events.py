@@ -1,24 +1,18 @@
 """Converts the events of a completion to the events of a response, in OpenAI's order.
 
 `response.created` and `response.in_progress` come first. Each output item is added, filled by deltas and done before the next one
-begins. The last event is `response.completed`, `response.incomplete` or `response.failed`, and contains the whole response.
+begins, so the events of the completion must have their tool calls in sequence (`in_sequence`). The last event is
+`response.completed`, `response.incomplete` or `response.failed`, and contains the whole response.
 """
 
 from collections.abc import Set
-from dataclasses import dataclass, field
 
 from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
-from functions.chat.responses_api.opaque_content import pack_thought
+from functions.chat.responses_api.open_items import OpenCall, OpenMessage, OpenReasoning
 from functions.chat.responses_api.response_schemas import (
-    CustomCallItemOut,
-    FunctionCallItemOut,
     IncompleteDetailsOut,
     ItemStatus,
-    MessageItemOut,
     OutputItem,
-    OutputRefusalOut,
-    OutputTextOut,
-    ReasoningItemOut,
     RequestEchoOut,
     ResponseErrorOut,
     ResponseOut,
@@ -26,43 +20,20 @@ from functions.chat.responses_api.response_schemas import (
     ResponseUsageOut,
     SummaryTextOut,
 )
-from functions.chat.responses_api.tools import client_name, free_form_input
+from functions.chat.responses_api.tools import free_form_input
 from functions.chat.turn.events import Ping
 from parley.clock import utc_now
-from parley.llm.messages import Finished, ReasoningDelta, TextDelta, Thought, ToolCall, Usage
+from parley.llm.messages import Finished, ReasoningDelta, TextDelta, Thought, ToolCall, ToolCallDelta, Usage
 
 type Event = dict[str, object]
 
 
-@dataclass(slots=True)
-class _OpenMessage:
-    """A message while it is written: its complete `parts`, and the deltas of the next part as `texts`."""
+def end_type(response: ResponseOut) -> str:
+    """Return the type of the event that ends a stream with this response.
 
-    id: str
-    is_refusal: bool
-    parts: list[OutputTextOut | OutputRefusalOut] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-
-    @property
-    def part(self) -> OutputTextOut | OutputRefusalOut:
-        text = "".join(self.texts)
-        return OutputRefusalOut(refusal=text) if self.is_refusal else OutputTextOut(text=text)
-
-    def item(self, status: ItemStatus) -> MessageItemOut:
-        return MessageItemOut(id=self.id, status=status, content=list(self.parts))
-
-
-@dataclass(slots=True)
-class _OpenReasoning:
-    """Reasoning while it is written: its text in pieces, and the form that only the vendor can read. Either may be missing."""
-
-    id: str
-    texts: list[str] = field(default_factory=list)
-    thought: Thought | None = None
-
-    def item(self) -> ReasoningItemOut:
-        summary = [SummaryTextOut(text="".join(self.texts))] if self.texts else []
-        return ReasoningItemOut(id=self.id, summary=summary, encrypted_content=pack_thought(self.thought) if self.thought else None)
+    OpenAI has none for a cancelled response, and clients wait for one of the three.
+    """
+    return f"response.{'incomplete' if response.status == 'cancelled' else response.status}"
 
 
 class ResponseEvents:
@@ -75,7 +46,7 @@ class ResponseEvents:
         """Prepare the events of `completion`. `free_form` names the functions that stand for free-form tools."""
         self._completion, self._echo, self._free_form = completion, dict(echo), free_form
         self._items: list[OutputItem] = []
-        self._open: _OpenMessage | _OpenReasoning | None = None
+        self._open: OpenMessage | OpenReasoning | OpenCall | None = None
         self._new: list[Event] = []
         self._count = 0
         self.response = self._document("in_progress")
@@ -96,6 +67,8 @@ class ResponseEvents:
                 self._add_reasoning(text)
             case Thought():
                 self._add_thought(event)
+            case ToolCallDelta(_, id, name, arguments):
+                self._add_arguments(id, name, arguments)
             case ToolCall():
                 self._add_call(event)
             case Finished():
@@ -106,13 +79,26 @@ class ResponseEvents:
 
     def fail(self, error: ResponseErrorOut) -> list[Event]:
         """Return the last events of a response that failed. Its output is what has arrived before."""
+        return self._break_off("failed", error)
+
+    def cancel(self) -> list[Event]:
+        """Return the last events of a response that was cancelled. Its output is what has arrived before."""
+        return self._break_off("cancelled", None)
+
+    def end_as(self, response: ResponseOut) -> list[Event]:
+        """Return the last events of a response that has ended with this document elsewhere."""
+        self._close("completed" if response.status == "completed" else "incomplete")
+        self._end(response)
+        return self._take()
+
+    def _break_off(self, status: ResponseStatus, error: ResponseErrorOut | None) -> list[Event]:
         self._close("incomplete")
-        self._end(self._document("failed", error=error))
+        self._end(self._document(status, error=error))
         return self._take()
 
     def _finish(self, finished: Finished) -> None:
         """End the response. A refusal is a complete answer; text that the vendor filtered out is missing."""
-        is_refusal = isinstance(self._open, _OpenMessage) and self._open.is_refusal
+        is_refusal = isinstance(self._open, OpenMessage) and self._open.is_refusal
         reasons = {"length": "max_output_tokens"} | ({} if is_refusal else {"content_filter": "content_filter"})
         if reason := reasons.get(finished.reason):
             self._close("incomplete")
@@ -124,7 +110,7 @@ class ResponseEvents:
 
     def _end(self, response: ResponseOut) -> None:
         self.response = response
-        self._emit(f"response.{response.status}", response=response.model_dump())
+        self._emit(end_type(response), response=response.model_dump())
 
     def _document(
         self,
@@ -149,9 +135,9 @@ class ResponseEvents:
 
     def _add_text(self, text: str, *, is_refusal: bool) -> None:
         message = self._open
-        if not isinstance(message, _OpenMessage):
+        if not isinstance(message, OpenMessage):
             self._close("completed")
-            message = self._open = _OpenMessage(self._new_id("msg"), is_refusal)
+            message = self._open = OpenMessage(self._new_id("msg"), is_refusal)
             self._emit_item("added", message.item("in_progress"))
             self._emit_part("added", message)
         elif message.is_refusal != is_refusal:
@@ -161,7 +147,7 @@ class ResponseEvents:
         message.texts.append(text)
         self._emit_text("delta", message, delta=text)
 
-    def _close_part(self, message: _OpenMessage) -> None:
+    def _close_part(self, message: OpenMessage) -> None:
         self._emit_text("done", message, **{"refusal" if message.is_refusal else "text": "".join(message.texts)})
         self._emit_part("done", message)
         message.parts.append(message.part)
@@ -179,32 +165,58 @@ class ResponseEvents:
         self._reasoning().thought = thought
         self._close("completed")
 
-    def _reasoning(self) -> _OpenReasoning:
+    def _reasoning(self) -> OpenReasoning:
         """Return the open reasoning, or begin one."""
-        if not isinstance(self._open, _OpenReasoning):
+        if not isinstance(self._open, OpenReasoning):
             self._close("completed")
-            self._open = _OpenReasoning(self._new_id("rs"))
+            self._open = OpenReasoning(self._new_id("rs"))
             self._emit_item("added", self._open.item())
         return self._open
 
-    def _add_call(self, call: ToolCall) -> None:
-        self._close("completed")
-        free_form = call.name in self._free_form
-        id, text = self._new_id("ctc" if free_form else "fc"), free_form_input(call.arguments) if free_form else call.arguments
-        prefix, whole = ("response.custom_tool_call_input", "input") if free_form else ("response.function_call_arguments", "arguments")
-        self._emit_item("added", _call_item(call, id, "in_progress", "", free_form=free_form))
-        place = {"item_id": id, "output_index": len(self._items)}
-        self._emit(f"{prefix}.delta", **place, delta=text)
-        self._emit(f"{prefix}.done", **place, **{whole: text})
-        self._end_item(_call_item(call, id, "completed", text, free_form=free_form))
+    def _add_arguments(self, call_id: str, name: str, arguments: str) -> None:
+        """Add a piece of a call's arguments. Those of a free-form tool are JSON with the text that the client gets, once it is whole."""
+        if name not in self._free_form:
+            self._add_call_text(self._call(call_id, name), arguments)
+
+    def _add_call(self, whole: ToolCall) -> None:
+        """End a call, of which pieces may have arrived before."""
+        call = self._call(whole.id, whole.name)
+        text = free_form_input(whole.arguments) if call.is_free_form else whole.arguments
+        self._add_call_text(call, text[len(call.text) :])
+        self._end_call(call, "completed")
+
+    def _call(self, call_id: str, name: str) -> OpenCall:
+        """Return the open call, or begin one."""
+        if not isinstance(self._open, OpenCall) or self._open.call_id != call_id:
+            self._close("completed")
+            is_free_form = name in self._free_form
+            self._open = OpenCall(self._new_id("ctc" if is_free_form else "fc"), call_id, name, is_free_form)
+            self._emit_item("added", self._open.item("in_progress"))
+        return self._open
+
+    def _add_call_text(self, call: OpenCall, text: str) -> None:
+        if text:
+            call.texts.append(text)
+            self._emit_call(call, "delta", delta=text)
+
+    def _end_call(self, call: OpenCall, status: ItemStatus) -> None:
+        self._emit_call(call, "done", **{"input" if call.is_free_form else "arguments": call.text})
+        self._end_item(call.item(status))
+        self._open = None
+
+    def _emit_call(self, call: OpenCall, change: str, **fields: str) -> None:
+        prefix = "response.custom_tool_call_input" if call.is_free_form else "response.function_call_arguments"
+        self._emit(f"{prefix}.{change}", item_id=call.id, output_index=len(self._items), **fields)
 
     def _close(self, status: ItemStatus) -> None:
-        """End the open item, if there is one."""
+        """End the open item, if there is one. A call that its whole form did not end is incomplete."""
         match self._open:
-            case _OpenMessage() as message:
+            case OpenCall() as call:
+                self._end_call(call, "incomplete")
+            case OpenMessage() as message:
                 self._close_part(message)
                 self._end_item(message.item(status))
-            case _OpenReasoning(texts=texts) as reasoning:
+            case OpenReasoning(texts=texts) as reasoning:
                 if texts:
                     self._emit_summary("text.done", reasoning, text="".join(texts))
                     self._emit_summary("part.done", reasoning, part=SummaryTextOut(text="".join(texts)).model_dump())
@@ -221,19 +233,19 @@ class ResponseEvents:
     def _emit_item(self, change: str, item: OutputItem) -> None:
         self._emit(f"response.output_item.{change}", output_index=len(self._items), item=item.model_dump())
 
-    def _emit_part(self, change: str, message: _OpenMessage) -> None:
+    def _emit_part(self, change: str, message: OpenMessage) -> None:
         self._emit(f"response.content_part.{change}", **self._part_place(message), part=message.part.model_dump())
 
-    def _emit_text(self, change: str, message: _OpenMessage, **fields: str) -> None:
+    def _emit_text(self, change: str, message: OpenMessage, **fields: str) -> None:
         if message.is_refusal:
             self._emit(f"response.refusal.{change}", **self._part_place(message), **fields)
         else:
             self._emit(f"response.output_text.{change}", **self._part_place(message), **fields, logprobs=[])
 
-    def _part_place(self, message: _OpenMessage) -> Event:
+    def _part_place(self, message: OpenMessage) -> Event:
         return {"item_id": message.id, "output_index": len(self._items), "content_index": len(message.parts)}
 
-    def _emit_summary(self, change: str, reasoning: _OpenReasoning, **fields: object) -> None:
+    def _emit_summary(self, change: str, reasoning: OpenReasoning, **fields: object) -> None:
         place = {"item_id": reasoning.id, "output_index": len(self._items), "summary_index": 0}
         self._emit(f"response.reasoning_summary_{change}", **place, **fields)
 
@@ -244,10 +256,3 @@ class ResponseEvents:
     def _take(self) -> list[Event]:
         new, self._new = self._new, []
         return new
-
-
-def _call_item(call: ToolCall, id: str, status: ItemStatus, text: str, *, free_form: bool) -> FunctionCallItemOut | CustomCallItemOut:
-    name, namespace = client_name(call.name)
-    if free_form:
-        return CustomCallItemOut(id=id, status=status, call_id=call.id, name=name, input=text, namespace=namespace)
-    return FunctionCallItemOut(id=id, status=status, call_id=call.id, name=name, arguments=text, namespace=namespace)

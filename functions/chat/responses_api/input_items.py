@@ -51,13 +51,14 @@ class ReasoningItemIn(LenientInput):
 
 
 class FunctionCallItemIn(LenientInput):
-    """A call of a function, with its arguments as the model wrote them."""
+    """A call of a function, with its arguments as the model wrote them. It is incomplete if the answer ended before the arguments."""
 
     type: Literal["function_call"]
     call_id: CallId
     name: CallName
     arguments: str
     namespace: str | None = None
+    status: str | None = None
 
 
 class CustomCallItemIn(LenientInput):

@@ -1,6 +1,6 @@
 """Convert requests of the Responses API to LLM requests."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -57,14 +57,19 @@ def to_request(body: ResponseIn, tools: ClientTools, conversation: ConversationI
         tool_choice=tools.choice,
         client_runs_tools=True,
         shows_reasoning=True,
+        shows_call_deltas=bool(body.stream),
         options=body.options(),
         output=body.output(),
     )
 
 
 def to_messages(conversation: ConversationItems) -> list[llm.Message]:
-    """Convert the items. Raises InvalidInput if outputs of tools do not match the calls before them, or a part cannot be read."""
-    transcript = Transcript()
+    """Convert the items, without calls that broke off and have no output.
+
+    Raises InvalidInput if outputs of tools do not match the calls before them, or a part cannot be read.
+    """
+    outputs = (item for item in (*conversation.earlier, *conversation.items) if isinstance(item, CallOutputItemIn))
+    transcript = Transcript({output.call_id for output in outputs})
     transcript.extend(conversation.earlier, ("body", "previous_response_id"))
     transcript.extend(conversation.items, ("body", "input"))
     return transcript.finish(("body", "input"))
@@ -79,7 +84,9 @@ def _split_system(messages: Sequence[llm.Message]) -> tuple[list[str], list[llm.
 class Transcript:
     """Joins items to messages: calls, text and reasoning to an answer, and outputs of tools to one message of the role `tool`."""
 
-    def __init__(self) -> None:
+    def __init__(self, answered: Set[str]) -> None:
+        """Begin with no message. `answered` has the ids of the calls that have an output."""
+        self._answered = answered
         self._messages: list[llm.Message] = []
         self._answer: list[llm.Part] = []
         self._reasoning: list[str] = []
@@ -109,6 +116,8 @@ class Transcript:
             case ReasoningItemIn():
                 self._begin_answer(loc)
                 self._add_reasoning(item)
+            case FunctionCallItemIn(status="incomplete") if item.call_id not in self._answered:
+                pass
             case FunctionCallItemIn():
                 self._begin_answer(loc)
                 name = qualified_name(item.name, item.namespace)

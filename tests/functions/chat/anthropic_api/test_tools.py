@@ -1,11 +1,12 @@
 """Tools that the client runs: definitions, calls, results and images of results, by the official SDK."""
 
+import anthropic as anthropic_sdk
 import pytest
 
-from tests.fakes.vendor import sends, streams
+from tests.fakes.vendor import USAGE, chunk, sends, streams
 from tests.fakes.wire_formats import anthropic
 from tests.fakes.wire_formats import chat as chat_format
-from tests.functions.chat.openai_api.test_client_tools import NONSENSE, calls_with
+from tests.functions.chat.openai_api.test_client_tools import ENDED, NONSENSE, calls_with, in_pieces, piece
 from tests.support.images import PNG_DATA_URL
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -69,16 +70,58 @@ def test_a_client_that_wants_one_call_gets_one(sdk, vendor):
     assert vendor.last_body["parallel_tool_calls"] is False
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_arguments_that_are_no_json_are_wrapped_as_anthropic_advises(sdk, vendor, stream):
-    vendor.script = calls_with(NONSENSE)
-    if stream:
-        with sdk.messages.stream(**ASK) as events:
-            message = events.get_final_message()
-    else:
-        message = sdk.messages.create(**ASK)
+def streamed(sdk, **options):
+    """Return the pieces of calls that the client receives, by the index of their block, and the message."""
+    with sdk.messages.stream(**ASK | options) as events:
+        deltas = [event for event in events if event.type == "content_block_delta" and event.delta.type == "input_json_delta"]
+        return [(event.index, event.delta.partial_json) for event in deltas], events.get_final_message()
 
-    assert message.content[0].input == {"INVALID_JSON": NONSENSE}
+
+def test_arguments_are_streamed_in_the_pieces_of_the_vendor_and_one_call_after_the_other(sdk, vendor):
+    vendor.script = in_pieces((0, ""), (0, '{"a"'), (1, '{"a"'), (0, ": 1}"), (1, ": 2}"), end=ENDED)
+    pieces, message = streamed(sdk)
+
+    assert pieces == [(0, '{"a"'), (0, ": 1}"), (1, '{"a"'), (1, ": 2}")]
+    assert [block.input for block in message.content] == [{"a": 1}, {"a": 2}]
+
+
+def test_anthropics_own_pieces_reach_the_client(sdk, vendor):
+    vendor.script = sends(anthropic.calls())
+    pieces, message = streamed(sdk, model="anthropic")
+
+    assert [index for index, _ in pieces] == [1, 1, 2, 2]
+    assert [block.type for block in message.content] == ["thinking", "tool_use", "tool_use"]
+
+
+def test_a_block_ends_before_the_next_begins(chat, vendor, alice):
+    vendor.script = in_pieces((0, '{"a"'), (0, ": 1}"), (1, "{}"), end=ENDED)
+    answer = chat.post("/v1/messages", ASK | {"stream": True}, as_=alice)
+    blocks = [(name.removeprefix("content_block_"), data["index"]) for name, data in answer.events if "index" in data]
+
+    assert blocks == [("start", 0), ("delta", 0), ("delta", 0), ("stop", 0), ("start", 1), ("delta", 1), ("stop", 1)]
+
+
+def test_a_call_cut_by_the_limit_ends_its_block(sdk, vendor):
+    vendor.script = in_pieces((0, '{"a": 1'), end=piece({}, "length") + chunk(usage=USAGE) + b"data: [DONE]\n\n")
+    _, message = streamed(sdk)
+
+    assert (message.stop_reason, message.content[0].input) == ("max_tokens", {"a": 1})
+
+
+@pytest.mark.parametrize(("arguments", "stream"), [(NONSENSE, False), ("add one", False), ("add one", True)])
+def test_arguments_that_are_no_json_are_wrapped_as_anthropic_advises(sdk, vendor, arguments, stream):
+    vendor.script = calls_with(arguments)
+    message = streamed(sdk)[1] if stream else sdk.messages.create(**ASK)
+
+    assert message.content[0].input == {"INVALID_JSON": arguments}
+
+
+def test_a_streamed_call_that_turns_out_to_be_no_json_is_an_error(sdk, vendor):
+    vendor.script = calls_with(NONSENSE)
+    with pytest.raises(anthropic_sdk.APIStatusError) as failed:
+        streamed(sdk)
+
+    assert failed.value.error_code == "provider_failed"
 
 
 def test_calls_and_results_return_to_a_vendor_in_its_own_form(sdk, vendor):

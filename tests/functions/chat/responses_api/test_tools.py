@@ -6,7 +6,7 @@ import openai
 import pytest
 
 from tests.fakes.vendor import USAGE, chunk, says, streams
-from tests.functions.chat.openai_api.test_client_tools import NONSENSE, calls_with, piece
+from tests.functions.chat.openai_api.test_client_tools import ENDED, NONSENSE, calls_with, in_pieces, piece
 from tests.support.images import PNG_DATA_URL
 
 ASK = {"model": "compatible", "input": "hello"}
@@ -42,6 +42,51 @@ def test_the_events_of_a_call_are_in_order(sdk, vendor):
         *("response.function_call_arguments.done", "response.output_item.done"),
     ]
     assert (events[0].item.arguments, events[1].delta, events[2].arguments, events[3].item.arguments) == ("", *['{"a": 1}'] * 3)
+
+
+def streamed(sdk, **options):
+    """Return the name and the text of each event between the first two events and the last."""
+    events = list(sdk.responses.create(**ASK, tools=[ADD], stream=True, **options))[2:-1]
+    texts = [getattr(event, "delta", None) or getattr(event, "arguments", None) or event.item.status for event in events]
+    return [(event.type.removeprefix("response."), event.output_index, text) for event, text in zip(events, texts, strict=True)]
+
+
+def call_events(index, *pieces, status="completed"):
+    """Return the events of a call that arrives in these pieces."""
+    deltas = [("function_call_arguments.delta", index, text) for text in pieces]
+    ends = [("function_call_arguments.done", index, "".join(pieces)), ("output_item.done", index, status)]
+    return [("output_item.added", index, "in_progress"), *deltas, *ends]
+
+
+def test_arguments_are_streamed_in_the_pieces_of_the_vendor_and_one_call_after_the_other(sdk, vendor):
+    vendor.script = in_pieces((0, ""), (0, '{"a"'), (1, '{"a"'), (0, ": 1}"), (1, ": 2}"), end=ENDED)
+
+    assert streamed(sdk) == [*call_events(0, '{"a"', ": 1}"), *call_events(1, '{"a"', ": 2}")]
+
+
+def test_the_sdks_own_stream_collects_pieces(sdk, vendor):
+    vendor.script = in_pieces((0, '{"a"'), (0, ": 1}"), (1, NONSENSE), end=ENDED)
+    with sdk.responses.stream(**ASK, tools=[ADD]) as stream:
+        calls = stream.get_final_response().output
+
+    assert [(call.call_id, call.arguments) for call in calls] == [("call_0", '{"a": 1}'), ("call_1", NONSENSE)]
+
+
+def test_a_call_cut_by_the_limit_is_incomplete_and_does_not_hinder_what_continues_it(sdk, vendor):
+    vendor.script = in_pieces((0, '{"a"'), end=piece({}, "length") + chunk(usage=USAGE) + b"data: [DONE]\n\n")
+    *_, last = sdk.responses.create(**ASK, tools=[ADD], stream=True)
+    vendor.script = streams("sorry")
+    answer = sdk.responses.create(model="compatible", input="go on", previous_response_id=last.response.id)
+
+    assert (last.type, last.response.output[0].status, last.response.output[0].arguments) == ("response.incomplete", "incomplete", '{"a"')
+    assert (answer.output_text, [message["role"] for message in vendor.last_body["messages"]]) == ("sorry", ["user", "user"])
+
+
+def test_a_call_that_breaks_off_in_mid_stream_fails_the_response(sdk, vendor):
+    vendor.script = in_pieces((0, '{"a"'), end=b"")
+    *_, last = sdk.responses.create(**ASK, tools=[ADD], stream=True)
+
+    assert (last.type, last.response.output[0].status, len(vendor.requests)) == ("response.failed", "incomplete", 1)
 
 
 def test_the_sdks_own_stream_collects_a_call(sdk, vendor):

@@ -1,0 +1,1 @@
+"""Parts of a stateless completion that the APIs of OpenAI and Anthropic share."""

@@ -1,0 +1,5 @@
+"""The chat function with a fake vendor behind its models."""
+
+from tests.functions.chat.openai_api.conftest import vendor
+
+__all__ = ["vendor"]
