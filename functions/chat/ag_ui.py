@@ -78,7 +78,7 @@ class _Run:
             case TurnInterrupted.name:
                 yield {"type": "RUN_ERROR", "message": "The answer was interrupted.", "code": data["reason"]}
             case TurnFailed.name:
-                yield {"type": "RUN_ERROR", "message": data["detail"], "code": data["code"]}
+                yield {"type": "RUN_ERROR", "message": data["detail"], "code": data["code"], "rawEvent": dict(data)}
 
     def _text(self, text: str) -> Iterator[AgUiEvent]:
         if self._open_message is None:

@@ -15,7 +15,7 @@ from parley.llm.errors import (
     ProviderTimeout,
 )
 
-# Sent with a stored failure, because the log does not keep the vendor's own `Retry-After`.
+# Sent with a stored failure of a previous release, whose log has no `retry_after`.
 STORED_FAILURE_RETRY_S = 5.0
 
 
@@ -25,8 +25,8 @@ class LoggedTurnFailure(ParleyError):
     def __init__(self, problem: Mapping[str, Any]) -> None:
         super().__init__(f"stored: {problem['code']}")
         self.status, self.code, self.public_message = problem["status"], problem["code"], problem["detail"]
-        if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            self.retry_after_s = STORED_FAILURE_RETRY_S
+        default_s = STORED_FAILURE_RETRY_S if self.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+        self.retry_after_s = problem.get("retry_after", default_s)
 
 
 class InProgress(ParleyError):

@@ -45,9 +45,14 @@ def _status_and_type(error: ParleyError) -> tuple[int, str]:
 
 
 def anthropic_error_body(error: ParleyError, request_id: str) -> dict[str, Any]:
-    """Return `error` as Anthropic's error document, which is also the last event of a failed stream."""
+    """Return `error` as Anthropic's error document, which is also the last event of a failed stream.
+
+    `retry_after` of the details is the header `Retry-After`, in seconds: the headers of a stream have been sent before.
+    """
     _, kind = _status_and_type(error)
-    details = {"error_code": error.code}
+    details: dict[str, Any] = {"error_code": error.code}
+    if error.retry_after_s is not None:
+        details["retry_after"] = int(retry_after(error.retry_after_s))
     return {
         "type": "error",
         "error": {"type": kind, "message": _message(error), "details": details},

@@ -64,6 +64,18 @@ def error_body(error: ParleyError) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
+def stream_error(error: ParleyError) -> dict[str, Any]:
+    """Return the member `error` for a stream, whose status has been sent.
+
+    `retry_after` is the header of other responses, in seconds. Codex reads the same from the message.
+    """
+    body: dict[str, Any] = error_body(error)["error"]
+    if (wait_s := _wait_s(error)) is None:
+        return body
+    seconds = int(retry_after(wait_s))
+    return body | {"message": f"{body['message']} Please try again in {seconds}s.", "retry_after": seconds}
+
+
 def openai_error_response(error: ParleyError, request_id: str) -> Response:  # noqa: ARG001 - a header has it
     """Return the error response. `X-Should-Retry: false` keeps the SDKs from retrying in vain."""
     status, _, _ = _error_type(error)

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Response
 
 from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
-from functions.chat.openai_api.errors import error_body
+from functions.chat.openai_api.errors import stream_error
 from functions.chat.openai_api.response_schemas import (
     AssistantMessageOut,
     ChoiceOut,
@@ -86,10 +86,10 @@ def _sse_chunks(head: CompletionStream, events: Iterator[CompletionEvent], *, wa
         yield b"data: [DONE]\n\n"
     except ParleyError as exc:
         logger.warning("completion_failed", problem=exc.code, reason=str(exc))
-        yield _sse_data(error_body(exc))
+        yield _sse_data({"error": stream_error(exc)})
     except Exception:  # the outermost handler of a stream: whatever happened, the client gets an error
         logger.exception("completion_crashed")
-        yield _sse_data(error_body(ParleyError()))
+        yield _sse_data({"error": stream_error(ParleyError())})
 
 
 def _deltas(events: Iterator[CompletionEvent]) -> Iterator[ChunkDelta | Ping]:

@@ -6,6 +6,7 @@ Each event knows its name and its JSON, so the stream and the log have the same 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from math import ceil
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
@@ -231,8 +232,10 @@ class TurnFailed:
     request_id: str = ""
 
     def data(self) -> dict[str, Any]:
-        """Return the event's JSON: a problem document and `retryable`."""
-        return problem_document(self.error, request_id=self.request_id) | {"retryable": self.error.retryable}
+        """Return the event's JSON: a problem document, `retryable`, and `retry_after` in seconds if that is known."""
+        wait_s = self.error.retry_after_s
+        retry = {} if wait_s is None else {"retry_after": max(1, ceil(wait_s))}
+        return problem_document(self.error, request_id=self.request_id) | {"retryable": self.error.retryable} | retry
 
 
 type TurnEvent = (
