@@ -1,5 +1,6 @@
 """Response models of Anthropic's Messages API."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -92,6 +93,31 @@ class TokenCountOut(Output):
     """The tokens of a prompt: an estimate, because each vendor counts in its own way."""
 
     input_tokens: int
+
+
+class AnthropicModelOut(Output):
+    """A model in Anthropic's format. The catalogue has no dates, and a strategy has no limits of its own."""
+
+    id: str
+    type: Literal["model"] = "model"
+    display_name: str
+    created_at: datetime
+    lifecycle: Literal["active"] = "active"
+    line: None = None
+    capabilities: None = None
+    max_input_tokens: int | None = None
+    max_tokens: int | None = None
+    deprecated_at: None = None
+    retires_at: None = None
+
+
+class AnthropicModelsOut(Output):
+    """A page of the list of models."""
+
+    data: list[AnthropicModelOut]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
 
 
 MESSAGE_EVENT_SCHEMA: dict[str, Any] = {

@@ -261,9 +261,7 @@ def _leased(lease: StreamLease, events: Iterator[ModelStreamEvent | Ping]) -> It
         yield event
 
 
-def _events_with_pings(
-    reader: StreamReader[ModelStreamEvent], deadline: Deadline, *, ping_s: float
-) -> Iterator[ModelStreamEvent | Ping]:
+def _events_with_pings(reader: StreamReader[ModelStreamEvent], deadline: Deadline, *, ping_s: float) -> Iterator[ModelStreamEvent | Ping]:
     """Yield the model's events, and a ping whenever no visible event has arrived for `ping_s`.
 
     The router ends the stream at the deadline. Raises OutOfTime if the provider's thread is busy computing and does not react.

@@ -1,12 +1,14 @@
-"""The OpenAI-compatible routes: models, chat completions and embeddings."""
+"""The OpenAI-compatible routes: models, which Anthropic's clients may list, too, chat completions and embeddings."""
 
 import hashlib
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel
 
+from functions.chat.anthropic_api import models as anthropic_models
+from functions.chat.anthropic_api.response_schemas import AnthropicModelOut, AnthropicModelsOut
 from functions.chat.errors import MODEL_CALL_ERRORS, ApprovalNeeded, ConversationBusy, InProgress
 from functions.chat.openai_api.completions import stream_completion
 from functions.chat.openai_api.embeddings import embed_texts, embedding_models
@@ -35,6 +37,8 @@ router = APIRouter(prefix="/v1", route_class=LazyRoute, dependencies=[Depends(re
 _COMPLETIONS_ROUTE = "POST /v1/chat/completions"
 _CHOOSING = (ModelNotFound, ContextTooLong, RateLimited, BudgetExhausted)
 _TURN = (TooManyStreams, NotFound, ConversationBusy, ApprovalNeeded, InProgress, IdempotencyKeyReused)
+AnthropicVersion = Annotated[str | None, Header(description="Sent by clients of Anthropic's API, which get its format")]
+ModelId = Annotated[str | None, Query(max_length=100)]
 COMPLETION: dict[int | str, Any] = {
     200: {
         "model": CompletionOut,
@@ -49,14 +53,30 @@ COMPLETION: dict[int | str, Any] = {
 
 
 @router.get("/models")
-async def list_openai_models(services: ChatServicesDep) -> OpenAIModelsOut:
-    """List the models and strategies that a request may name, in OpenAI's format."""
+async def list_openai_models(
+    services: ChatServicesDep,
+    anthropic_version: AnthropicVersion = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 20,
+    after_id: ModelId = None,
+    before_id: ModelId = None,
+) -> OpenAIModelsOut | AnthropicModelsOut:
+    """List the models and strategies that a request may name, in OpenAI's format.
+
+    With the header `anthropic-version`, the list has Anthropic's format and its pages (`limit`, `after_id`, `before_id`), and no
+    embedding models. An API key may also be sent in the header `x-api-key`.
+    """
+    if anthropic_version:
+        return anthropic_models.list_models(services, limit=limit, after_id=after_id, before_id=before_id)
     return OpenAIModelsOut(data=_named_models(services))
 
 
 @router.get("/models/{id}", responses=error_responses(ModelNotFound))
-async def get_openai_model(id: str, services: ChatServicesDep) -> OpenAIModelOut:
-    """Return a model or strategy that a request may name, in OpenAI's format."""
+async def get_openai_model(
+    id: str, services: ChatServicesDep, anthropic_version: AnthropicVersion = None
+) -> OpenAIModelOut | AnthropicModelOut:
+    """Return a model or strategy that a request may name: in OpenAI's format, or with the header `anthropic-version` in Anthropic's."""
+    if anthropic_version:
+        return anthropic_models.get_model(services, id)
     models = {model.id: model for model in _named_models(services)}
     if id not in models:
         raise ModelNotFound(id, allowed=models)

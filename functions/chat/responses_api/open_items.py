@@ -63,7 +63,7 @@ class OpenCall:
 
     @property
     def text(self) -> str:
-        """What has arrived so far."""
+        """The text that has arrived so far."""
         return "".join(self.texts)
 
     def item(self, status: ItemStatus) -> FunctionCallItemOut | CustomCallItemOut:

@@ -9,7 +9,7 @@ from parley.http.schemas import Output
 from parley.llm.messages import Usage
 
 type ItemStatus = Literal["in_progress", "completed", "incomplete"]
-type ResponseStatus = Literal["in_progress", "completed", "incomplete", "failed"]
+type ResponseStatus = Literal["in_progress", "completed", "incomplete", "failed", "cancelled"]
 
 
 def _is_none(value: object) -> bool:
