@@ -58,8 +58,7 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_ISSUER": "parley/test/prod",
         "PARLEY_ALLOWED_ORIGIN": "*",
         "PARLEY_PASSWORD_MIN_LENGTH": "12",
-        "PARLEY_ARGON_MEMORY_KIB": "19456",
-        "PARLEY_ARGON_PASSES": "2",
+        **CHEAP_HASHING,
         "PARLEY_GUESSES_PER_ACCOUNT": "10",
         "PARLEY_GUESSES_PER_ADDRESS": "100000",
         "PARLEY_GUESSES_PER_MINUTE": "100000",
@@ -253,7 +252,7 @@ def client_processes(auth: Function, pooled: dict[str, str]) -> Iterator[ClientP
     """Processes with many clients of the auth function, which share one deployment's keys."""
     from functions.auth.app import services
 
-    with running_client_processes(pooled | CHEAP_HASHING, DeploymentKeys.of(services.key_ring())) as started:
+    with running_client_processes(pooled, DeploymentKeys.of(services.key_ring())) as started:
         yield started
 
 

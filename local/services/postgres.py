@@ -12,8 +12,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -49,15 +50,21 @@ _SERVER_SETTINGS = {
 
 
 class Postgres:
-    """The database server on a free loopback port. fsync stays on, so that committed data survives a crash."""
+    """The database server on a free loopback port. fsync stays on, so that committed data survives a crash.
+
+    `settings` are added to the server's, or replace them.
+    """
 
     host = HOST
     superuser = SUPERUSER
 
-    def __init__(self, folder: DataDir, *, password: str, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: DataDir, *, password: str, report: Callable[[str], None], settings: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._data = folder.postgres
         self._password_file = folder.root / ".initial-password"
         self._password = password
+        self._settings = {**_SERVER_SETTINGS, **settings}
         self._reserved = ReservedPort()
         self.port = self._reserved.number
         self._server = SupervisedProcess(
@@ -111,7 +118,7 @@ class Postgres:
         draft.rename(self._data)
 
     async def _launch(self) -> ChildProcess:
-        settings = [part for name, value in _SERVER_SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(_binaries() / "postgres"), "-D", str(self._data), "-p", str(self.port), *settings]
         # SIGINT is a fast shutdown: if the emulator is killed, the server closes all connections and leaves the data clean.
         return await processes.start_process(

@@ -47,6 +47,18 @@ def test_a_functions_variables_are_its_settings_and_no_more(stack, environment, 
     assert given - OBSERVABILITY == settings_fields(name)
 
 
+def test_no_deployment_hashes_passwords_more_cheaply_than_owasp_recommends(stack):
+    from functions.auth.passwords import MEMORY_KIB, PASSES
+
+    declared = read_source(ROOT / "template.yaml").content["Parameters"]
+    cheapest = [(declared[name]["Default"], declared[name]["MinValue"]) for name in ("ArgonMemoryKib", "ArgonPasses")]
+    variables = stack.functions["AuthFunction"].environment
+
+    assert (MEMORY_KIB, PASSES) == (19 * 1024, 2)
+    assert cheapest == [(MEMORY_KIB, MEMORY_KIB), (PASSES, PASSES)]
+    assert (variables["PARLEY_ARGON_MEMORY_KIB"], variables["PARLEY_ARGON_PASSES"]) == (str(MEMORY_KIB), str(PASSES))
+
+
 def bounds(field):
     """Return the least and the greatest value of a numeric setting; None where there is no bound."""
     least = next((one.ge if hasattr(one, "ge") else one.gt for one in field.metadata if hasattr(one, "ge") or hasattr(one, "gt")), None)

@@ -22,7 +22,7 @@ from tests.support.time_limits import HANG_S
 
 PROCESSES = 2
 ROUNDS = int(os.environ.get("PARLEY_TEST_ROUNDS", "3"))
-# Argon2's minimum, for tests that do not depend on hashing.
+# Argon2's minimum, because most tests register users. A deployment cannot set it (tests/contract/test_code_against_template.py).
 CHEAP_HASHING = {"PARLEY_ARGON_MEMORY_KIB": "8", "PARLEY_ARGON_PASSES": "1"}
 _SPAWN = get_context("spawn")
 

@@ -20,6 +20,9 @@ from local.services.postgres import SUPERUSER, Postgres, read_pid_file
 from local.services.postgres import _binaries as binaries
 from tests.support.time_limits import HANG_S
 
+# Tests stop and crash the server but not the machine, so what it has written to the system's cache is safe.
+WITHOUT_POWER_CUTS = {"fsync": "off", "full_page_writes": "off"}
+
 
 class RunningPostgres:
     """A server with Parley's roles and an empty database. Tests can query it as the superuser, and crash it."""
@@ -29,7 +32,7 @@ class RunningPostgres:
         self._passwords = {role: secrets.token_hex(8) for role in (SUPERUSER, *database.ROLES)}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._server = Postgres(self._folder, password=self._passwords[SUPERUSER], report=print)
+        self._server = Postgres(self._folder, password=self._passwords[SUPERUSER], report=print, settings=WITHOUT_POWER_CUTS)
         self.passfile = folder / "pgpass"
 
     @property

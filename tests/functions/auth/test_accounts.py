@@ -85,14 +85,14 @@ def test_a_wrong_password_and_an_unknown_address_look_alike(auth, alice):
 
 
 def test_an_unknown_address_costs_a_hash_too(auth, monkeypatch):
-    from functions.auth.app import services
+    from functions.auth.app import services, settings
 
     verified = []
     monkeypatch.setattr(services.passwords, "_hasher", type("Spy", (), {"verify": lambda _, *given: verified.append(given) or True})())
     answer = auth.post("/auth/login", {"email": address(), "password": PASSWORD})
 
     assert (answer.status, len(verified)) == (401, 1)
-    assert verified[0][0].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert verified[0][0].startswith(f"$argon2id$v=19$m={settings.argon_memory_kib},t={settings.argon_passes},p=1$")
 
 
 def hash_of(postgres, person):
@@ -102,11 +102,13 @@ def hash_of(postgres, person):
 def test_a_hash_with_older_parameters_is_renewed_at_login(engine, auth, alice, postgres):
     from argon2 import PasswordHasher
 
+    from functions.auth.app import settings
+
     with user_scope(engine, alice.id) as connection:
         users.set_password_hash(connection, alice.id, PasswordHasher(time_cost=1, memory_cost=8192).hash(PASSWORD))
     auth.post("/auth/login", {"email": alice.email, "password": PASSWORD})
 
-    assert "m=19456" in hash_of(postgres, alice)
+    assert f"m={settings.argon_memory_kib}," in hash_of(postgres, alice)
 
 
 def test_a_password_from_before_a_stricter_policy_still_works(engine, auth, alice):

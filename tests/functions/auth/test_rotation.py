@@ -8,7 +8,7 @@ import pytest
 
 from tests.functions.auth.refresh_tokens import next_token, refresh
 from tests.support.api_gateway import Person, rest_event
-from tests.support.concurrency import CHEAP_HASHING, ROUNDS, DeploymentKeys, TimedRequest, running_client_processes
+from tests.support.concurrency import ROUNDS, DeploymentKeys, TimedRequest, running_client_processes
 
 GRACE = timedelta(seconds=10)
 
@@ -102,7 +102,7 @@ def test_a_new_process_detects_reuse(client_processes, pooled, auth, first):
     tokens = token_family(client_processes, person)
     from functions.auth.app import services
 
-    with running_client_processes(pooled | CHEAP_HASHING, DeploymentKeys.of(services.key_ring()), processes=1) as restarted:
+    with running_client_processes(pooled, DeploymentKeys.of(services.key_ring()), processes=1) as restarted:
         assert refresh(restarted, tokens[first]).status == 401
     assert is_revoked(client_processes, person, tokens)
 

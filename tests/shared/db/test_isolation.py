@@ -13,7 +13,7 @@ from parley.db.transactions import global_scope, user_scope
 from parley.settings import DatabaseSettings
 from tests.shared.db.tenant_visibility import CLIENTS_PER_PROCESS, count_visible_rows, visible_rows
 from tests.support.api_gateway import PASSWORD, Person
-from tests.support.concurrency import CHEAP_HASHING, ROUNDS, DeploymentKeys, running_client_processes
+from tests.support.concurrency import ROUNDS, DeploymentKeys, running_client_processes
 from tests.support.pgbouncer import running_pgbouncer
 
 # Tables with a column `user_id`, and `users`. Derived from the catalogue, so that new tables are covered.
@@ -121,7 +121,7 @@ def test_a_hundred_clients_on_two_connections_see_no_foreign_row(auth, postgres,
     # A long wait for a pooled connection is allowed: the test is about what a client sees, not about time-outs.
     with running_pgbouncer(postgres, pool_size=2, patience_s=60) as address:
         keys = DeploymentKeys.of(services.key_ring())
-        with running_client_processes(environment | CHEAP_HASHING | address, keys) as clients:
+        with running_client_processes(environment | address, keys) as clients:
             assert clients.get("/auth/me", as_=alice).status == 200  # so that no client waits for the pooler's first login
             seen = sum(clients.do(count_visible_rows, [alice.id, bob.id], 12 * ROUNDS), Counter())
 
