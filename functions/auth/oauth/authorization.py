@@ -7,22 +7,27 @@ before the user consents.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from functools import partial
+from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
 
 from functions.auth.oauth.clients import OAuthClient
-from functions.auth.oauth.errors import AuthorizationRefused, OAuthError
+from functions.auth.oauth.errors import AuthorizationRefused, OAuthError, TooManyClientDocuments
 from functions.auth.services import AuthServices
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.client_tokens import MCP_PATH
 from parley.auth.one_time_codes import OneTimeCode
 from parley.auth.principal import MCP_SCOPES, Principal
 from parley.clock import utc_now
-from parley.db.accounts import audit, authorization_codes
+from parley.db.accounts import audit, authorization_codes, login_throttle
 from parley.db.accounts.authorization_codes import NewAuthorization
-from parley.db.transactions import principal_scope
+from parley.db.accounts.login_throttle import ThrottleBucket
+from parley.db.transactions import global_scope, principal_scope
 from parley.ids import new_id
 
 CODE_LIFETIME = timedelta(seconds=60)
+# How many clients' documents may be fetched for one user in 15 minutes. Anyone may choose the addresses.
+MAX_DOCUMENTS_FETCHED, DOCUMENT_WINDOW_S = 20, 900.0
 MAX_PARAMETERS = 30
 _CHALLENGE_LENGTH = 43  # SHA-256 in base64url
 _BASE64URL = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -45,17 +50,21 @@ class AuthorizationRequest:
         return _redirect(self.redirect_uri, parameters, state=self.state, issuer=self.issuer)
 
 
-def read_request(services: AuthServices, query: str, *, issuer: str) -> AuthorizationRequest:
-    """Check the query of a client's request. Raises AuthorizationRefused, and Unavailable if its description cannot be fetched.
+def read_request(services: AuthServices, query: str, *, user_id: UUID, issuer: str) -> AuthorizationRequest:
+    """Check the query of a client's request. Raises AuthorizationRefused, TooManyClientDocuments and Unavailable.
 
-    The error names an address to go back to only if that address belongs to the client.
+    The error contains an address to go back to only if that address belongs to the client.
     """
     try:
         parameters = parse_parameters(query)
-        client = services.clients.find(parameters.get("client_id", ""), secret=services.key_ring().refresh_secret)
-        redirect_uri = parameters.get("redirect_uri") or _only_uri(client)
+        client_id, count_fetch = parameters.get("client_id", ""), partial(_count_fetch, services, user_id)
+        client = services.clients.find(client_id, secret=services.key_ring().refresh_secret, count_fetch=count_fetch)
+        # Required although a client may have only one: its document may change between the user's reading and consent.
+        redirect_uri = parameters.get("redirect_uri")
+        if redirect_uri is None:
+            raise OAuthError("invalid_request", "redirect_uri is required.")
         if not client.allows(redirect_uri):
-            raise OAuthError("invalid_request", "The application asks to be sent an answer at an address that is not its own.")
+            raise OAuthError("invalid_request", "redirect_uri is not an address of the application.")
     except OAuthError as error:
         raise AuthorizationRefused(error) from error
     state = parameters.get("state")
@@ -108,6 +117,14 @@ def check_resource(requested: str | None, expected: str) -> None:
         raise OAuthError("invalid_target", f"resource must be {expected}.")
 
 
+def _count_fetch(services: AuthServices, user_id: UUID) -> None:
+    bucket = ThrottleBucket.of("client documents", str(user_id), burst=MAX_DOCUMENTS_FETCHED, window_s=DOCUMENT_WINDOW_S)
+    with global_scope(services.background) as connection:
+        wait_s = login_throttle.take(connection, [bucket])
+    if wait_s is not None:
+        raise TooManyClientDocuments(user_id, retry_after_s=wait_s)
+
+
 def _checked(parameters: Mapping[str, str], issuer: str) -> tuple[str, frozenset[str], str]:
     if parameters.get("response_type") != "code":
         raise OAuthError("unsupported_response_type", "response_type must be code.")
@@ -124,16 +141,10 @@ def _checked(parameters: Mapping[str, str], issuer: str) -> tuple[str, frozenset
     return challenge, scopes, resource
 
 
-def _only_uri(client: OAuthClient) -> str:
-    if len(client.redirect_uris) != 1:
-        raise OAuthError("invalid_request", "redirect_uri is required.")
-    return client.redirect_uris[0]
-
-
 def _redirect(redirect_uri: str, parameters: Mapping[str, str], *, state: str | None, issuer: str) -> str:
     """Add the parameters of an answer to the client's address, with `iss` (RFC 9207)."""
     answer = {**parameters, **({"state": state} if state is not None else {}), "iss": issuer}
-    return f"{redirect_uri}{'&' if urlsplit(redirect_uri).query else '?'}{urlencode(answer)}"
+    return f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(answer)}"
 
 
 def _canonical(resource: str) -> str:

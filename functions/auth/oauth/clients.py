@@ -10,6 +10,7 @@ import binascii
 import hmac
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any
@@ -50,7 +51,10 @@ class _ClientDocument(ClientMetadata):
 
 @dataclass(frozen=True, slots=True)
 class OAuthClient:
-    """A client. `host` is the host that publishes its document; a client that registered itself has none, and its name proves nothing."""
+    """A client. `host` is the host that publishes its document.
+
+    A client that registered itself has no host, and its name proves nothing.
+    """
 
     id: str
     name: str
@@ -58,9 +62,10 @@ class OAuthClient:
     host: str | None = None
 
     def allows(self, redirect_uri: str) -> bool:
-        """Return whether the client may receive codes at this address: exactly one of its own, or one that differs in a loopback port.
+        """Return whether the client may receive codes at this address, which must equal an address of the client.
 
-        The port of a program on the user's computer is not known in advance (RFC 8252, 7.3).
+        A loopback address may have another port, because a program on the user's computer does not know its port in advance (RFC 8252,
+        7.3).
         """
         loopback = _without_port(redirect_uri)
         return redirect_uri in self.redirect_uris or (loopback is not None and loopback in map(_without_port, self.redirect_uris))
@@ -73,23 +78,28 @@ class ClientDirectory:
     toolrunner_function: str
     _cache: dict[str, tuple[float, OAuthClient]] = field(default_factory=dict)
 
-    def find(self, client_id: str, *, secret: bytes) -> OAuthClient:
-        """Return the client with this id. Raises OAuthError if there is none, and Unavailable."""
+    def find(self, client_id: str, *, secret: bytes, count_fetch: Callable[[], None]) -> OAuthClient:
+        """Return the client with this id. Raises OAuthError if there is none, and Unavailable.
+
+        `count_fetch` is called before a document is fetched. It may raise an error, and then no document is fetched.
+        """
         if client_id.startswith(REGISTERED_PREFIX):
             return _read_registration(client_id, secret)
         expires_at, client = self._cache.get(client_id, (0.0, None))
         if client is None or time.monotonic() >= expires_at:
-            client = self._fetch(client_id)
+            client = self._fetch(client_id, count_fetch)
             if len(self._cache) >= _MAX_CACHED:
                 self._cache.clear()
             self._cache[client_id] = (time.monotonic() + CACHE_S, client)
         return client
 
-    def _fetch(self, client_id: str) -> OAuthClient:
+    def _fetch(self, client_id: str, count_fetch: Callable[[], None]) -> OAuthClient:
         host = _document_host(client_id)
+        count_fetch()
         request = {"op": "fetch_json", "url": client_id, "timeout_s": FETCH_TIMEOUT_S}
         found = invoke_function(self._lambda, self.toolrunner_function, request)
-        if found.get("status") != 200 or found.get("url") != client_id:  # a redirect could lead to a document of somebody else
+        # The address as it was requested: another spelling of the same address is another client_id.
+        if found.get("status") != 200 or found.get("url") != client_id:
             raise OAuthError("invalid_client", "The application's description cannot be fetched.", evidence=str(found.get("error")))
         try:
             document = _ClientDocument.model_validate(found.get("document"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Literal
+from uuid import UUID
 
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
@@ -45,6 +46,18 @@ class AuthorizationRefused(InvalidInput):
         super().__init__(error.public_message, loc=("body", "query"))
         self.public_message = error.public_message
         self.public_fields: Mapping[str, object] = {"error": error.code, "redirect_to": redirect_to}
+
+
+class TooManyClientDocuments(ParleyError):
+    """The descriptions of too many applications were fetched for the user."""
+
+    status, code = 429, "rate_limited"
+    public_message = "Too many applications have asked for access. Wait for the number of seconds in Retry-After."
+    retryable = True
+
+    def __init__(self, user_id: UUID, *, retry_after_s: float) -> None:
+        super().__init__(f"user {user_id} must wait {retry_after_s:.0f} s")
+        self.retry_after_s = retry_after_s
 
 
 def respond_with_oauth_error(error: ParleyError, request_id: str) -> Response:

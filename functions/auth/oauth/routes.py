@@ -11,7 +11,7 @@ from functions.auth.errors import TooManyClientRequests
 from functions.auth.login_throttle import count_client_request
 from functions.auth.oauth.authorization import approve, parse_parameters, read_request
 from functions.auth.oauth.clients import ClientMetadata, register
-from functions.auth.oauth.errors import AuthorizationRefused
+from functions.auth.oauth.errors import AuthorizationRefused, TooManyClientDocuments
 from functions.auth.oauth.grants import grant, revoke
 from functions.auth.oauth.schemas import (
     FORM_FIELDS,
@@ -37,6 +37,7 @@ from parley.http.stage_prefix import PublicUrl, StagePrefix
 REFUSED: dict[int | str, Any] = {400: {"model": OAuthErrorOut, "description": "The client's request is refused"}}
 UNKNOWN_CLIENT: dict[int | str, Any] = {401: {"model": OAuthErrorOut, "description": "The client is unknown"}}
 TOO_MANY = error_responses(TooManyClientRequests)
+REFUSED_CONSENT = error_responses(AuthorizationRefused, TooManyClientDocuments)
 OF_THE_USER = [Depends(requires("account")), Depends(require_live_session)]
 
 router = APIRouter(route_class=LazyRoute)
@@ -89,13 +90,15 @@ async def authorize(request: Request, stage_prefix: StagePrefix) -> Response:
     return Response(status_code=303, headers={"Location": f"{stage_prefix}/#/connect?{request.url.query}"})
 
 
-@router.post("/auth/authorizations/preview", dependencies=OF_THE_USER, responses=error_responses(AuthorizationRefused))
-def preview_authorization(body: AuthorizationQuery, services: AuthServicesDep, issuer: PublicUrl) -> AuthorizationOut:
+@router.post("/auth/authorizations/preview", dependencies=OF_THE_USER, responses=REFUSED_CONSENT)
+def preview_authorization(
+    body: AuthorizationQuery, services: AuthServicesDep, principal: CurrentPrincipal, issuer: PublicUrl
+) -> AuthorizationOut:
     """Check a client's request and describe it for the user."""
-    return AuthorizationOut.of(read_request(services, body.query, issuer=issuer))
+    return AuthorizationOut.of(read_request(services, body.query, user_id=principal.user_id, issuer=issuer))
 
 
-@router.post("/auth/authorizations", dependencies=OF_THE_USER, responses=error_responses(AuthorizationRefused))
+@router.post("/auth/authorizations", dependencies=OF_THE_USER, responses=REFUSED_CONSENT)
 def authorize_client(
     body: Consent, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin, issuer: PublicUrl
 ) -> RedirectOut:
@@ -103,7 +106,7 @@ def authorize_client(
 
     An approval starts a session of the client, which lasts one minute unless the client exchanges its code.
     """
-    request = read_request(services, body.query, issuer=issuer)
+    request = read_request(services, body.query, user_id=principal.user_id, issuer=issuer)
     if not body.approve:
         return RedirectOut(redirect_to=request.redirect(error="access_denied"))
     return RedirectOut(redirect_to=approve(services, principal, request, origin=origin))

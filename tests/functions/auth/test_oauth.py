@@ -94,6 +94,7 @@ def test_a_wrong_request_is_refused_and_reported_to_the_client(app, alice, chang
         {"redirect_uri": "http://localhost:33418/callback"},
         {"redirect_uri": "https://127.0.0.1:33418/callback"},
         {"redirect_uri": f"{CALLBACK}#x"},
+        {"redirect_uri": None},
         {"client_id": "pcl_AAAA"},
         {"client_id": None},
         {"client_id": "http://client.example/app.json"},

@@ -5,7 +5,9 @@ from mcp.client.auth.utils import build_oauth_authorization_server_metadata_disc
 from mcp.shared.auth import OAuthMetadata, ProtectedResourceMetadata
 
 from functions.auth.oauth import clients
+from functions.auth.oauth.authorization import MAX_DOCUMENTS_FETCHED
 from tests.fakes.oauth_client import ISSUER, OAuthApp, parameters_of
+from tests.support.api_gateway import rest_event
 
 DOCUMENT_URL = "https://client.example/app.json"
 CALLBACK = "https://client.example/callback"
@@ -62,6 +64,14 @@ def test_the_page_receives_the_clients_query_unchanged(auth):
     answer = auth.get(f"/oauth/authorize?{app.query()}")
 
     assert (answer.status, answer.headers["location"]) == (303, f"/prod/#/connect?{app.query()}")
+
+
+@pytest.mark.parametrize("path", ["//evil.example/oauth/authorize", "/\\evil.example/oauth/authorize", "/evil.example//oauth/authorize"])
+def test_the_page_is_never_at_another_host(auth, path):
+    event = rest_event("GET", "/oauth/authorize", None, as_=None, headers={})
+    event["requestContext"]["path"] = path
+
+    assert auth.invoke(event).headers["location"].startswith("/evil.example/#/connect")
 
 
 def test_a_registration_returns_the_client_without_a_secret(auth):
@@ -168,8 +178,26 @@ def test_an_address_that_cannot_be_a_clients_id_is_not_fetched(auth, alice, publ
     assert fetched == []
 
 
-def test_an_error_goes_back_to_the_client_with_the_parameters_of_its_own_address(auth, alice):
-    app = OAuthApp.registered(auth, redirect_uri="https://client.example/callback?tenant=1")
+@pytest.mark.parametrize(("address", "own"), [("?tenant=1", {"tenant": "1"}), ("?", {}), ("", {})])
+def test_an_error_goes_back_to_the_client_with_the_parameters_of_its_own_address(auth, alice, address, own):
+    app = OAuthApp.registered(auth, redirect_uri=f"https://client.example/callback{address}")
     redirect = app.consent(alice, approve=False).json["redirect_to"]
 
-    assert parameters_of(redirect)["tenant"] == "1"
+    assert parameters_of(redirect) == {**own, "error": "access_denied", "state": "s/1", "iss": ISSUER}
+
+
+def test_one_user_cannot_let_the_server_fetch_any_number_of_documents(auth, alice, bob, publish):
+    fetched = publish({})
+    apps = [OAuthApp(auth, f"https://client.example/{number}.json", CALLBACK) for number in range(MAX_DOCUMENTS_FETCHED + 1)]
+    answers = [app.consent(alice) for app in apps]
+
+    assert ({answer.status for answer in answers[:-1]}, answers[-1].status, answers[-1].json["code"]) == ({422}, 429, "rate_limited")
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert (len(fetched), apps[0].consent(bob).status) == (MAX_DOCUMENTS_FETCHED, 422)
+
+
+def test_a_document_that_is_known_is_not_counted_again(auth, alice, publish):
+    publish(described())
+    app = OAuthApp(auth, DOCUMENT_URL, CALLBACK)
+
+    assert {app.consent(alice).status for _ in range(MAX_DOCUMENTS_FETCHED + 1)} == {200}

@@ -17,7 +17,10 @@ def stage_prefix_of(event: Mapping[str, Any]) -> str:
     """Return the part of the request's path before the route: `/prod` on an API's default domain, the base path or nothing on others."""
     context = event["requestContext"]
     path, route = str(context.get("path", "")), str(context.get("resourcePath", ""))
-    return path.removesuffix("/") if route == "/" else path.removesuffix(route) if path.endswith(route) else ""
+    prefix = path if route == "/" else path.removesuffix(route) if path.endswith(route) else ""
+    # Exactly one slash: a browser takes a `Location` that begins with two, or with a slash and a backslash, for another host.
+    stripped = prefix.strip("/\\")
+    return f"/{stripped}" if stripped else ""
 
 
 async def _stage_prefix(request: Request) -> str:
