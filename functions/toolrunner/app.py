@@ -56,7 +56,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     - `{"op": "run", "name", "arguments", "user_id", "timeout_s"}` returns `{"ok", "content"}`.
     - `{"op": "mcp_list", "server": {"url", "headers"}, "timeout_s"}` and `{"op": "mcp_call", "server", "name", "arguments",
       "timeout_s"}` do the same with a remote MCP server, or return `{"error"}`.
-    - `{"op": "fetch_json", "url", "timeout_s"}` returns a public document as `{"status", "url", "document"}`, or `{"error"}`.
+    - `{"op": "fetch_json", "url", "timeout_s"}` returns a public JSON document as `{"status", "url", "document"}`, or `{"error"}`.
 
     A tool that exceeds its time ends this process, and the caller sees a failed invocation. Raises ValidationError for any
     other event.

@@ -62,14 +62,27 @@ def run_tool(registry: Registry, request: RunRequest, http: GuardedHttp) -> dict
 
 
 def fetch_json(request: FetchJsonRequest, http: GuardedHttp) -> dict[str, Any]:
-    """Fetch a document of at most 16 KiB and return `{"status", "url", "document"}`, or `{"error": reason}`. `url` is the last address."""
+    """Fetch a document of at most 16 KiB and return `{"status", "url", "document"}`, or `{"error": reason}`.
+
+    Redirects are not followed, and the server must declare the document as JSON: on a host where anyone can store texts, not every
+    text is a statement of the host (OAuth Client ID Metadata Document, section 4).
+    """
     try:
         headers = {"Accept": "application/json"}
-        found = http.get(request.url, headers=headers, timeout_s=request.timeout_s, max_bytes=_MAX_DOCUMENT_BYTES)
-        return {"status": found.status, "url": found.url, "document": found.json() if found.status == HTTPStatus.OK else None}
+        found = http.get(request.url, headers=headers, timeout_s=request.timeout_s, max_bytes=_MAX_DOCUMENT_BYTES, max_redirects=0)
+        if found.status != HTTPStatus.OK:
+            return {"status": found.status, "url": found.url, "document": None}
+        if not _is_json(found.content_type):
+            return {"error": "The server does not declare the document as JSON."}
+        return {"status": found.status, "url": found.url, "document": found.json()}
     except ParleyError as exc:
         logger.info("document_not_fetched", error=type(exc).__name__)
         return {"error": exc.public_message}
+
+
+def _is_json(content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
 
 
 def _call_tool(tool: Tool, request: RunRequest, context: ToolContext) -> Any:

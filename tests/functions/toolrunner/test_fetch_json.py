@@ -18,13 +18,18 @@ class Site(BaseHTTPRequestHandler):
     """Serves the document, and some answers that are not one."""
 
     def do_GET(self):
-        status, body = {
-            "/app.json": (200, json.dumps(DOCUMENT)),
-            "/moved.json": (302, ""),
-            "/page": (200, "<html>"),
-            "/long.json": (200, json.dumps("x" * 20_000)),
-        }.get(self.path, (404, "{}"))
+        text, kind = json.dumps(DOCUMENT), "application/json"
+        status, body, content_type = {
+            "/app.json": (200, text, kind),
+            "/typed.json": (200, text, "application/oauth-client+json; charset=utf-8"),
+            "/moved.json": (302, "", kind),
+            "/page": (200, "<html>", kind),
+            "/text.json": (200, text, "text/plain"),
+            "/untyped.json": (200, text, ""),
+            "/long.json": (200, json.dumps("x" * 20_000), kind),
+        }.get(self.path, (404, "{}", kind))
         self.send_response(status)
+        self.send_header("Content-Type", content_type)
         self.send_header("Location", "/app.json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -44,12 +49,11 @@ def fetch(url, *, allowed=()):
     return fetch_json(parse_request({"op": "fetch_json", "url": url, "timeout_s": 5}), GuardedHttp(allowed))
 
 
-def test_a_document_is_returned_with_its_last_address(site):
-    allowed = [urlsplit(site).netloc]
-    direct, moved = (fetch(f"{site}/{name}.json", allowed=allowed) for name in ("app", "moved"))
+@pytest.mark.parametrize("name", ["app", "typed"])
+def test_a_document_is_returned_with_its_address(site, name):
+    found = fetch(f"{site}/{name}.json", allowed=[urlsplit(site).netloc])
 
-    assert direct == {"status": 200, "url": f"{site}/app.json", "document": DOCUMENT}
-    assert moved == direct
+    assert found == {"status": 200, "url": f"{site}/{name}.json", "document": DOCUMENT}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +61,9 @@ def test_a_document_is_returned_with_its_last_address(site):
     [
         ("missing.json", {"status": 404, "document": None}),
         ("page", {"error": "The response is not JSON."}),
+        ("text.json", {"error": "The server does not declare the document as JSON."}),
+        ("untyped.json", {"error": "The server does not declare the document as JSON."}),
+        ("moved.json", {"error": "The address redirects."}),
         ("long.json", {"error": "The response is larger than 0.016384 MB."}),
     ],
 )

@@ -97,6 +97,7 @@ class GuardedHttp:
         headers: Mapping[str, str] | None = None,
         timeout_s: float = TIMEOUT_S,
         max_bytes: int = MAX_BYTES,
+        max_redirects: int = MAX_REDIRECTS,
     ) -> FetchResult:
         """Fetch a URL. `headers` are sent only to the URL's origin, not to another origin after a redirect.
 
@@ -110,7 +111,8 @@ class GuardedHttp:
         try:
             address = httpx2.URL(url).copy_merge_params(dict(params)) if params else httpx2.URL(url)
             with httpx2.Client(transport=GuardedTransport(self._filter, deadline), trust_env=False, timeout=TIMEOUT_S) as client:
-                return _follow(client, address, dict(headers or {}), max_bytes=min(max_bytes, MAX_BYTES))
+                limits = {"max_bytes": min(max_bytes, MAX_BYTES), "max_redirects": min(max_redirects, MAX_REDIRECTS)}
+                return _follow(client, address, dict(headers or {}), **limits)
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as exc:
             raise AddressRefused("This is not an http or https address.", evidence=type(exc).__name__) from exc
         except httpx2.TimeoutException as exc:
@@ -119,9 +121,9 @@ class GuardedHttp:
             raise FetchFailed("The server could not be reached.", evidence=repr(exc)) from exc
 
 
-def _follow(client: "httpx2.Client", url: "httpx2.URL", headers: dict[str, str], *, max_bytes: int) -> FetchResult:
+def _follow(client: "httpx2.Client", url: "httpx2.URL", headers: dict[str, str], *, max_bytes: int, max_redirects: int) -> FetchResult:
     origin = _origin(url)
-    for _ in range(MAX_REDIRECTS + 1):
+    for _ in range(max_redirects + 1):
         _check(url)
         origin_headers = headers if _origin(url) == origin else {}
         all_headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "gzip, deflate"} | origin_headers
@@ -131,7 +133,7 @@ def _follow(client: "httpx2.Client", url: "httpx2.URL", headers: dict[str, str],
                 body = read_body(response.iter_raw(), encoding=encoding, max_bytes=max_bytes)
                 return FetchResult(str(url), response.status_code, response.headers.get("content-type", ""), body)
             url = response.next_request.url
-    raise FetchFailed(f"The address redirects more than {MAX_REDIRECTS} times.")
+    raise FetchFailed(f"The address redirects more than {max_redirects} times." if max_redirects else "The address redirects.")
 
 
 def _check(url: "httpx2.URL") -> None:
