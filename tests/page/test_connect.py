@@ -9,6 +9,12 @@ from tests.fakes.oauth_client import parameters_of
 from tests.page.conftest import axe_violations
 from tests.support.api_gateway import PASSWORD
 
+# Give the window the focus, and return whether the button is still disabled a tenth of a second later.
+FOCUS = """
+dispatchEvent(new Event("focus")),
+new Promise((done) => setTimeout(() => done(document.querySelector(".is-primary").disabled), 100))
+"""
+
 
 @pytest.fixture
 def request_path(visitor):
@@ -47,6 +53,18 @@ def test_a_user_signs_in_first_and_denies(ada, request_path):
     tab.wait_for_url("**/health?error=*")
 
     assert parameters_of(tab.url)["error"] == "access_denied"
+
+
+def test_a_click_that_was_meant_for_another_window_connects_nothing(ada, request_path):
+    """Another site's window above the page closes between the two clicks of a double click."""
+    tab = ada.open(request_path)
+    connect = tab.get_by_role("button", name="Connect")
+    expect(connect).to_be_enabled()
+    tab.evaluate("dispatchEvent(new Event('blur'))")
+    expect(connect).to_be_disabled()
+
+    assert tab.evaluate(FOCUS)
+    expect(connect).to_be_enabled()
 
 
 def test_a_request_that_is_not_valid_is_explained(ada, request_path):

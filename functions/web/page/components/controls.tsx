@@ -125,12 +125,13 @@ interface FormProps {
   kind?: "primary" | "danger";
   children: ComponentChildren;
   onSubmit: (values: Record<string, string>) => Promise<void>;
+  disabled?: boolean;
   /** Buttons beside the submit button. */
   beside?: ComponentChildren;
 }
 
 /** A form that shows its error as a sentence, next to its button, and keeps what was typed. */
-export function Form({ submit, kind = "primary", children, onSubmit, beside }: FormProps) {
+export function Form({ submit, kind = "primary", children, onSubmit, disabled = false, beside }: FormProps) {
   const [error, setError] = useState<string | null>(null);
   const [isBusy, setBusy] = useState(false);
   const send = async (event: SubmitEvent) => {
@@ -157,7 +158,7 @@ export function Form({ submit, kind = "primary", children, onSubmit, beside }: F
         </p>
       )}
       <div class="form-actions">
-        <Button kind={kind} type="submit" disabled={isBusy}>
+        <Button kind={kind} type="submit" disabled={isBusy || disabled}>
           {submit}
         </Button>
         {beside}

@@ -67,7 +67,8 @@ export function App() {
 function Connect({ query }: { query: string }) {
   return (
     <Suspense fallback={<Spinner label={t.common.loading} />}>
-      <ConnectView query={query} />
+      {/* The key: a button must never answer another request than the one above it. */}
+      <ConnectView key={query} query={query} />
     </Suspense>
   );
 }

@@ -10,13 +10,42 @@ import { api, user } from "../state/session.ts";
 import { explain } from "../text/format.ts";
 import { t } from "../text/index.ts";
 
+/** A person needs longer than this to read the request. A click that was meant for another window comes sooner. */
+const READING_MS = 800;
+
+/** Return whether the window has had the focus for long enough that a click in it is meant for it.
+ *
+ * Otherwise another site could open a window above this one, ask for a double click, and close it after the first.
+ */
+function useAttention(): boolean {
+  const [isAttentive, setAttentive] = useState(false);
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const reset = () => {
+      clearTimeout(timer);
+      setAttentive(false);
+    };
+    const start = () => {
+      reset();
+      timer = setTimeout(() => setAttentive(true), READING_MS);
+    };
+    if (document.hasFocus()) start();
+    addEventListener("focus", start);
+    addEventListener("blur", reset);
+    return () => {
+      clearTimeout(timer);
+      removeEventListener("focus", start);
+      removeEventListener("blur", reset);
+    };
+  }, []);
+  return isAttentive;
+}
+
 export function ConnectView({ query }: { query: string }) {
   const [request, setRequest] = useState<Authorization | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
   const [isDone, setDone] = useState(false);
   useEffect(() => {
-    setRequest(null);
-    setError(null);
     api.post<Authorization>("auth/authorizations/preview", { query }).then(setRequest, (problem) => {
       if (problem instanceof ApiError) setError(problem);
       else report(problem);
@@ -49,6 +78,7 @@ export function ConnectView({ query }: { query: string }) {
 
 function Request({ request, answer }: { request: Authorization; answer: (approve: boolean) => Promise<void> }) {
   const { client_host, redirect_host } = request;
+  const isAttentive = useAttention();
   return (
     <>
       <header class="entry-head">
@@ -69,6 +99,7 @@ function Request({ request, answer }: { request: Authorization; answer: (approve
       <Form
         submit={t.connect.allow}
         onSubmit={() => answer(true)}
+        disabled={!isAttentive}
         beside={<Button onClick={() => answer(false).catch(report)}>{t.connect.deny}</Button>}
       >
         {null}
