@@ -10,6 +10,7 @@ and has its own as its title. A call may use either.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from functions.tools.mcp_endpoint.completion import complete
 from functions.tools.mcp_endpoint.jsonrpc import (
     HANDSHAKE_RESOURCE_NOT_FOUND,
     INVALID_PARAMS,
@@ -44,7 +45,12 @@ type Params = Mapping[str, Any]
 type Method = Callable[[ToolsServices, Principal, Params], dict[str, Any]]
 
 SERVER_INFO = {"name": "parley", "title": "Parley", "version": __version__}
-CAPABILITIES = {"tools": {"listChanged": False}, "resources": {"listChanged": False, "subscribe": False}, "prompts": {"listChanged": False}}
+CAPABILITIES: dict[str, dict[str, bool]] = {
+    "tools": {"listChanged": False},
+    "resources": {"listChanged": False, "subscribe": False},
+    "prompts": {"listChanged": False},
+    "completions": {},
+}
 INSTRUCTIONS = (
     "The tools of your Parley account, your documents and conversations as resources, and prompts about them. "
     "Tools that require approval are available only in Parley's own chat."
@@ -155,6 +161,7 @@ COMMON_METHODS: dict[str, Method] = {
     "resources/read": read_resource,
     "prompts/list": list_prompts,
     "prompts/get": get_prompt,
+    "completion/complete": complete,
 }
 HANDSHAKE_METHODS: dict[str, Method] = COMMON_METHODS | {"initialize": initialize, "ping": ping}
 MODERN_METHODS: dict[str, Method] = COMMON_METHODS | {"server/discover": discover}

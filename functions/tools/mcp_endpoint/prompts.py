@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from functions.tools.mcp_endpoint.jsonrpc import INVALID_PARAMS, RpcError
 from functions.tools.mcp_endpoint.resources import resource_text
@@ -42,7 +43,7 @@ PROMPTS = (
         "Summarize a document",
         "Summarize one of the user's documents.",
         "document",
-        "The document's id: the last part of its address",
+        "The document's id, the last part of its address. A title may precede it: Handbook [id]",
         "Summarize this document: its purpose, its main points, and anything that calls for a decision.",
         scope="documents",
         resource="parley://documents/{argument}",
@@ -62,7 +63,7 @@ PROMPTS = (
         "Continue a conversation",
         "Continue one of the user's conversations here.",
         "conversation",
-        "The conversation's id: the last part of its address",
+        "The conversation's id, the last part of its address. A title may precede it: Holidays [id]",
         "This is a conversation that I had in Parley. Read it, say in one sentence where it ended, and continue it with me.",
         scope="conversations",
         resource="parley://conversations/{argument}",
@@ -77,18 +78,33 @@ def list_prompts(_services: ToolsServices, principal: Principal, _params: Mappin
 
 def get_prompt(services: ToolsServices, principal: Principal, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the messages of a prompt. Raises RpcError for an unknown prompt, a missing argument, or an unknown resource."""
-    name, arguments = params.get("name"), params.get("arguments") or {}
-    prompt = next((one for one in PROMPTS if one.name == name and one.scope in principal.scopes), None)
-    if prompt is None:
-        raise RpcError(INVALID_PARAMS, f"Unknown prompt: {str(name)[:100]}")
+    prompt, arguments = find_prompt(params.get("name"), principal), params.get("arguments") or {}
     argument = arguments.get(prompt.argument) if isinstance(arguments, dict) else None
     if not isinstance(argument, str) or not 0 < len(argument) <= MAX_ARGUMENT_LENGTH:
         raise RpcError(INVALID_PARAMS, f"The argument {prompt.argument} is required, with at most {MAX_ARGUMENT_LENGTH} characters.")
     content: list[dict[str, Any]] = [{"type": "text", "text": prompt.text.replace("{argument}", argument)}]
     if prompt.resource:
-        resource = resource_text(services, principal, prompt.resource.replace("{argument}", argument))
+        resource = resource_text(services, principal, prompt.resource.replace("{argument}", _id_in(argument)))
         content.insert(0, {"type": "resource", "resource": resource})
     return {"description": prompt.description, "messages": [{"role": "user", "content": part} for part in content]}
+
+
+def find_prompt(name: object, principal: Principal) -> Prompt:
+    """Return the prompt with this name. Raises RpcError if there is none for the scopes of the token."""
+    prompt = next((one for one in PROMPTS if one.name == name and one.scope in principal.scopes), None)
+    if prompt is None:
+        raise RpcError(INVALID_PARAMS, f"Unknown prompt: {str(name)[:100]}")
+    return prompt
+
+
+def titled_id(title: str, id: UUID) -> str:
+    """Return a title with its id in brackets. The user recognises the title, and the prompt needs the id."""
+    return f"{title} [{id}]"
+
+
+def _id_in(argument: str) -> str:
+    """Return the id in an argument, which is an id or ends with one in brackets."""
+    return argument[:-1].rpartition("[")[2] if argument.endswith("]") else argument
 
 
 def _describe(prompt: Prompt) -> dict[str, Any]:

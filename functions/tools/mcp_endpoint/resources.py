@@ -74,6 +74,11 @@ def list_templates(_services: ToolsServices, principal: Principal, _params: Para
     }
 
 
+def kind_of_template(uri: object, principal: Principal) -> str | None:
+    """Return the kind of resource that a template's address is for, or None if the token has no such template."""
+    return next((kind for kind, prefix in _PREFIXES.items() if uri == f"{prefix}{{id}}" and kind in principal.scopes), None)
+
+
 def read_resource(services: ToolsServices, principal: Principal, params: Params) -> dict[str, Any]:
     """Return a resource's text, at most 1 MiB. Raises RpcError if there is no such resource, or the token lacks its scope."""
     uri = params.get("uri")

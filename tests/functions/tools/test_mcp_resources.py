@@ -5,9 +5,10 @@ import asyncio
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
+from mcp.types import PromptReference, ResourceTemplateReference
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
-from functions.tools.mcp_endpoint import resources
+from functions.tools.mcp_endpoint import completion, resources
 from parley.db import chunks, documents
 from parley.db.chunks import NewChunk
 from parley.db.transactions import user_scope
@@ -16,6 +17,7 @@ from tests.functions.tools.http_server import serving_function
 from tests.support.api_gateway import Person
 
 MODERN = MODERN_PROTOCOL_VERSIONS[-1]
+SUMMARIZE = PromptReference(name="summarize_document")
 TEXTS = ["The first part ends with these words.", "ends with these words. And then it goes on."]
 
 
@@ -144,6 +146,73 @@ def test_a_prompt_holds_its_resource_and_its_argument(client, alice, document_id
 )
 def test_a_prompt_that_cannot_be_filled_in_is_an_error(client, alice, name, arguments):
     assert client(lambda session: session.get_prompt(name, arguments), alice).error.code == -32602
+
+
+def completed(client, person, reference, name, typed, mode=MODERN):
+    """Return the values for an argument, or the error's code."""
+    answer = client(lambda session: session.complete(reference, {"name": name, "value": typed}), person, mode=mode)
+    return answer.error.code if isinstance(answer, MCPError) else answer.completion.values
+
+
+@pytest.mark.parametrize("mode", ["legacy", MODERN])
+@pytest.mark.parametrize("typed", ["", "hand", "BOOK"])
+def test_a_prompts_argument_is_completed_to_a_title_that_the_prompt_accepts(client, alice, document_id, typed, mode):
+    (value,) = completed(client, alice, SUMMARIZE, "document", typed, mode)
+    found = client(lambda session: session.get_prompt("summarize_document", {"document": value}), alice, mode=mode)
+
+    assert value == f"Handbook [{document_id}]"
+    assert found.messages[0].content.resource.text.startswith("# Handbook")
+
+
+def test_the_variable_of_an_address_is_completed_to_an_id(client, alice, document_id, conversation_id):
+    documents = ResourceTemplateReference(uri="parley://documents/{id}")
+    conversations = ResourceTemplateReference(uri="parley://conversations/{id}")
+
+    assert completed(client, alice, documents, "id", str(document_id)[:13].upper()) == [str(document_id)]
+    assert completed(client, alice, conversations, "id", "") == [conversation_id]
+
+
+def test_other_text_and_somebody_elses_titles_complete_nothing(client, alice, bob, document_id):
+    assert completed(client, alice, SUMMARIZE, "document", "%") == []
+    assert completed(client, bob, SUMMARIZE, "document", "hand") == []
+    assert completed(client, alice, PromptReference(name="recall"), "topic", "hand") == []
+
+
+def test_more_titles_than_a_response_may_hold_are_announced(client, alice, conversation, monkeypatch):
+    monkeypatch.setattr(completion, "MAX_VALUES", 2)
+    made = [conversation.post("/conversations", {"title": f"Trip {number}"}, as_=alice).json["id"] for number in range(3)]
+    reference = PromptReference(name="continue_conversation")
+    found = client(lambda session: session.complete(reference, {"name": "conversation", "value": "trip"}), alice).completion
+
+    assert (found.values, found.has_more) == ([f"Trip 2 [{made[2]}]", f"Trip 1 [{made[1]}]"], True)
+
+
+@pytest.mark.parametrize(
+    ("reference", "name", "typed"),
+    [
+        (PromptReference(name="unknown"), "document", ""),
+        (SUMMARIZE, "other", ""),
+        (SUMMARIZE, "document", "x" * 4001),
+        (ResourceTemplateReference(uri="parley://documents/{other}"), "id", ""),
+        (ResourceTemplateReference(uri="parley://documents/{id}"), "other", ""),
+    ],
+)
+def test_an_argument_that_does_not_exist_cannot_be_completed(client, alice, reference, name, typed):
+    assert completed(client, alice, reference, name, typed) == -32602
+
+
+def test_a_token_completes_only_what_its_scopes_cover(client, alice, document_id):
+    person = narrowed(alice, "tools conversations")
+
+    assert completed(client, person, SUMMARIZE, "document", "") == -32602
+    assert completed(client, person, ResourceTemplateReference(uri="parley://documents/{id}"), "id", "") == -32602
+
+
+@pytest.mark.parametrize("params", [{}, {"ref": 7, "argument": []}, {"ref": {"type": "ref/prompt"}, "argument": {"value": 7}}])
+def test_a_completion_without_its_parts_is_an_error(served, alice, params):
+    message = {"jsonrpc": "2.0", "id": 1, "method": "completion/complete", "params": params}
+
+    assert served.post("/mcp", message, as_=alice).json["error"]["code"] == -32602
 
 
 def test_a_modern_read_repeats_its_address_in_a_header(served, alice, document_id):

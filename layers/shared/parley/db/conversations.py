@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, CTE, ColumnElement, Connection, Uuid, bindparam, delete, func, insert, or_, select, text, tuple_, update
 
 from parley.db import images
-from parley.db.row_page import RowPage, read_page
+from parley.db.row_page import RowPage, matches_title_or_id, read_page
 from parley.db.tables import conversations
 from parley.errors import InvalidInput, NotFound
 from parley.ids import new_id
@@ -76,13 +76,21 @@ def get(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> Conv
 
 
 def page(
-    connection: Connection, *, user_id: UUID, limit: int, max_bytes: int, after: ConversationCursor | None, only_pinned: bool = False
+    connection: Connection,
+    *,
+    user_id: UUID,
+    limit: int,
+    max_bytes: int,
+    after: ConversationCursor | None,
+    only_pinned: bool = False,
+    matching: str = "",
 ) -> RowPage[Conversation]:
     """Return up to `limit` conversations after the cursor `after`, most recently active first.
 
-    The page ends before its system prompts exceed `max_bytes` in total, but has at least one conversation.
+    The text `matching` is a part of their titles, in any case, or the beginning of their ids. The page ends before its system prompts
+    exceed `max_bytes` in total, but has at least one conversation.
     """
-    statement = select(*_COLUMNS).where(conversations.c.user_id == user_id)
+    statement = select(*_COLUMNS).where(conversations.c.user_id == user_id, matches_title_or_id(conversations, matching))
     if only_pinned:
         statement = statement.where(conversations.c.is_pinned)
     key = (conversations.c.updated_at, conversations.c.id)

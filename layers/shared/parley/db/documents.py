@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, case, delete, func, or_, select, text, t
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
+from parley.db.row_page import matches_title_or_id
 from parley.db.tables import chunks, documents
 from parley.errors import NotFound
 
@@ -90,9 +91,12 @@ def count(connection: Connection, *, user_id: UUID) -> int:
     return int(connection.execute(select(func.count()).where(documents.c.user_id == user_id)).scalar_one())
 
 
-def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[Document]:
-    """Return up to `limit` documents that the user can read and that follow the document `after`, newest first."""
-    statement = select(*_COLUMNS).where(_readable(user_id))
+def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None, matching: str = "") -> list[Document]:
+    """Return up to `limit` documents that the user can read and that follow the document `after`, newest first.
+
+    The text `matching` is a part of their titles, in any case, or the beginning of their ids.
+    """
+    statement = select(*_COLUMNS).where(_readable(user_id), matches_title_or_id(documents, matching))
     if after:
         statement = statement.where(documents.c.id < after)
     return [_to_document(row) for row in connection.execute(statement.order_by(documents.c.id.desc()).limit(limit))]

@@ -1,10 +1,13 @@
-"""Pages of rows with a limit in bytes: PostgreSQL stops reading at the limit and sends only the rows of the page."""
+"""Pages of rows with a limit in bytes: PostgreSQL stops reading at the limit and sends only the rows of the page.
+
+The rows of a page may be chosen by a text that a user is typing.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, literal, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, Text, and_, cast, func, literal, or_, select, true, tuple_
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +52,11 @@ def read_page(
     count = select(func.max(read.c.n)).scalar_subquery()
     found = connection.execute(rows.add_columns(count.label("rows_read")).join(read, is_row).where(is_shown).order_by(read.c.n)).all()
     return RowPage(found, has_more=bool(found) and found[0].rows_read > len(found))
+
+
+def matches_title_or_id(table: Table, typed: str) -> ColumnElement[bool]:
+    """Return the condition that `typed` is a part of the row's title, in any case, or the beginning of its id. All rows match ""."""
+    if not typed:
+        return true()
+    is_in_title = table.c.title.icontains(typed, autoescape=True)
+    return or_(is_in_title, cast(table.c.id, Text).startswith(typed.lower(), autoescape=True))
