@@ -3,6 +3,9 @@
 The client is imported at the first call, because its import takes 1.5 s: any import from the package builds the models of
 all three protocol revisions. Each call opens a new connection, because a server's credentials come with the call and must
 not outlive it.
+
+A tool may ask its user for input during a call (elicitation). No user is there to answer within the ten seconds of a call, so the
+client declines, and the result repeats the question: the model can ask the user and call the tool again.
 """
 
 import asyncio
@@ -11,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from functions.toolrunner.requests import McpCallRequest, McpListRequest, McpServerAddress
+from functions.toolrunner.requests import McpCallRequest, McpListRequest
 from functions.toolrunner.time_limit import exit_after
 from parley.errors import ParleyError
 from parley.observability import logger
@@ -23,11 +26,13 @@ from parley.tools.mcp import MAX_TOOLS
 if TYPE_CHECKING:
     import httpx2
     from mcp import Client
-    from mcp.types import CallToolResult
+    from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult
 
 MAX_BYTES = 5_000_000
 _MAX_PAGES = 10
 _MAX_REASON_CHARACTERS = 500
+# How many questions a result repeats, each with at most as many characters as a reason.
+_MAX_QUESTIONS = 5
 
 # Time to report a slow server before the time limit ends the process.
 _MARGIN_S = 0.5
@@ -60,18 +65,49 @@ def call_tool(mcp_request: McpCallRequest, *, egress_filter: EgressFilter) -> Mc
     if errors:
         return {"argument_errors": render_errors(errors)}
 
+    questions = _DeclinedQuestions()
+
     async def call(client: "Client") -> McpResult:
         result = await client.call_tool(mcp_request.name, mcp_request.arguments)
-        return {"ok": not result.is_error, "content": _render_result(result)}
+        return {"ok": not result.is_error, "content": questions.append_to(_render_result(result))}
 
-    return _run_with_server(mcp_request, call, egress_filter=egress_filter)
+    return _run_with_server(mcp_request, call, egress_filter=egress_filter, questions=questions)
 
 
-def _run_with_server(mcp_request: McpListRequest | McpCallRequest, run: McpCall, *, egress_filter: EgressFilter) -> McpResult:
+class _DeclinedQuestions:
+    """The questions that a server asked the user during a call. Each was declined."""
+
+    def __init__(self) -> None:
+        self._messages: list[str] = []
+
+    async def decline(self, context: object, params: "ElicitRequestParams") -> "ElicitResult":  # noqa: ARG002 - the client's signature
+        """Answer a question. This is a callback of the client."""
+        from mcp.types import ElicitResult
+
+        if len(self._messages) < _MAX_QUESTIONS:
+            self._messages.append(params.message[:_MAX_REASON_CHARACTERS])
+        return ElicitResult(action="decline")
+
+    def append_to(self, content: str) -> str:
+        """Return the content of the result, followed by the questions if there are any."""
+        if not self._messages:
+            return content
+        questions = "\n".join(f"- {message}" for message in self._messages)
+        note = "The tool asked the user for input, which Parley declined. Ask the user, then call the tool again:"
+        return f"{content}\n[{note}\n{questions}]"
+
+
+def _run_with_server(
+    mcp_request: McpListRequest | McpCallRequest,
+    run: McpCall,
+    *,
+    egress_filter: EgressFilter,
+    questions: _DeclinedQuestions | None = None,
+) -> McpResult:
     deadline_s = time.monotonic() + max(mcp_request.timeout_s - _MARGIN_S, mcp_request.timeout_s / 2)
     try:
         with exit_after(mcp_request.timeout_s):
-            return asyncio.run(_connect_and_run(mcp_request.server, run, egress_filter, deadline_s))
+            return asyncio.run(_connect_and_run(mcp_request, run, egress_filter, deadline_s, questions))
     except TimeoutError:
         return {"error": "The server did not respond in time."}
     except Exception as exc:  # the client raises many types, in exception groups
@@ -81,7 +117,13 @@ def _run_with_server(mcp_request: McpListRequest | McpCallRequest, run: McpCall,
         return {"error": reason}
 
 
-async def _connect_and_run(server: McpServerAddress, run: McpCall, egress_filter: EgressFilter, deadline_s: float) -> McpResult:
+async def _connect_and_run(
+    mcp_request: McpListRequest | McpCallRequest,
+    run: McpCall,
+    egress_filter: EgressFilter,
+    deadline_s: float,
+    questions: _DeclinedQuestions | None,
+) -> McpResult:
     import httpx2
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
@@ -89,13 +131,26 @@ async def _connect_and_run(server: McpServerAddress, run: McpCall, egress_filter
     timeout_s = max(deadline_s - time.monotonic(), 0.0)
     async with asyncio.timeout(timeout_s):
         # Without compression, so that the bytes counted are the bytes held in memory.
-        headers = server.headers | {"Accept-Encoding": "identity"}
+        headers = mcp_request.server.headers | _parameter_headers(mcp_request) | {"Accept-Encoding": "identity"}
+        decline = questions.decline if questions else None
         transport = _bounded_transport(egress_filter)
         async with (
             httpx2.AsyncClient(transport=transport, headers=headers, timeout=timeout_s, trust_env=False) as http,
-            Client(streamable_http_client(server.url, http_client=http), cache=None) as client,
+            Client(streamable_http_client(mcp_request.server.url, http_client=http), cache=None, elicitation_callback=decline) as client,
         ):
             return await run(client)
+
+
+def _parameter_headers(mcp_request: McpListRequest | McpCallRequest) -> dict[str, str]:
+    """Return the headers in which a call repeats the arguments that the tool's schema marks with `x-mcp-header`.
+
+    The client adds them only to calls of tools that it has listed on the same connection.
+    """
+    from mcp.shared.inbound import find_invalid_x_mcp_header, mcp_param_headers, x_mcp_header_map
+
+    if isinstance(mcp_request, McpListRequest) or find_invalid_x_mcp_header(mcp_request.parameters) is not None:
+        return {}
+    return mcp_param_headers(x_mcp_header_map(mcp_request.parameters), mcp_request.arguments)
 
 
 async def _tools(client: "Client") -> AsyncIterator[McpResult]:

@@ -5,10 +5,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
-from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, ElicitationResult, MCPServer, Resolve
+from pydantic import BaseModel, Field
 
 SECRET = "Bearer very-secret"
 
@@ -43,7 +44,28 @@ def make_notes_server() -> MCPServer:
         """Return too much text."""
         return "x" * 6_000_000
 
+    @server.tool()
+    def book(city: str, consent: Annotated[ElicitationResult[Consent], Resolve(ask_for_consent)]) -> str:
+        """Book a room, if the user agrees."""
+        return f"Booked a room in {city}." if isinstance(consent, AcceptedElicitation) else f"No room in {city}: {consent.action}."
+
+    @server.tool()
+    def opened_for(region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})], context: Context) -> str:
+        """Return the header that repeats the region."""
+        return context.headers.get("mcp-param-region", "nothing") if context.headers else "nothing"
+
     return server
+
+
+class Consent(BaseModel):
+    """What a tool asks the user."""
+
+    agrees: bool
+
+
+def ask_for_consent(city: str) -> Elicit[Consent]:
+    """Ask before a booking."""
+    return Elicit(f"Book a room in {city}?", Consent)
 
 
 @contextmanager

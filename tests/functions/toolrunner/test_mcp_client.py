@@ -1,5 +1,6 @@
 """The MCP client against a real server, and against servers that are unreachable, slow, hostile or internal."""
 
+import asyncio
 import gzip
 import subprocess
 import sys
@@ -7,8 +8,10 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
+from mcp.shared.inbound import decode_header_value
+from mcp.types import ElicitRequestFormParams
 
-from functions.toolrunner.mcp_client import call_tool, list_tools
+from functions.toolrunner.mcp_client import _DeclinedQuestions, call_tool, list_tools
 from functions.toolrunner.requests import parse_request
 from parley.tools.guarded_http.egress_filter import EgressFilter
 from tests.functions.toolrunner.mcp_server import SECRET, running_notes_server, running_scripted_server
@@ -70,6 +73,30 @@ def test_an_unknown_tool_is_not_a_success(one_notes):
 
 def test_the_headers_are_sent(one_notes):
     assert called(one_notes, "opened_by", headers={"Authorization": SECRET})["content"] == SECRET
+
+
+def test_a_tool_that_asks_the_user_is_declined_and_its_question_is_repeated(notes):
+    answer = called(notes, "book", arguments={"city": "Lisbon"})
+
+    assert answer["ok"]
+    assert answer["content"].startswith("No room in Lisbon: decline.")
+    assert "Ask the user, then call the tool again:\n- Book a room in Lisbon?]" in answer["content"]
+
+
+def test_a_result_repeats_a_few_questions_of_limited_length():
+    questions = _DeclinedQuestions()
+    for _ in range(9):
+        asyncio.run(questions.decline(None, ElicitRequestFormParams(message="x" * 9_000, requested_schema={})))
+
+    assert len(questions.append_to("")) < 5 * 520 + 200
+
+
+@pytest.mark.parametrize("region", ["eu-west", "Île-de-France", "two\r\nlines"])
+def test_an_argument_is_repeated_in_the_header_that_its_schema_names(one_notes, region):
+    (tool,) = [tool for tool in listed(one_notes)["tools"] if tool["name"] == "opened_for"]
+    sent = called(one_notes, "opened_for", arguments={"region": region}, parameters=tool["parameters"])["content"]
+
+    assert decode_header_value(sent) == region
 
 
 def test_a_slow_tool_times_out(one_notes):
