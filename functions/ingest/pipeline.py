@@ -14,6 +14,7 @@ step raises NotFound.
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import batched, islice
 
@@ -72,6 +73,8 @@ _STORED_PROGRESS = 0.5
 # Used to estimate the number of chunks while the file is still being read.
 _CHARACTERS_PER_CHUNK = 1000
 _BUSY_PAUSES_S = (1.0, 4.0, 15.0)
+# The longest pause between two batches. A transaction that takes longer waits for something else than the processor.
+_LONGEST_PAUSE_S = 1.0
 
 
 def ingest(services: IngestServices, message: DocumentMessage, *, deadline: Deadline) -> None:
@@ -180,11 +183,19 @@ def _new_chunks(source: Iterable[Chunk], document: Document) -> Iterator[NewChun
 def _add_chunks(engine: Engine, document: Document, batch: Sequence[NewChunk], count: int) -> None:
     expected = max(document.bytes / _CHARACTERS_PER_CHUNK, count + 1)
     progress = _STORED_PROGRESS * count / expected
-    with user_scope(engine, document.user_id) as connection:
+    with _leaving_half(), user_scope(engine, document.user_id) as connection:
         # First, because this locks the document's row: a deletion or a change of `is_shared` happens entirely before or after.
         documents.report_progress(connection, document.id, user_id=document.user_id, progress=progress, lease_s=LEASE_S)
         is_shared = documents.get(connection, document.id, user_id=document.user_id).is_shared
         chunks.add(connection, document.id, batch, user_id=document.user_id, is_shared=is_shared)
+
+
+@contextmanager
+def _leaving_half() -> Iterator[None]:
+    """Pause after a transaction for as long as it took. So ingestion leaves users half of the time of a database that it keeps busy."""
+    started_s = time.monotonic()
+    yield
+    time.sleep(min(time.monotonic() - started_s, _LONGEST_PAUSE_S))
 
 
 def _describe(services: IngestServices, document: Document, count: int, deadline: Deadline) -> None:
@@ -247,7 +258,7 @@ def _store_vectors(
     engine: Engine, document: Document, batch: Sequence[UnembeddedChunk], vectors: Sequence[Vector], *, progress: float
 ) -> None:
     vectors_by_number = {chunk.number: vector for chunk, vector in zip(batch, vectors, strict=True)}
-    with user_scope(engine, document.user_id) as connection:
+    with _leaving_half(), user_scope(engine, document.user_id) as connection:
         documents.report_progress(connection, document.id, user_id=document.user_id, progress=progress, lease_s=LEASE_S)
         chunks.put_vectors(connection, document.id, vectors_by_number, user_id=document.user_id)
 

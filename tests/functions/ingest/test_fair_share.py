@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Event, Lock, Thread
+from types import SimpleNamespace
 from uuid import UUID
 
 import boto3
 import pytest
 
-from functions.ingest import messages, parser_process
+from functions.ingest import messages, parser_process, pipeline
 from functions.ingest.lease import LEASE_S, queue_waiting
 from functions.ingest.pipeline import ingest
 from parley.db import documents as stored_documents
@@ -206,3 +207,16 @@ def test_the_sweep_queues_waiting_documents_only_if_no_worker_can(documents, eng
         stalled = stored_documents.find_stalled(connection, limit=100_000, older_than_s=1800)
 
     assert ((alice.id, waiting) in stalled) == is_stalled
+
+
+def test_each_batch_leaves_the_database_to_others_for_as_long_as_it_took(documents, ingest_services, bob, monkeypatch):
+    text = "\n\n".join(["A word of many. " * 150] * 100)
+    message = messages.DocumentMessage(bob.id, UUID(upload_document(documents, bob, text).json["id"]))
+    pauses_s, add = [], pipeline.chunks.add
+    monkeypatch.setattr(pipeline, "time", SimpleNamespace(monotonic=time.monotonic, sleep=pauses_s.append))
+    monkeypatch.setattr(pipeline.chunks, "add", lambda *args, **options: (time.sleep(0.1), add(*args, **options)))
+    ingest(ingest_services, message, deadline=Deadline.after(PATIENCE_S * 10))
+
+    assert len(pauses_s) > 2
+    assert min(pauses_s) >= 0.1
+    assert max(pauses_s) <= pipeline._LONGEST_PAUSE_S

@@ -3,13 +3,13 @@
 Contextual retrieval adds a description to a chunk: a model's summary of the chunk's context in its document.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, select, text, true, update
-from sqlalchemy.dialects.postgresql import insert
 
 from parley.db.tables import chunks
 from parley.db.vectors import Vector, vector_parameters
@@ -65,13 +65,10 @@ def count(connection: Connection, document_id: UUID, *, user_id: UUID) -> int:
 
 
 def add(connection: Connection, document_id: UUID, new_chunks: Sequence[NewChunk], *, user_id: UUID, is_shared: bool) -> None:
-    """Store chunks. Chunks already stored under the same number stay unchanged."""
-    rows = [
-        {name: getattr(chunk, name) for name in NewChunk.__dataclass_fields__}
-        | {"user_id": user_id, "document_id": document_id, "id": new_id(), "is_shared": is_shared}
-        for chunk in new_chunks
-    ]
-    connection.execute(insert(chunks).on_conflict_do_nothing(index_elements=["user_id", "document_id", "number"]), rows)
+    """Store chunks, in one statement. Chunks already stored under the same number stay unchanged."""
+    rows = [asdict(chunk) | {"id": str(new_id())} for chunk in new_chunks]
+    values = {"user_id": user_id, "document_id": document_id, "is_shared": is_shared}
+    connection.execute(_ADD, values | {"chunks": json.dumps(rows, ensure_ascii=False)})
 
 
 def page(connection: Connection, document_id: UUID, *, limit: int, after: int | None) -> list[StoredChunk]:
@@ -91,9 +88,9 @@ def without_vector(connection: Connection, document_id: UUID, *, user_id: UUID, 
 
 
 def put_vectors(connection: Connection, document_id: UUID, vectors: Mapping[int, Vector], *, user_id: UUID) -> None:
-    """Set the vectors of chunks, given by chunk number."""
-    values = {"user_id": user_id, "document_id": document_id}
-    connection.execute(_PUT_VECTOR, [values | {"number": number} | vector_parameters(vector) for number, vector in vectors.items()])
+    """Set the vectors of chunks, given by chunk number, in one statement."""
+    rows = [{"number": number} | vector_parameters(vector) for number, vector in vectors.items()]
+    connection.execute(_PUT_VECTORS, {"user_id": user_id, "document_id": document_id, "vectors": json.dumps(rows)})
 
 
 def remove_from(connection: Connection, document_id: UUID, number: int, *, user_id: UUID) -> None:
@@ -147,9 +144,21 @@ def _of_document(document_id: UUID, user_id: UUID) -> tuple[Any, Any]:
     return chunks.c.user_id == user_id, chunks.c.document_id == document_id
 
 
-_PUT_VECTOR = text(
+# One statement for a batch: PostgreSQL would parse and plan a statement for each row again, which all users pay for.
+_ADD = text(
     """
-    UPDATE chunks SET embedding = CAST(:vector AS halfvec), embedding_model = :model
-     WHERE user_id = :user_id AND document_id = :document_id AND number = :number
+    INSERT INTO chunks (user_id, document_id, number, id, heading, text, page, start, tokens, is_shared)
+    SELECT CAST(:user_id AS uuid), CAST(:document_id AS uuid), c.number, c.id, c.heading, c.text, c.page, c.start, c.tokens,
+           CAST(:is_shared AS boolean)
+      FROM json_to_recordset(CAST(:chunks AS json)) AS c (
+           number integer, id uuid, heading text, text text, page integer, start integer, tokens integer)
+    ON CONFLICT (user_id, document_id, number) DO NOTHING
+    """
+)
+_PUT_VECTORS = text(
+    """
+    UPDATE chunks SET embedding = CAST(v.vector AS halfvec), embedding_model = v.model
+      FROM json_to_recordset(CAST(:vectors AS json)) AS v (number integer, vector text, model text)
+     WHERE chunks.user_id = :user_id AND chunks.document_id = :document_id AND chunks.number = v.number
     """
 )
