@@ -29,6 +29,10 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(OSError):
             getattr(self, f"_{kind}", self._plain)(rest)
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
     def _answer(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
         for name, value in headers.items():

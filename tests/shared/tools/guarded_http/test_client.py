@@ -107,3 +107,16 @@ def test_the_asyncio_transport_uses_the_same_filter(canary):
         asyncio.run(get([]))
     assert canary.hits == []
     assert asyncio.run(get([f"nest.example:{canary.port}"])) == "tweet"
+
+
+def test_a_form_is_sent_to_its_own_address_only(http, nest, canary):
+    answer = http.post_form(f"{nest}/to/{nest}/", {"secret": "s"})
+
+    assert (answer.status, len(canary.hits)) == (302, 1)
+
+
+def test_a_form_reaches_no_address_that_is_not_admitted(http, canary):
+    with pytest.raises(AddressRefused):
+        http.post_form(f"http://127.0.0.1:{canary.port}/", {"secret": "s"})
+
+    assert canary.hits == []

@@ -21,7 +21,7 @@ MAX_BYTES = 5_000_000
 TIMEOUT_S = 10.0
 MAX_REDIRECTS = 3
 MAX_URL_LETTERS = 4096
-_USER_AGENT = "Parley"
+_DEFAULT_HEADERS = {"User-Agent": "Parley", "Accept-Encoding": "gzip, deflate"}
 _ANY_HEADER = 32 + zlib.MAX_WBITS  # zlib detects from the body whether it has a gzip or a zlib header
 
 
@@ -105,14 +105,40 @@ class GuardedHttp:
         """
         import httpx2
 
+        def send(client: httpx2.Client) -> FetchResult:
+            address = httpx2.URL(url).copy_merge_params(dict(params)) if params else httpx2.URL(url)
+            return _follow(
+                client, address, dict(headers or {}), max_bytes=min(max_bytes, MAX_BYTES), max_redirects=min(max_redirects, MAX_REDIRECTS)
+            )
+
+        return self._run(send, timeout_s=timeout_s)
+
+    def post_form(
+        self, url: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None, timeout_s: float = TIMEOUT_S
+    ) -> FetchResult:
+        """Send a form to a URL and return the response. A redirect is not followed: nobody else receives the form.
+
+        Raises AddressRefused if the URL must not be fetched, and FetchFailed if fetching fails.
+        """
+        import httpx2
+
+        def send(client: httpx2.Client) -> FetchResult:
+            address = httpx2.URL(url)
+            _check(address)
+            with client.stream("POST", address, data=dict(form), headers=_DEFAULT_HEADERS | dict(headers or {})) as response:
+                return _read(response, str(address), max_bytes=MAX_BYTES)
+
+        return self._run(send, timeout_s=timeout_s)
+
+    def _run(self, send: "Callable[[httpx2.Client], FetchResult]", *, timeout_s: float) -> FetchResult:
+        import httpx2
+
         from parley.tools.guarded_http.transport import GuardedTransport
 
         deadline = FetchDeadline(min(timeout_s, TIMEOUT_S))
         try:
-            address = httpx2.URL(url).copy_merge_params(dict(params)) if params else httpx2.URL(url)
             with httpx2.Client(transport=GuardedTransport(self._filter, deadline), trust_env=False, timeout=TIMEOUT_S) as client:
-                limits = {"max_bytes": min(max_bytes, MAX_BYTES), "max_redirects": min(max_redirects, MAX_REDIRECTS)}
-                return _follow(client, address, dict(headers or {}), **limits)
+                return send(client)
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as exc:
             raise AddressRefused("This is not an http or https address.", evidence=type(exc).__name__) from exc
         except httpx2.TimeoutException as exc:
@@ -126,14 +152,16 @@ def _follow(client: "httpx2.Client", url: "httpx2.URL", headers: dict[str, str],
     for _ in range(max_redirects + 1):
         _check(url)
         origin_headers = headers if _origin(url) == origin else {}
-        all_headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "gzip, deflate"} | origin_headers
-        with client.stream("GET", url, headers=all_headers) as response:
+        with client.stream("GET", url, headers=_DEFAULT_HEADERS | origin_headers) as response:
             if response.next_request is None:
-                encoding = response.headers.get("content-encoding", "")
-                body = read_body(response.iter_raw(), encoding=encoding, max_bytes=max_bytes)
-                return FetchResult(str(url), response.status_code, response.headers.get("content-type", ""), body)
+                return _read(response, str(url), max_bytes=max_bytes)
             url = response.next_request.url
     raise FetchFailed(f"The address redirects more than {max_redirects} times." if max_redirects else "The address redirects.")
+
+
+def _read(response: "httpx2.Response", url: str, *, max_bytes: int) -> FetchResult:
+    body = read_body(response.iter_raw(), encoding=response.headers.get("content-encoding", ""), max_bytes=max_bytes)
+    return FetchResult(url, response.status_code, response.headers.get("content-type", ""), body)
 
 
 def _check(url: "httpx2.URL") -> None:
