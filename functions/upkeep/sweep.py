@@ -11,7 +11,7 @@ from functools import partial
 from functions.upkeep import stale_turns, user_data
 from functions.upkeep.services import UpkeepServices
 from parley.db import documents, idempotency, outbox, responses
-from parley.db.accounts import api_keys, audit, exports, imports, invites, login_throttle, one_time_codes, sessions, signups
+from parley.db.accounts import api_keys, audit, exports, imports, invites, login_throttle, oidc, one_time_codes, sessions, signups
 from parley.db.engine import Connection, Engine
 from parley.db.metering import budgets, quotas
 from parley.db.transactions import global_scope
@@ -35,6 +35,8 @@ _EXPIRED_ROWS: dict[str, Callable[[Connection], int]] = {
     "signups": signups.sweep,
     "invites": invites.sweep,
     "codes": one_time_codes.sweep,
+    "oidc_logins": oidc.sweep_logins,
+    "oidc_logout_tokens": oidc.sweep_logout_tokens,
     "idempotency_keys": idempotency.sweep,
     "sessions": sessions.sweep,
     "budget_reservations": budgets.sweep,

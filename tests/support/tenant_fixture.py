@@ -16,8 +16,9 @@ from parley.db.tables import metadata
 from parley.ids import new_id
 from tests.support.api_gateway import Person
 
-# Hashes of addresses and accounts, deleted within a month; provider names; tool lists of the deployment's MCP servers.
-TABLES_WITHOUT_OWNER = {"guesses", "breakers", "mcp_listings"}
+# Hashes of addresses and accounts, deleted within a month; logins at issuers, deleted within a day; provider names; tool lists of
+# the deployment's MCP servers.
+TABLES_WITHOUT_OWNER = {"guesses", "oidc_logins", "oidc_logout_tokens", "breakers", "mcp_listings"}
 ROWS_FROM_REGISTRATION = {"users": "id", "credentials": "user_id"}  # registration inserts one row into each
 
 
@@ -40,6 +41,7 @@ class TenantFixture:
             "refresh_tokens": {"session_id": ids["sessions"]},
             "authorization_codes": {"session_id": ids["sessions"]},
             "api_keys": {},
+            "oidc_identities": {},
             "one_time_codes": {"purpose": "reset_password"},
             "audit_events": {},
             "exports": {"status": "ready"},

@@ -19,6 +19,11 @@ OLD = {
     "exports": "(user_id, id, status, ready_at) VALUES ('{user}', gen_random_uuid(), 'ready', now() - interval '25 hours')",
     "api_keys": "(user_id, id, name, scopes, expires_at) VALUES ('{user}', gen_random_uuid(), 'n', '{{chat}}', now() - interval '31 days')",
     "audit_events": "(user_id, id, event, at) VALUES ('{user}', gen_random_uuid(), 'login', now() - interval '401 days')",
+    "oidc_logins": (
+        "(state_hash, issuer, nonce, code_verifier, browser_hash, expires_at)"
+        " VALUES ('{user}', 'i', 'n', 'v', 'b', now() - interval '1 second')"
+    ),
+    "oidc_logout_tokens": "(hash, expires_at) VALUES ('{user}', now() - interval '1 second')",
     "guesses": "(key, free_at) VALUES ('{user}', now() - interval '31 days')",
     "responses": (
         "(user_id, id, input, document, created_at) VALUES ('{user}', gen_random_uuid(), '[]', '{{}}', now() - interval '31 days')"

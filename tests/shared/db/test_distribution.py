@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 # `users` is copied to every node; the other tables without `user_id` stay on one.
 REFERENCE = {"users"}
-LOCAL = {"signups", "invites", "guesses", "breakers", "mcp_listings", "alembic_version"}
+LOCAL = {"signups", "invites", "oidc_logins", "oidc_logout_tokens", "guesses", "breakers", "mcp_listings", "alembic_version"}
 SHARD_KEY = "user_id"
 GUIDE = (ROOT / "docs/scale.md").read_text()
 

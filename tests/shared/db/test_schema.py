@@ -23,8 +23,9 @@ from tests.support.time_limits import HANG_S
 
 GUIDE = Path(__file__).parents[3] / "docs" / "deploy.md"
 MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHERE roleid = CAST('rds_iam' AS regrole)"
-NEWEST = "0039"
-GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "alembic_version"}
+NEWEST = "0040"
+OIDC = {"oidc_logins", "oidc_logout_tokens"}
+GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "alembic_version"} | OIDC
 TABLES = "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 KEYS = """
 SELECT c.relname, (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum = i.indkey[0]) AS first
@@ -93,9 +94,9 @@ def test_on_rds_an_owner_without_grant_rights_uses_existing_roles(postgres, rds)
 BACKGROUND = {
     "users": "delete select(created_at disabled_at display_name email id monthly_budget_usd retention_days role) "
     "update(disabled_at monthly_budget_usd role)",
-    "credentials": "select(password_hash user_id)",
+    "credentials": "select(password_hash user_id verified_email)",
     "conversations": "select(id updated_at user_id)",
-    "sessions": "delete select(address created_at ended_at expires_at id user_id) update(ended_at)",
+    "sessions": "delete select(address created_at ended_at expires_at id oidc_issuer oidc_session user_id) update(ended_at)",
     "turns": "select(heartbeat_at id idempotency_key started_at status user_id waiting_since) update(fingerprint idempotency_key)",
     "turn_events": "delete select(at user_id)",
     "audit_events": "delete insert select(at user_id)",
@@ -106,6 +107,9 @@ BACKGROUND = {
     "idempotency_keys": "delete select(created_at user_id)",
     "responses": "delete select(created_at user_id)",
     "one_time_codes": "delete select(expires_at user_id)",
+    "oidc_identities": "select(issuer subject user_id)",
+    "oidc_logins": "delete insert select",
+    "oidc_logout_tokens": "delete insert select",
     "signups": "delete insert select update",
     "invites": "delete insert select",
     "guesses": "delete insert select update",

@@ -31,11 +31,14 @@ class NewAuthorization:
 
 @dataclass(frozen=True, slots=True)
 class StoredAuthorizationCode:
-    """A stored code with its session's client and scopes. `used_at` is set once the code has been exchanged."""
+    """A stored code with its session's client and scopes, which the code of a user's own program lacks (`oidc.LoginCode`).
+
+    `used_at` is set once the code has been exchanged.
+    """
 
     session_id: UUID
-    client_id: str
-    scopes: list[str]
+    client_id: str | None
+    scopes: list[str] | None
     redirect_uri: str
     code_challenge: str
     resource: str

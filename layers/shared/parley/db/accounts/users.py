@@ -34,14 +34,23 @@ class User:
 
 
 def add(
-    connection: Connection, user_id: UUID, *, email: str, display_name: str | None, password_hash: str, role: str = "user"
+    connection: Connection,
+    user_id: UUID,
+    *,
+    email: str,
+    display_name: str | None,
+    password_hash: str,
+    role: str = "user",
+    is_verified: bool = False,
 ) -> User | None:
-    """Store a new user, or return None if the email address is taken."""
+    """Store a new user, or return None if the email address is taken. `is_verified` is whether the owner has proven the address."""
     statement = upsert(users).values(id=user_id, email=email, display_name=display_name, role=role)
     row = connection.execute(statement.on_conflict_do_nothing(index_elements=["email"]).returning(users)).one_or_none()
     if row is None:
         return None
-    connection.execute(insert(credentials).values(user_id=user_id, password_hash=password_hash))
+    connection.execute(
+        insert(credentials).values(user_id=user_id, password_hash=password_hash, verified_email=email if is_verified else None)
+    )
     return User(**row._mapping)
 
 
@@ -74,6 +83,11 @@ def change_email(connection: Connection, user_id: UUID, email: str) -> bool:
     return True
 
 
+def set_verified_email(connection: Connection, user_id: UUID, email: str) -> None:
+    """Record that the account's owner has proven the address."""
+    connection.execute(update(credentials).where(credentials.c.user_id == user_id).values(verified_email=email))
+
+
 def find_id(connection: Connection, email: str) -> UUID | None:
     """Return the id of the account with this address, or None if no enabled account has it. Requires the background role."""
     statement = select(users.c.id).where(users.c.email == email, users.c.disabled_at.is_(None))
@@ -95,6 +109,12 @@ def lock_password_hash(connection: Connection, user_id: UUID, password_hash: str
     which = (credentials.c.user_id == user_id, credentials.c.password_hash == password_hash)
     statement = select(credentials.c.user_id).where(*which).with_for_update(read=True)
     return connection.execute(statement).one_or_none() is not None
+
+
+def password_hash_of(connection: Connection, user_id: UUID) -> str:
+    """Return the stored password hash of the user."""
+    password_hash: str = connection.execute(select(credentials.c.password_hash).where(credentials.c.user_id == user_id)).scalar_one()
+    return password_hash
 
 
 def replace_password_hash(connection: Connection, user_id: UUID, old: str, new: str) -> bool:

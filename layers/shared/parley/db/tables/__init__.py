@@ -1,17 +1,26 @@
 """The tables after the newest migration. A test compares these definitions with the migrations.
 
 Every tenant table's primary key starts with `user_id`, and foreign keys include it, so that the schema can be sharded by user.
-`users`, `signups`, `invites`, `guesses`, `breakers` and `mcp_listings` are global. See docs/adr/0002.
+`users`, `signups`, `invites`, `oidc_logins`, `oidc_logout_tokens`, `guesses`, `breakers` and `mcp_listings` are global. See docs/adr/0002.
 """
 
-from parley.db.tables.accounts import api_keys, audit_events, credentials, one_time_codes, refresh_tokens, sessions, users
+from parley.db.tables.accounts import (
+    api_keys,
+    audit_events,
+    credentials,
+    oidc_identities,
+    one_time_codes,
+    refresh_tokens,
+    sessions,
+    users,
+)
 from parley.db.tables.columns import metadata
 from parley.db.tables.conversations import conversations, messages
 from parley.db.tables.documents import chunks, documents
 from parley.db.tables.jobs import exports, idempotency_keys, imports, outbox
 from parley.db.tables.memory import memories, memory_sources, passages, summaries
 from parley.db.tables.metering import breakers, budget_reservations, budgets, rate_limits, usage
-from parley.db.tables.registration import guesses, invites, signups
+from parley.db.tables.registration import guesses, invites, oidc_logins, oidc_logout_tokens, signups
 from parley.db.tables.responses import responses
 from parley.db.tables.tools import mcp_listings, mcp_servers, tool_settings
 from parley.db.tables.turns import approvals, stream_leases, turn_events, turns
@@ -38,6 +47,9 @@ __all__ = [
     "memory_sources",
     "messages",
     "metadata",
+    "oidc_identities",
+    "oidc_logins",
+    "oidc_logout_tokens",
     "one_time_codes",
     "outbox",
     "passages",

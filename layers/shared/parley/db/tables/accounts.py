@@ -1,6 +1,6 @@
 """Users, credentials, sessions, API keys, one-time codes and the audit log."""
 
-from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Numeric, Table, Text, Uuid
+from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Numeric, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from parley.db.tables.columns import metadata, owner, required_timestamp, timestamp
@@ -26,6 +26,7 @@ credentials = Table(
     owner(),
     Column("password_hash", Text, nullable=False),
     timestamp("updated_at"),
+    Column("verified_email", Text),
 )
 
 sessions = Table(
@@ -42,6 +43,9 @@ sessions = Table(
     Column("client_id", Text),
     Column("client_name", Text),
     Column("scopes", ARRAY(Text)),
+    Column("oidc_issuer", Text),
+    Column("oidc_session", Text),
+    Index("sessions_oidc", "oidc_session", postgresql_where=text("oidc_session IS NOT NULL")),
 )
 
 authorization_codes = Table(
@@ -103,6 +107,16 @@ one_time_codes = Table(
     timestamp("created_at"),
     required_timestamp("expires_at"),
     timestamp("used_at", nullable=True),
+)
+
+oidc_identities = Table(
+    "oidc_identities",
+    metadata,
+    owner(),
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    timestamp("created_at"),
+    Index("oidc_identities_subject", "issuer", "subject"),
 )
 
 audit_events = Table(

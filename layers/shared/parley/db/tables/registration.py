@@ -1,4 +1,4 @@
-"""Sign-ups, invites and the login throttle: tables that belong to no user."""
+"""Sign-ups, invites, logins at issuers and the login throttle: tables that belong to no user."""
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, Uuid
 
@@ -37,4 +37,26 @@ guesses = Table(
     required_timestamp("free_at"),
     Column("in_a_row", Integer, nullable=False, server_default="1"),
     Index("guesses_age", "free_at"),
+)
+
+oidc_logins = Table(
+    "oidc_logins",
+    metadata,
+    Column("state_hash", LargeBinary, primary_key=True),
+    Column("issuer", Text, nullable=False),
+    Column("nonce", Text, nullable=False),
+    Column("code_verifier", Text, nullable=False),
+    Column("browser_hash", LargeBinary, nullable=False),
+    Column("redirect_uri", Text),
+    Column("code_challenge", Text),
+    timestamp("created_at"),
+    required_timestamp("expires_at"),
+    Index("oidc_logins_age", "expires_at"),
+)
+
+oidc_logout_tokens = Table(
+    "oidc_logout_tokens",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    required_timestamp("expires_at"),
 )
