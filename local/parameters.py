@@ -30,6 +30,7 @@ PARAMETERS_BY_VARIABLE = {
     "PARLEY_RATE_PER_MINUTE": "RatePerMinute",
     "PARLEY_BUDGET_USD": "MonthlyBudgetUsd",
     "PARLEY_MCP_SERVERS": "McpServers",
+    "PARLEY_OIDC_ISSUERS": "OidcIssuers",
     "PARLEY_OFFLINE_MODEL": "OfflineModel",
 }
 

@@ -69,6 +69,7 @@ def reset_password(services: AuthServices, *, email: str, code: str, new_passwor
         if user.email != email or user.disabled_at:
             raise InvalidCode(f"user {user.id} has another address or is disabled")
         users.set_password_hash(connection, user.id, password_hash)
+        users.set_verified_email(connection, user.id, email)
         sessions.end_all(connection, user_id=user.id)
         revoked = api_keys.revoke_all(connection, user_id=user.id)
         login_throttle.reset(connection, services.throttle.password_buckets(email, origin).account_keys)
@@ -76,8 +77,10 @@ def reset_password(services: AuthServices, *, email: str, code: str, new_passwor
     services.queue.send_later(AccountNotice("password_reset", to=user.email))
 
 
-def request_email_change(services: AuthServices, principal: Principal, *, password: str, new_email: str, origin: ClientOrigin) -> None:
-    """Queue a mail with a code to the new address. Raises TooManyAttempts, WrongPassword and EmailDomainRefused."""
+def request_email_change(
+    services: AuthServices, principal: Principal, *, password: str | None, new_email: str, origin: ClientOrigin
+) -> None:
+    """Queue a mail with a code to the new address. Raises TooManyAttempts, WrongPassword, LoginTooOld and EmailDomainRefused."""
     services.registration_policy.check_domain(new_email)
     user, proof = reauthenticate(services, principal, password, origin=origin)
     with principal_scope(services.engine, principal) as connection:
@@ -98,13 +101,14 @@ def confirm_email_change(services: AuthServices, principal: Principal, *, code: 
         user = users.get(connection, principal.user_id)
         if not users.change_email(connection, user.id, redeemed.new_email):
             raise EmailTaken(f"user {user.id} confirmed an address that is already in use")
+        users.set_verified_email(connection, user.id, redeemed.new_email)
         one_time_codes.invalidate(connection, user_id=user.id, purpose="reset_password")
         audit.add(connection, user.id, "email_changed", origin)
     services.queue.send_later(AccountNotice("email_changed", to=user.email))
 
 
-def delete_account(services: AuthServices, principal: Principal, *, password: str, origin: ClientOrigin) -> None:
-    """Disable the account immediately and queue the deletion of its data. Raises TooManyAttempts and WrongPassword."""
+def delete_account(services: AuthServices, principal: Principal, *, password: str | None, origin: ClientOrigin) -> None:
+    """Disable the account immediately and queue the deletion of its data. Raises TooManyAttempts, WrongPassword and LoginTooOld."""
     user, _ = reauthenticate(services, principal, password, origin=origin)
     with principal_scope(services.engine, principal) as connection:
         users.disable(connection, user.id)

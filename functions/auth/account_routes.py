@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from functions.auth import account, sessions
 from functions.auth.api_keys import ApiKeyRequest, create_key, revoke_key
-from functions.auth.errors import EmailDomainRefused, EmailTaken, TooManyApiKeys, TooManyAttempts, WeakPassword, WrongPassword
+from functions.auth.errors import EmailDomainRefused, EmailTaken, LoginTooOld, TooManyApiKeys, TooManyAttempts, WeakPassword, WrongPassword
 from functions.auth.refresh_cookie import CrossSiteRequest, RefreshCookieDep
 from functions.auth.schemas import (
     Accepted,
@@ -38,7 +38,7 @@ from parley.http.paging import Listing, Page
 from parley.http.problems import error_responses
 
 ACCOUNT_SCOPE = [Depends(requires("account"))]
-PASSWORD_ERRORS = error_responses(WrongPassword, TooManyAttempts)
+PASSWORD_ERRORS = error_responses(WrongPassword, LoginTooOld, TooManyAttempts)
 
 router = APIRouter(route_class=LazyRoute)
 
@@ -89,7 +89,9 @@ def get_export(id: UUID, services: AuthServicesDep, principal: CurrentPrincipal)
     return ExportOut(id=export.id, status=export.status, url=url, created_at=export.created_at)
 
 
-@router.post("/auth/password", status_code=204, dependencies=ACCOUNT_SCOPE, responses=PASSWORD_ERRORS | error_responses(WeakPassword))
+@router.post(
+    "/auth/password", status_code=204, dependencies=ACCOUNT_SCOPE, responses=error_responses(WrongPassword, TooManyAttempts, WeakPassword)
+)
 def change_password(body: PasswordChange, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> None:
     """Set a new password, end the caller's other sessions, and revoke the API keys unless `keep_api_keys` is true."""
     account.change_password(services, principal, **body.model_dump(), origin=origin)
@@ -99,7 +101,7 @@ def change_password(body: PasswordChange, services: AuthServicesDep, principal: 
     "/auth/email",
     status_code=202,
     dependencies=ACCOUNT_SCOPE,
-    responses=error_responses(WrongPassword, EmailDomainRefused, TooManyAttempts),
+    responses=error_responses(WrongPassword, LoginTooOld, EmailDomainRefused, TooManyAttempts),
 )
 def change_email(body: EmailChange, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> Accepted:
     """Mail a code to the new address."""
@@ -148,7 +150,10 @@ api_keys_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(require
 def make_api_key(
     body: ApiKeyIn, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin, idempotency: IdempotencyHeader
 ) -> BaseModel | dict[str, Any]:
-    """Create an API key. Requires the caller's current password. Only this response shows the key."""
+    """Create an API key. Only this response shows the key.
+
+    Requires the caller's current password, or a login at an issuer within the last ten minutes.
+    """
     fields = body.model_dump(exclude={"password"})
     request = idempotency.request("POST /auth/api-keys", body, render=CreatedApiKeyOut.of, secrets={"key", "password"})
     return create_key(services, principal, ApiKeyRequest(**fields), request, password=body.password, origin=origin).response

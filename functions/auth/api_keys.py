@@ -52,12 +52,12 @@ def create_key(
     key_request: ApiKeyRequest,
     request: IdempotentRequest[IssuedApiKey],
     *,
-    password: str,
+    password: str | None,
     origin: ClientOrigin,
 ) -> IdempotentResult[IssuedApiKey]:
     """Check the user's password, issue a key and queue a mail about it. A repeated request issues no key and sends no mail.
 
-    Raises TooManyAttempts, WrongPassword, IdempotencyKeyReused, InvalidInput and TooManyApiKeys.
+    Raises TooManyAttempts, WrongPassword, LoginTooOld, IdempotencyKeyReused, InvalidInput and TooManyApiKeys.
     """
     user, proof = reauthenticate(services, principal, password, origin=origin)
     key_ring = services.key_ring()

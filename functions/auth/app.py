@@ -1,4 +1,4 @@
-"""Accounts: registration, login, sessions and their tokens, API keys, OAuth sign-in of MCP clients, and administration."""
+"""Accounts: registration, login by password or issuer, sessions, API keys, OAuth sign-in of MCP clients, and administration."""
 
 from parley.http import cold_start  # isort: split
 
@@ -9,6 +9,7 @@ from typing import Literal
 from functions.auth.login_throttle import LoginThrottle
 from functions.auth.oauth.clients import ClientDirectory
 from functions.auth.oauth.errors import respond_with_oauth_error, respond_with_registration_error
+from functions.auth.oidc.issuers import IssuerDirectory, parse_issuers
 from functions.auth.passwords import Passwords
 from functions.auth.registration_policy import RegistrationMode, RegistrationPolicy
 from functions.auth.routes import router
@@ -43,6 +44,8 @@ class AuthSettings(HttpSettings, DatabaseSettings, KeySettings):
     upkeep_queue_url: str
     files_bucket: str
     toolrunner_function: str
+    oidc_issuers: str
+    password_login: Literal["on", "off"]
 
 
 settings = AuthSettings.read()
@@ -66,6 +69,8 @@ services = AuthServices(
     queue=UpkeepQueue(settings.upkeep_queue_url),
     files=FileStore(settings.files_bucket),
     clients=ClientDirectory(settings.toolrunner_function),
+    issuers=IssuerDirectory(parse_issuers(settings.oidc_issuers)),
+    allows_passwords=settings.password_login == "on",  # noqa: S105 - a switch
 )
 error_responders = {"/oauth/register": respond_with_registration_error, "/oauth/": respond_with_oauth_error}
 app = create_app(router, settings=settings, error_responders=error_responders, engine=services.engine, services=services)

@@ -24,6 +24,13 @@ class WrongPassword(ParleyError):
     public_message = "The current password is wrong."
 
 
+class LoginTooOld(ParleyError):
+    """The action needs the current password, or a login at an issuer within the last ten minutes."""
+
+    status, code = 403, "login_too_old"
+    public_message = "Send your password, or sign in again with your organization's account and repeat this within ten minutes."
+
+
 class InvalidRefreshToken(ParleyError):
     """The refresh token is unknown, already used, or belongs to a session that has ended."""
 

@@ -1,15 +1,20 @@
 """Password checks: at login, and again before sensitive actions."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
-from functions.auth.errors import InvalidCredentials, TooManyAttempts, WrongPassword
+from functions.auth.errors import InvalidCredentials, LoginTooOld, TooManyAttempts, WrongPassword
 from functions.auth.services import AuthServices
 from functions.auth.sessions import IssuedTokens, start_session
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
-from parley.db.accounts import login_throttle, sessions, users
+from parley.db.accounts import login_throttle, oidc, sessions, users
+from parley.db.engine import Connection
 from parley.db.transactions import principal_scope, user_scope
+
+# How long a login at an issuer counts as a password does.
+RECENT_LOGIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,16 @@ def log_in(services: AuthServices, *, email: str, password: str, origin: ClientO
 
 
 def reauthenticate(
-    services: AuthServices, principal: Principal, password: str, *, origin: ClientOrigin
+    services: AuthServices, principal: Principal, password: str | None, *, origin: ClientOrigin
 ) -> tuple[users.User, PasswordProof]:
-    """Check the logged-in user's password again. Raises TooManyAttempts and WrongPassword."""
+    """Check the logged-in user's password again, or without one that an issuer has just logged the user in.
+
+    Raises TooManyAttempts, WrongPassword and LoginTooOld.
+    """
     with principal_scope(services.engine, principal) as connection:
         user = users.get(connection, principal.user_id)
+        if password is None:
+            return user, _proof_of_recent_login(services, connection, principal, user, origin=origin)
     try:
         proof = authenticate(services, email=user.email, password=password, origin=origin)
     except InvalidCredentials as exc:
@@ -53,6 +63,15 @@ def reauthenticate(
     if proof.user_id != user.id:
         raise WrongPassword(f"the address of {user.id} now belongs to {proof.user_id}")
     return user, proof
+
+
+def _proof_of_recent_login(
+    services: AuthServices, connection: Connection, principal: Principal, user: users.User, *, origin: ClientOrigin
+) -> PasswordProof:
+    session_id = principal.session_id
+    if session_id is None or not oidc.has_recent_login(connection, session_id, user_id=user.id, within=RECENT_LOGIN):
+        raise LoginTooOld(f"no issuer has just logged {user.id} in")
+    return PasswordProof(user.id, users.password_hash_of(connection, user.id), services.throttle.password_buckets(user.email, origin))
 
 
 def authenticate(services: AuthServices, *, email: str, password: str, origin: ClientOrigin) -> PasswordProof:

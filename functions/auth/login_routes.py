@@ -6,7 +6,7 @@ handles one request at a time.
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from functions.auth import account, login, registration, sessions
 from functions.auth.errors import (
@@ -20,6 +20,7 @@ from functions.auth.errors import (
     TooManyAttempts,
     WeakPassword,
 )
+from functions.auth.oidc.errors import PasswordLoginOff
 from functions.auth.refresh_cookie import CrossSiteRequest, RefreshCookieDep
 from functions.auth.schemas import (
     Accepted,
@@ -40,13 +41,21 @@ from parley.http.problems import error_responses
 
 VERIFICATION_PENDING: dict[int | str, dict[str, Any]] = {202: {"model": VerificationPending, "description": "A code was mailed"}}
 REGISTRATION_ERRORS = error_responses(
-    CrossSiteRequest, RegistrationClosed, InvalidInvite, EmailDomainRefused, EmailTaken, WeakPassword, TooManyAttempts
+    CrossSiteRequest, PasswordLoginOff, RegistrationClosed, InvalidInvite, EmailDomainRefused, EmailTaken, WeakPassword, TooManyAttempts
 )
 
 router = APIRouter(route_class=LazyRoute)
 
 
-@router.post("/auth/register", status_code=201, responses=VERIFICATION_PENDING | REGISTRATION_ERRORS)
+async def _require_passwords(services: AuthServicesDep) -> None:
+    if not services.allows_passwords:
+        raise PasswordLoginOff
+
+
+BY_PASSWORD = [Depends(_require_passwords)]
+
+
+@router.post("/auth/register", status_code=201, dependencies=BY_PASSWORD, responses=VERIFICATION_PENDING | REGISTRATION_ERRORS)
 def register(
     body: Registration, services: AuthServicesDep, origin: RequestOrigin, response: Response, cookie: RefreshCookieDep
 ) -> TokensOut | VerificationPending:
@@ -62,13 +71,21 @@ def register(
     return cookie.deliver(tokens, response)
 
 
-@router.post("/auth/verify", responses=error_responses(CrossSiteRequest, InvalidCode, PasswordNeeded, InvalidInvite, TooManyAttempts))
+@router.post(
+    "/auth/verify",
+    dependencies=BY_PASSWORD,
+    responses=error_responses(CrossSiteRequest, PasswordLoginOff, InvalidCode, PasswordNeeded, InvalidInvite, TooManyAttempts),
+)
 def verify(body: Verification, services: AuthServicesDep, origin: RequestOrigin, response: Response, cookie: RefreshCookieDep) -> TokensOut:
     """Create the account with the mailed code, and log in."""
     return cookie.deliver(registration.verify(services, **body.model_dump(), origin=origin), response)
 
 
-@router.post("/auth/login", responses=error_responses(CrossSiteRequest, InvalidCredentials, TooManyAttempts))
+@router.post(
+    "/auth/login",
+    dependencies=BY_PASSWORD,
+    responses=error_responses(CrossSiteRequest, PasswordLoginOff, InvalidCredentials, TooManyAttempts),
+)
 async def log_in(body: Login, services: AuthServicesDep, origin: RequestOrigin, response: Response, cookie: RefreshCookieDep) -> TokensOut:
     """Start a session."""
     return cookie.deliver(login.log_in(services, **body.model_dump(), origin=origin), response)
@@ -98,14 +115,21 @@ async def refresh(
     return cookie.deliver(tokens, response)
 
 
-@router.post("/auth/password/forgot", status_code=202, responses=error_responses(TooManyAttempts))
+@router.post(
+    "/auth/password/forgot", status_code=202, dependencies=BY_PASSWORD, responses=error_responses(PasswordLoginOff, TooManyAttempts)
+)
 def forget_password(body: ForgottenPassword, services: AuthServicesDep, origin: RequestOrigin) -> Accepted:
     """Mail a reset code to the address if it has an account."""
     account.request_password_reset(services, email=body.email, origin=origin)
     return Accepted()
 
 
-@router.post("/auth/password/reset", status_code=204, responses=error_responses(InvalidCode, WeakPassword, TooManyAttempts))
+@router.post(
+    "/auth/password/reset",
+    status_code=204,
+    dependencies=BY_PASSWORD,
+    responses=error_responses(PasswordLoginOff, InvalidCode, WeakPassword, TooManyAttempts),
+)
 def reset_password(body: PasswordReset, services: AuthServicesDep, origin: RequestOrigin) -> None:
     """Set a new password with the mailed code and end every session."""
     account.reset_password(services, **body.model_dump(), origin=origin)

@@ -19,6 +19,7 @@ SLOW_WINDOW_S = 3600.0
 # The limits of mails to one address in 15 minutes, requested from one network and from all networks.
 MAX_MAILS_PER_NETWORK = 3
 MAX_MAILS_PER_ADDRESS = 12
+LOGINS_PER_GUESS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ class LoginThrottle:
     def client_refunds(self, origin: ClientOrigin) -> ThrottleBucket:
         """Return the bucket that bounds the useful requests of OAuth clients on a network."""
         return ThrottleBucket.of("client refunds", origin.network, burst=self.per_minute, window_s=60.0)
+
+    def issuer_buckets(self, origin: ClientOrigin) -> list[ThrottleBucket]:
+        """Return the buckets of logins that begin at an issuer. They guess nothing here, and a whole company may share a network."""
+        limit = LOGINS_PER_GUESS * self.per_address
+        return [ThrottleBucket.of("oidc", origin.network, burst=limit, window_s=WINDOW_S), self._overall("strangers")]
 
     def _account(self, kind: str, subject: str) -> ThrottleBucket:
         return ThrottleBucket.of(kind, subject, burst=self.per_account, window_s=WINDOW_S, slow_s=SLOW_WINDOW_S)

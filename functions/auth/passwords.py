@@ -13,6 +13,8 @@ MAX_LENGTH = 256
 MEMORY_KIB, PASSES, LANES = 19 * 1024, 2, 1
 # The hash of an unknown password. Only its parameters matter: they decide how long a check takes.
 DUMMY_HASH = "$argon2id$v=19$m={memory_kib},t={passes},p={lanes}$IbrJFxNkJggVdj3Hpp4gNw$LgZAbSEz1ZIGyhkLDB1Anj7Jk2hBNrjpOqad5+Lj7dE"
+# Stored for an account without a password: no hash that a password could match.
+NO_PASSWORD = "!"  # noqa: S105 - not a password
 
 
 class Passwords:
@@ -47,12 +49,16 @@ class Passwords:
         return self._hasher.hash(_normalised(password))
 
     def is_right(self, password: str, password_hash: str | None) -> bool:
-        """Whether the hash matches the password. For None (an unknown address), return False after the time of a full check."""
+        """Whether the hash matches the password.
+
+        For None (an unknown address) and for an account without a password, return False after the time of a full check.
+        """
+        known = None if password_hash == NO_PASSWORD else password_hash
         try:
-            verified = self._hasher.verify(password_hash or self._dummy_hash, _normalised(password))
+            verified = self._hasher.verify(known or self._dummy_hash, _normalised(password))
         except (VerificationError, InvalidHashError):
             return False
-        return verified and password_hash is not None
+        return verified and known is not None
 
     def needs_rehash(self, password_hash: str) -> bool:
         """Whether the parameters of the hash differ from the current parameters."""

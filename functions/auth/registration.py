@@ -75,7 +75,13 @@ def _create_account(services: AuthServices, signup: Signup, origin: ClientOrigin
     user_id = new_id()
     with user_scope(services.engine, user_id) as connection:
         if not users.add(
-            connection, user_id, email=signup.email, display_name=signup.display_name, password_hash=signup.password_hash, role=role
+            connection,
+            user_id,
+            email=signup.email,
+            display_name=signup.display_name,
+            password_hash=signup.password_hash,
+            role=role,
+            is_verified=services.registration_policy.verifies_email,
         ):
             raise EmailTaken(f"{user_id} tried to register an address that is already in use")
         if signup.invite_id:

@@ -2,6 +2,14 @@
 
 from functions.auth import account_routes, admin_routes, login_routes
 from functions.auth.oauth import routes as oauth_routes
+from functions.auth.oidc import routes as oidc_routes
 from parley.http.app import join_routers
 
-router = join_routers(login_routes.router, account_routes.router, account_routes.api_keys_router, oauth_routes.router, admin_routes.router)
+router = join_routers(
+    login_routes.router,
+    oidc_routes.router,
+    account_routes.router,
+    account_routes.api_keys_router,
+    oauth_routes.router,
+    admin_routes.router,
+)

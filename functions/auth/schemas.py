@@ -31,6 +31,10 @@ def _normalise_email(value: str) -> str:
 Email = Annotated[str, Field(max_length=254, json_schema_extra={"format": "email"}), AfterValidator(_normalise_email)]
 # The password policy counts characters after NFC normalization, which can merge up to four characters into one.
 Password = Annotated[str, Field(min_length=1, max_length=4 * MAX_LENGTH)]
+CurrentPassword = Annotated[
+    Password | None,
+    Field(description="The caller's current password. Without it, the session must have begun at an issuer within the last ten minutes."),
+]
 EmailCode = Annotated[str, Field(min_length=1, max_length=200, examples=["AZlvagAAcACAAAAAAAAAAWV4YW1wbGUtZXhhbXBsZS0"])]
 DisplayName = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -96,7 +100,7 @@ class PasswordReset(Input):
 class EmailChange(Input):
     """POST /auth/email."""
 
-    password: Password
+    password: CurrentPassword = None
     new_email: Email
 
 
@@ -109,7 +113,7 @@ class EmailConfirmation(Input):
 class AccountDeletion(Input):
     """DELETE /auth/me."""
 
-    password: Password
+    password: CurrentPassword = None
 
 
 class Refresh(Input):
@@ -221,7 +225,7 @@ class ApiKeyIn(Input):
     Its limits apply in addition to the user's own limits and cannot raise them.
     """
 
-    password: Annotated[Password, Field(description="The caller's current password.")]
+    password: CurrentPassword = None
     name: Annotated[str, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=5)] | None = None
     expires_at: RfcTimestamp | None = None

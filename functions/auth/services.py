@@ -6,6 +6,7 @@ from typing import Annotated
 
 from functions.auth.login_throttle import LoginThrottle
 from functions.auth.oauth.clients import ClientDirectory
+from functions.auth.oidc.issuers import IssuerDirectory
 from functions.auth.passwords import Passwords
 from functions.auth.registration_policy import RegistrationPolicy
 from functions.auth.sessions import Lifetimes
@@ -18,7 +19,10 @@ from parley.jobs import UpkeepQueue
 
 @dataclass(frozen=True, slots=True)
 class AuthServices:
-    """The dependencies of the account functions. `engine` sees the rows of one user at a time, `background` the rows of all users."""
+    """The dependencies of the account functions. `engine` sees the rows of one user at a time, `background` the rows of all users.
+
+    `allows_passwords` is whether users may log in by a password, and not by an issuer only.
+    """
 
     engine: Engine
     background: Engine
@@ -30,6 +34,8 @@ class AuthServices:
     queue: UpkeepQueue
     files: FileStore
     clients: ClientDirectory
+    issuers: IssuerDirectory
+    allows_passwords: bool
 
 
 AuthServicesDep = Annotated[AuthServices, FROM_APP]

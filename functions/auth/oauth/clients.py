@@ -134,6 +134,11 @@ def redirect_host(redirect_uri: str) -> tuple[str, bool]:
     return f"{parts.scheme}:", True
 
 
+def is_loopback(uri: str) -> bool:
+    """Return whether this is an http address of a program on the user's computer."""
+    return _without_port(uri) is not None
+
+
 def _read_registration(client_id: str, secret: bytes) -> OAuthClient:
     try:
         raw = base64.b64decode(client_id.removeprefix(REGISTERED_PREFIX), altchars=b"-_", validate=True)

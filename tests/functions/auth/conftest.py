@@ -10,6 +10,7 @@ import pytest
 
 from functions.auth.registration_policy import RegistrationPolicy
 from parley.jobs import CheckTurn, Job, parse_job
+from tests.fakes.oidc_issuer import Browser, FakeIssuer, directory_of, person, serving_issuer
 from tests.support.api_gateway import Function, Person
 
 ADMIN = "admin@example.com"
@@ -69,3 +70,30 @@ def admin(auth: Function, postgres: Any) -> Person:
     person = Person.registered(auth)
     postgres.execute(f"UPDATE users SET role = 'admin' WHERE id = '{person.id}'", dbname="parley")
     return Person.signed_in(auth, person.email)
+
+
+@pytest.fixture
+def issuer() -> Iterator[FakeIssuer]:
+    """An issuer that signs in somebody new."""
+    with serving_issuer(FakeIssuer(person=person())) as served:
+        yield served
+
+
+@pytest.fixture
+def configure(auth: Function, issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Return a function that configures the issuer, and further ones, with these options: `configure(admin_groups=["chiefs"])`."""
+    from functions.auth.app import app
+
+    def configure(*others: FakeIssuer, passwords: bool = True, **options: Any) -> Any:
+        state, issuers = app._app.state._state, directory_of(issuer, *others, **options)
+        monkeypatch.setitem(state, "services", replace(state["services"], issuers=issuers, allows_passwords=passwords))
+        return issuers
+
+    return configure
+
+
+@pytest.fixture
+def browser(auth: Function, issuer: FakeIssuer, configure: Callable[..., Any]) -> Browser:
+    """The browser of the person, at a deployment with the issuer `corp`."""
+    configure()
+    return Browser(auth, issuer)

@@ -1,0 +1,221 @@
+"""The accounts of identities at an issuer: joined by a proven address only, with the issuer's role, and ended by the issuer."""
+
+import pytest
+
+from tests.fakes.oidc_issuer import FakeIssuer, error_of, person, refresh_token_of, serving_issuer
+from tests.functions.auth.refresh_tokens import refresh
+from tests.support.api_gateway import PASSWORD, Person
+
+
+@pytest.fixture
+def verify(postgres):
+    """Return a function that records that a user has proven the address."""
+
+    def verify(user):
+        statement = f"UPDATE credentials SET verified_email = '{user.email}' WHERE user_id = '{user.id}'"
+        postgres.execute(statement, dbname="parley")
+
+    return verify
+
+
+def user_of(auth, answer):
+    """Return the user of the session that the page receives by its cookie."""
+    return refresh(auth, refresh_token_of(answer)).json["user"]
+
+
+def events_of(auth, user):
+    return [item["event"] for item in auth.get("/auth/audit", as_=user).json["items"]]
+
+
+def test_an_identity_joins_the_account_with_the_same_verified_address(auth, browser, issuer, alice, verify):
+    verify(alice)
+    issuer.person["email"] = alice.email.upper()
+
+    assert user_of(auth, browser.sign_in())["id"] == str(alice.id)
+    assert "identity_linked" in events_of(auth, alice)
+
+
+@pytest.mark.parametrize("case", ["here", "at the issuer", "at the issuer, as text", "changed since"])
+def test_an_unverified_address_joins_nothing(auth, browser, issuer, alice, verify, postgres, case):
+    if case != "here":
+        verify(alice)
+    if case == "changed since":
+        postgres.execute(f"UPDATE users SET email = 'x{alice.email}' WHERE id = '{alice.id}'", dbname="parley")
+    issuer.person["email"] = f"x{alice.email}" if case == "changed since" else alice.email
+    issuer.person["email_verified"] = {"at the issuer": False, "at the issuer, as text": "false"}.get(case, True)
+    code = "oidc_email_unverified" if "issuer" in case else "oidc_account_exists"
+
+    assert error_of(browser.sign_in()) == code
+    assert "identity_linked" not in events_of(auth, alice)
+
+
+def test_an_address_that_no_issuer_verifies_makes_no_account(browser, issuer):
+    del issuer.person["email_verified"]
+
+    assert error_of(browser.sign_in()) == "oidc_email_unverified"
+
+
+def test_the_claim_that_verifies_an_address_is_configurable(browser, issuer, configure):
+    configure(email_verified_claim="xms_edov")
+    del issuer.person["email_verified"]
+    issuer.person["xms_edov"] = "1"
+
+    assert error_of(browser.sign_in()) == ""
+
+
+def test_a_subject_of_another_issuer_is_somebody_else(auth, browser, issuer, configure):
+    first = user_of(auth, browser.sign_in())
+    with serving_issuer(FakeIssuer(person=person(sub=issuer.person["sub"]))) as other:
+        configure(other)
+        browser.id, browser.issuer = "other", other
+
+        assert user_of(auth, browser.sign_in())["id"] != first["id"]
+
+
+def test_a_disabled_account_is_not_logged_in(auth, browser, postgres):
+    user = user_of(auth, browser.sign_in())
+    postgres.execute(f"UPDATE users SET disabled_at = now() WHERE id = '{user['id']}'", dbname="parley")
+
+    assert error_of(browser.sign_in()) == "account_disabled"
+
+
+@pytest.mark.parametrize(("registration", "code"), [("closed", "registration_closed"), ("invite", "invalid_invite")])
+def test_the_registration_policy_applies_to_new_accounts(browser, set_registration_policy, configure, registration, code):
+    set_registration_policy(registration=registration)
+    configure()
+
+    assert error_of(browser.sign_in()) == code
+
+
+def test_groups_make_an_admin_and_take_the_role_again(auth, browser, issuer, configure):
+    configure(groups_claim="realm_access.roles", admin_groups=["chiefs"])
+    issuer.person["realm_access"] = {"roles": ["chiefs", "staff"]}
+    roles = [user_of(auth, browser.sign_in())["role"]]
+    issuer.person["realm_access"] = {"roles": ["staff"]}
+
+    assert [*roles, user_of(auth, browser.sign_in())["role"]] == ["admin", "user"]
+
+
+def test_without_configured_groups_an_issuer_makes_no_admin(auth, browser, issuer):
+    issuer.person |= {"groups": ["admin", "admins"], "role": "admin"}
+
+    assert user_of(auth, browser.sign_in())["role"] == "user"
+
+
+def test_only_members_of_the_allowed_groups_log_in(browser, issuer, configure):
+    configure(allowed_groups=["staff"])
+
+    assert error_of(browser.sign_in()) == "oidc_group_missing"
+    issuer.person["groups"] = ["staff"]
+    assert error_of(browser.sign_in()) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("register", {"email": "new@example.com", "password": PASSWORD}),
+        ("login", {"email": "new@example.com", "password": PASSWORD}),
+        ("verify", {"email": "new@example.com", "code": "c"}),
+        ("password/forgot", {"email": "new@example.com"}),
+        ("password/reset", {"email": "new@example.com", "code": "c", "new_password": PASSWORD}),
+    ],
+)
+def test_without_passwords_only_issuers_sign_users_in(auth, browser, configure, path, body):
+    configure(passwords=False)
+    answer = auth.post(f"/auth/{path}", body)
+
+    assert (answer.status, answer.json["code"]) == (403, "password_login_off")
+    assert error_of(browser.sign_in()) == ""
+
+
+def test_an_account_of_an_issuer_has_no_password(auth, browser, issuer):
+    browser.sign_in()
+
+    for password in ("!", PASSWORD):
+        answer = auth.post("/auth/login", {"email": issuer.person["email"], "password": password})
+        assert (answer.status, answer.json["code"]) == (401, "invalid_credentials")
+
+
+def test_an_account_without_a_password_acts_within_ten_minutes_of_its_login(auth, browser):
+    user = Person.of("", refresh(auth, refresh_token_of(browser.sign_in())).json)
+
+    assert auth.post("/auth/api-keys", {"name": "ci"}, as_=user).status == 201
+
+
+def test_a_login_of_long_ago_counts_as_no_password(auth, browser, postgres):
+    user = Person.of("", refresh(auth, refresh_token_of(browser.sign_in())).json)
+    postgres.execute(f"UPDATE sessions SET created_at = now() - interval '11 minutes' WHERE user_id = '{user.id}'", dbname="parley")
+    answer = auth.delete("/auth/me", body={}, as_=user)
+
+    assert (answer.status, answer.json["code"]) == (403, "login_too_old")
+
+
+def test_a_session_of_a_password_needs_the_password_again(auth, alice):
+    answer = auth.post("/auth/email", {"new_email": "new@example.com"}, as_=alice)
+
+    assert (answer.status, answer.json["code"]) == (403, "login_too_old")
+
+
+def log_out(auth, token):
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    return auth.post("/auth/oidc/corp/logout", f"logout_token={token}", headers=form)
+
+
+def test_the_issuers_logout_ends_its_session_and_no_other(auth, browser, issuer):
+    first = refresh_token_of(browser.sign_in())
+    issuer.person["sid"] = "another"
+    second = refresh_token_of(browser.sign_in())
+    answer = log_out(auth, issuer.logout_token(sub=issuer.person["sub"], sid="another"))
+
+    assert answer.status == 200
+    assert (refresh(auth, first).status, refresh(auth, second).status) == (200, 401)
+
+
+@pytest.mark.parametrize("by", ["sub", "sid"])
+def test_the_issuers_logout_names_a_subject_or_a_session(auth, browser, issuer, by):
+    token = refresh_token_of(browser.sign_in())
+
+    assert log_out(auth, issuer.logout_token(**{by: issuer.person[by]})).status == 200
+    assert refresh(auth, token).status == 401
+
+
+def test_an_access_token_dies_with_the_issuers_session(auth, browser, issuer):
+    user = Person.of("", refresh(auth, refresh_token_of(browser.sign_in())).json)
+    log_out(auth, issuer.logout_token(sub=issuer.person["sub"]))
+
+    assert auth.get("/auth/me", as_=user).status == 401
+
+
+LOGOUT_LIES = {
+    "a nonce": {"nonce": "n"},
+    "no events": {"events": None},
+    "other events": {"events": {"http://schemas.openid.net/event/other": {}}},
+    "no id": {"jti": None},
+    "no subject and no session": {"sub": None},
+    "another audience": {"aud": "somebody"},
+    "another issuer": {"iss": "https://evil.example"},
+    "a time of long ago": {"iat": 1_000_000_000},
+    "no expiry": {"exp": None},
+}
+
+
+@pytest.mark.parametrize("lie", LOGOUT_LIES)
+def test_a_logout_token_that_breaks_a_rule_ends_nothing(auth, browser, issuer, lie):
+    token, subject = refresh_token_of(browser.sign_in()), issuer.person["sub"]
+    issuer.change = lambda claims: {name: value for name, value in (claims | LOGOUT_LIES[lie]).items() if value is not None}
+    answer = log_out(auth, issuer.logout_token(sub=subject))
+
+    assert (answer.status, answer.json["code"]) == (400, "invalid_logout_token")
+    assert refresh(auth, token).status == 200
+
+
+def test_a_logout_token_works_once(auth, browser, issuer):
+    token = issuer.logout_token(sub=issuer.person["sub"])
+
+    assert [log_out(auth, token).status for _ in range(2)] == [200, 400]
+
+
+def test_an_id_token_is_no_logout_token(auth, browser, issuer):
+    browser.sign_in()
+
+    assert log_out(auth, issuer.sign({"nonce": "n"} | issuer.person)).status == 400
