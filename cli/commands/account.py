@@ -46,9 +46,17 @@ def verify(api: ApiClient, email: str) -> None:
 @click.command()
 @click.argument("email", required=False)
 @prompts.password_from_stdin
+@click.option("--oidc", is_flag=False, flag_value="", metavar="[ISSUER]", help="Sign in in the browser with your organization's account.")
 @with_api
-def login(api: ApiClient, email: str | None, password_stdin: bool) -> None:
+def login(api: ApiClient, email: str | None, password_stdin: bool, oidc: str | None) -> None:
     """Log in. Later commands use this server by default."""
+    if oidc is not None:
+        from cli.browser_login import log_in_by_browser
+
+        session = api.session_from(log_in_by_browser(api, oidc), email="")
+        api.sessions.log_in(api.url, session)
+        click.echo(f"Logged in as {one_line(session.email)} at {api.url}")
+        return
     email, password = _read_credentials(email, from_stdin=password_stdin, confirm=False)
     answer = api.public(HttpCall("POST", "/auth/login", {"email": email, "password": password}))
     _store_session(api, answer, email)

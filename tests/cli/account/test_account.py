@@ -1,7 +1,12 @@
 """`parley register`, `login`, `logout` and `whoami`."""
 
+import threading
+import urllib.request
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
+from cli import browser_login
 from tests.cli import replies
 from tests.support.time_limits import HANG_S
 
@@ -106,3 +111,48 @@ def test_ctrl_c_at_a_prompt_ends_quietly(terminal):
 
     assert person.end() == 130
     assert "Traceback" not in person.shown
+
+
+@pytest.fixture
+def browser(monkeypatch):
+    """A browser in which the user signs in: it comes back to the program with these parameters. It lists the addresses it opened."""
+    opened = []
+
+    def answer_with(parameters):
+        def visit(url):
+            opened.append(url)
+            back = f"{parse_qs(urlsplit(url).query)['redirect_uri'][0]}?{parameters}"
+            threading.Thread(target=lambda: urllib.request.urlopen(back).close()).start()
+
+        monkeypatch.setattr(browser_login.webbrowser, "open", visit)
+        return opened
+
+    return answer_with
+
+
+def test_login_by_an_issuer_exchanges_the_code_of_the_browser(server, parley, browser):
+    opened = browser("code=c1")
+    server.on("GET /auth/oidc", replies.reply(200, {"password_login": True, "issuers": [{"id": "corp", "label": "Corp"}]}))
+    server.on("POST /auth/oidc/token", replies.reply(200, {"user": ALICE, **replies.token_pair(1)}))
+    result = parley("login", "--oidc", "--url", server.url)
+
+    assert result.stdout == f"Logged in as alice@example.com at {server.url}\n"
+    assert opened[0].startswith(f"{server.url}/auth/oidc/corp/start?")
+    assert server.requests[-1].body["code"] == "c1"
+
+
+def test_a_refused_login_by_an_issuer_is_reported(server, parley, browser):
+    browser("error=oidc_refused")
+    server.on("GET /auth/oidc", replies.reply(200, {"password_login": True, "issuers": [{"id": "corp", "label": "Corp"}]}))
+    result = parley("login", "--oidc", "corp", "--url", server.url)
+
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, "The sign-in failed: oidc_refused. Try again, or ask an admin.")
+
+
+@pytest.mark.parametrize(("issuers", "exit_code"), [([], 1), (["corp", "other"], 2)])
+def test_a_login_by_an_unknown_issuer_opens_no_browser(server, parley, browser, issuers, exit_code):
+    opened = browser("code=c1")
+    server.on("GET /auth/oidc", replies.reply(200, {"issuers": [{"id": id, "label": id} for id in issuers]}))
+
+    assert parley("login", "--oidc", "--url", server.url).exit_code == exit_code
+    assert opened == []

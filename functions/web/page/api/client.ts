@@ -59,6 +59,11 @@ export class Client {
     return successful(await this.#fetch(method, path, options, this.#token));
   }
 
+  /** Fetch what anybody may read. */
+  async getPublic<Result>(path: string): Promise<Result> {
+    return (await readJson(await successful(await this.#fetch("GET", path, {}, null)))) as Result;
+  }
+
   /** Send a request that starts or needs no session, such as a login. Tokens in the response start the session. */
   async sendPublic<Result>(path: string, body: unknown): Promise<Result> {
     const response = await successful(await this.#fetch("POST", path, { body }, null, COOKIE_MODE));

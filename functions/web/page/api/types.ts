@@ -224,6 +224,12 @@ export interface Session {
   current: boolean;
 }
 
+/** How users may sign in: by a password, by issuers of OpenID Connect, or both. */
+export interface LoginOptions {
+  password_login: boolean;
+  issuers: { id: string; label: string }[];
+}
+
 /** An application's request to use the MCP server for the user. */
 export interface Authorization {
   client_name: string;

@@ -21,8 +21,24 @@ export const href = {
   reset: () => "#/reset",
 };
 
+/** Where an application's request waits while the user signs in at an issuer, which leads back to the page's plain address. */
+const CONNECT_KEY = "parley.connect";
 /** The address of the application's request with which this visit began: the screen after a sign-in. */
-const connect = route.peek().view === "connect" ? location.hash : null;
+const connect = route.peek().view === "connect" ? location.hash : connectBeforeIssuer();
+
+/** Remember the application's request, if there is one, and leave the page to sign in at an issuer. */
+export function leaveToSignIn(address: URL): void {
+  if (connect) sessionStorage.setItem(CONNECT_KEY, connect);
+  location.assign(address);
+}
+
+function connectBeforeIssuer(): string | null {
+  const kept = sessionStorage.getItem(CONNECT_KEY);
+  sessionStorage.removeItem(CONNECT_KEY);
+  // After a failed sign-in, the address names the problem.
+  if (kept && location.hash.length <= 2) location.hash = kept;
+  return kept;
+}
 
 export function afterSignIn(): string {
   return connect ?? href.chat(null);

@@ -7,7 +7,8 @@ export type Route =
   | { view: "documents"; id: string | null }
   | { view: "memory" }
   | { view: "connect"; query: string }
-  | { view: "sign-in" | "register" | "reset" };
+  | { view: "sign-in"; problem: string | null }
+  | { view: "register" | "reset" };
 
 export function parseRoute(text: string): Route {
   // An application's request is passed on unchanged.
@@ -23,8 +24,9 @@ export function parseRoute(text: string): Route {
       return { view: "admin", section: second || "users" };
     case "documents":
       return { view: "documents", id: second || null };
-    case "memory":
     case "sign-in":
+      return { view: first, problem: second || null };
+    case "memory":
     case "register":
     case "reset":
       return { view: first };

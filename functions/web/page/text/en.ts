@@ -38,6 +38,8 @@ export const en = {
     forgot: "Forgot your password?",
     noAccount: "New here?",
     register: "Create an account",
+    by: (label: string) => `Sign in with ${label}`,
+    failed: "The sign-in failed. Try again.",
     ended: "Your session has ended. Sign in again: your drafts are still here.",
   },
   register: {
@@ -268,6 +270,7 @@ export const en = {
     keyName: "Name",
     keyCreate: "Create key",
     keyPassword: "Your password",
+    noPassword: "Without one, leave it empty within ten minutes of signing in.",
     keyShownOnce: "Copy the key now. It is not shown again.",
     keyRevoke: "Revoke",
     keyRevokeTitle: "Revoke this key?",
@@ -286,7 +289,8 @@ export const en = {
     signOutEverywhere: "Sign out everywhere",
     activity: "Recent activity",
     importTitle: "Import conversations",
-    importLead: "An export of ChatGPT, Claude, LibreChat, Open WebUI or Parley: the ZIP or JSON file as you received it.",
+    importLead:
+      "An export of ChatGPT, Claude, LibreChat, Open WebUI or Parley: the ZIP or JSON file as you received it.",
     importFacts: "Let a model read the conversations for facts about you",
     importStart: "Choose a file",
     importSending: "Sending the file …",
@@ -376,6 +380,16 @@ export const en = {
     reference: (id: string) => `Reference: ${id}`,
     known: {
       invalid_credentials: "The address or the password is wrong.",
+      oidc_login_expired: "This sign-in has expired, or was started in another browser. Sign in again.",
+      oidc_refused: "The sign-in was cancelled or refused by your organization.",
+      oidc_invalid: "Your organization's answer is not valid. Sign in again, or ask an admin.",
+      oidc_unavailable: "Your organization's sign-in cannot be reached. Try again shortly.",
+      oidc_email_unverified: "Your organization does not confirm your e-mail address. Ask an admin.",
+      oidc_account_exists:
+        'An account has your address, but never confirmed it. Confirm it by "Forgot your password?", then sign in again.',
+      oidc_group_missing: "Your organization gives your account no access. Ask an admin.",
+      account_disabled: "Your account is disabled. Ask an admin.",
+      password_login_off: "This server has no passwords. Sign in with your organization's account.",
       email_taken: "This address already has an account. Sign in instead.",
       too_many_attempts: "Too many attempts. Wait a few minutes, then try again.",
       registration_closed: "This server takes no new accounts.",

@@ -195,7 +195,7 @@ function Keys() {
           onSubmit={async ({ name, password }) => {
             const key = await api.post<ApiKey>(
               "auth/api-keys",
-              { name, password },
+              { name, password: password || null },
               { idempotencyKey: crypto.randomUUID() },
             );
             setCreated(key.key ?? null);
@@ -207,8 +207,8 @@ function Keys() {
             label={t.settings.keyPassword}
             name="password"
             type="password"
-            required
             autocomplete="current-password"
+            hint={t.settings.noPassword}
           />
         </Form>
       </div>
@@ -381,7 +381,7 @@ function DeleteAccount({ close }: { close: () => void }) {
         submit={t.settings.deleteConfirm}
         kind="danger"
         onSubmit={async ({ password }) => {
-          await api.delete("auth/me", { password });
+          await api.delete("auth/me", { password: password || null });
           close();
           api.forget();
           leave();
@@ -392,8 +392,8 @@ function DeleteAccount({ close }: { close: () => void }) {
           label={t.settings.keyPassword}
           name="password"
           type="password"
-          required
           autocomplete="current-password"
+          hint={t.settings.noPassword}
         />
       </Form>
     </Dialog>

@@ -1,9 +1,10 @@
 /** The screens before a session: sign-in, registration, verification and password reset. */
 
-import { useState } from "preact/hooks";
-import { Field, Form } from "../components/controls.tsx";
+import { useEffect, useState } from "preact/hooks";
+import type { LoginOptions } from "../api/types.ts";
+import { Button, Field, Form } from "../components/controls.tsx";
 import { Mark } from "../components/Icon.tsx";
-import { href, navigate, route } from "../state/router.ts";
+import { href, leaveToSignIn, navigate, route } from "../state/router.ts";
 import { api, hasEnded, signIn } from "../state/session.ts";
 import { t } from "../text/index.ts";
 
@@ -34,11 +35,35 @@ function Head({ title, lead }: { title: string; lead: string }) {
 }
 
 function SignIn() {
-  const isConnecting = route.value.view === "connect";
-  const lead = isConnecting ? t.connect.signIn : hasEnded.value ? t.signIn.ended : t.signIn.lead;
+  const [options, setOptions] = useState<LoginOptions>({ password_login: true, issuers: [] });
+  useEffect(() => {
+    // A server that does not answer is reported by the form.
+    api.getPublic<LoginOptions>("auth/oidc").then(setOptions, () => undefined);
+  }, []);
+  const current = route.value;
+  const problem = current.view === "sign-in" ? current.problem : null;
+  const lead = current.view === "connect" ? t.connect.signIn : hasEnded.value ? t.signIn.ended : t.signIn.lead;
   return (
     <>
       <Head title={t.signIn.title} lead={lead} />
+      {problem && <p role="alert">{t.errors.known[problem] ?? t.signIn.failed}</p>}
+      {options.issuers.length > 0 && (
+        <div class="entry-issuers">
+          {options.issuers.map(({ id, label }) => (
+            <Button key={id} onClick={() => leaveToSignIn(new URL(`auth/oidc/${id}/start`, api.base))}>
+              {t.signIn.by(label)}
+            </Button>
+          ))}
+        </div>
+      )}
+      {options.password_login && <PasswordSignIn />}
+    </>
+  );
+}
+
+function PasswordSignIn() {
+  return (
+    <>
       <Form
         submit={t.signIn.submit}
         onSubmit={async ({ email, password }) => {
