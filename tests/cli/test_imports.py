@@ -48,7 +48,7 @@ def test_an_export_is_sent_and_its_import_followed(server, export, parley):
 def test_a_terminal_shows_the_imports_progress(export, terminal):
     person = terminal("import", str(export))
     person.expect("export.zip: sending [####################] 100%")
-    person.expect("importing [####################]  100%")
+    person.expect("importing [####################] 100%")
 
     assert person.end() == 0
 

@@ -17,6 +17,7 @@ OLD = {
     "signups": "(id, email, password_hash, expires_at) VALUES (gen_random_uuid(), '{user}', 'h', now() - interval '1 second')",
     "invites": "(id, hash, created_by, expires_at) VALUES (gen_random_uuid(), '{user}', '{user}', now() - interval '1 second')",
     "exports": "(user_id, id, status, ready_at) VALUES ('{user}', gen_random_uuid(), 'ready', now() - interval '25 hours')",
+    "imports": "(user_id, id, filename, bytes, created_at) VALUES ('{user}', gen_random_uuid(), 'f', 1, now() - interval '91 days')",
     "api_keys": "(user_id, id, name, scopes, expires_at) VALUES ('{user}', gen_random_uuid(), 'n', '{{chat}}', now() - interval '31 days')",
     "audit_events": "(user_id, id, event, at) VALUES ('{user}', gen_random_uuid(), 'login', now() - interval '401 days')",
     "oidc_logins": (
@@ -37,7 +38,7 @@ OLD = {
 NAMES = {"one_time_codes": "codes"}
 # What is swept of turns needs a turn, and has tests of its own.
 TURNS = {"turn_keys", "turn_events", "interrupted", "approvals_expired"}
-SENT = {"sent_again", "documents", "vectors"}
+SENT = {"sent_again", "documents", "stalled_imports", "vectors"}
 
 
 @pytest.fixture
@@ -57,6 +58,14 @@ def test_only_expired_rows_are_deleted(upkeep, postgres, count, table, alice):
 
 def test_every_table_with_expiring_rows_is_swept(upkeep):
     assert upkeep.sweep().keys() == {NAMES.get(table, table) for table in OLD} | TURNS | SENT
+
+
+def test_an_import_without_a_live_worker_is_queued_again(upkeep, postgres, alice):
+    upkeep.sweep()
+    values = f"('{alice.id}', gen_random_uuid(), 'f', 1, 'processing', now() - interval '31 minutes')"
+    postgres.execute(f"INSERT INTO imports (user_id, id, filename, bytes, status, leased_until) VALUES {values}")
+
+    assert upkeep.sweep()["stalled_imports"] == 1
 
 
 @pytest.fixture
