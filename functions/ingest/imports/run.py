@@ -45,16 +45,22 @@ MAX_FAILURES = 3
 UPLOAD_LIFETIME = timedelta(hours=24)
 # Conversations of one transaction: few enough to hold its locks for a fraction of a second.
 BATCH = 20
-EMBED_BATCH = 256
+# A batch takes the built-in model about a second. On a busy machine, a smaller one is in time where a larger one is not.
+EMBED_BATCH, MIN_EMBED_BATCH = 64, 4
 # Storing is the first half of the progress, and embedding the second.
 STORED_PROGRESS = 0.5
 # Enough for one more batch, and for queueing the import again.
 _BATCH_TIME_S = 30.0
+_PROVIDER_PAUSE_S = 60.0
 _SQS_MAX_DELAY_S = 900.0
 
 
-class _OutOfTime(Exception):
-    """The deadline is close, and the import must continue in another invocation."""
+class _Interrupted(Exception):
+    """The import must continue in another invocation, after `delay_s`. Unless it is excused, the attempt counts as a failure."""
+
+    def __init__(self, *, delay_s: float = 0.0, is_excused: bool = True) -> None:
+        super().__init__(f"delay_s={delay_s}")
+        self.delay_s, self.is_excused = delay_s, is_excused
 
 
 def run_import(services: IngestServices, message: ImportMessage, *, deadline: Deadline) -> None:
@@ -75,9 +81,9 @@ def run_import(services: IngestServices, message: ImportMessage, *, deadline: De
         _run(services, run, message, deadline)
     except FileMissing:
         _wait_for_file(services, run)
-    except _OutOfTime:
-        _release(services, run, is_excused=True)
-        services.queue.send_import(run.id, user_id=run.user_id)
+    except _Interrupted as exc:
+        _release(services, run, is_excused=exc.is_excused)
+        services.queue.send_import(run.id, user_id=run.user_id, delay_s=exc.delay_s)
     except ImportFailed as exc:
         _end(services, run, message, exc)
     except NotFound:
@@ -98,7 +104,7 @@ def _run(services: IngestServices, run: Import, message: ImportMessage, deadline
 
 
 def _store_all(services: IngestServices, run: Import, message: ImportMessage, report: Report, deadline: Deadline) -> None:
-    """Store the conversations that follow the import's position. Raises ImportFailed, FileMissing, Unavailable and _OutOfTime."""
+    """Store the conversations that follow the import's position. Raises ImportFailed, FileMissing, Unavailable and _Interrupted."""
     try:
         with services.import_files.local_copy(message.file_key, size=run.bytes) as (path, _), Archive.opened(path) as archive:
             services.queue.send_import(run.id, user_id=run.user_id, delay_s=min(deadline.left_s + LEASE_S * 1.5, _SQS_MAX_DELAY_S))
@@ -110,7 +116,7 @@ def _store_all(services: IngestServices, run: Import, message: ImportMessage, re
             for batch in _batches(results):
                 _store_batch(services, run, batch, source.left_out, report)
                 if deadline.left_s < _BATCH_TIME_S:
-                    raise _OutOfTime
+                    raise _Interrupted
     except Unreadable as exc:
         raise WrongSize(str(exc)) from exc
     if report.program is None:
@@ -207,29 +213,46 @@ def _store_result(connection: Connection, run: Import, result: ReadResult, repor
 
 
 def _embed(services: IngestServices, run: Import, report: Report, deadline: Deadline) -> None:
-    """Embed the user's passages without vectors. If no model or no budget is available, the daily schedule of follow-up work does it."""
-    with user_scope(services.engine, run.user_id) as connection:
-        model = services.embedding.model_name()
-        total = passages.count_without_vector(connection, user_id=run.user_id, model=model) if model else 0
-    done = 0
+    """Embed the user's passages without vectors.
+
+    If the model fails, later invocations try again. If no model or no budget is available, or the model keeps failing, the daily schedule
+    of follow-up work embeds the rest.
+    """
     try:
-        while (model := services.embedding.model_name()) is not None:
-            with user_scope(services.engine, run.user_id) as connection:
-                rows = passages.without_vector(connection, user_id=run.user_id, model=model, limit=EMBED_BATCH)
-            if not rows:
-                return
-            if deadline.left_s < _BATCH_TIME_S:
-                raise _OutOfTime
-            vectors = services.embedding.vectors([text for _, text in rows], billing_subject=BillingSubject(run.user_id))
-            done += len(rows)
-            progress = STORED_PROGRESS + (1 - STORED_PROGRESS) * min(done / max(total, 1), 0.99)
-            with user_scope(services.engine, run.user_id) as connection:
-                passages.put_vectors(connection, [(id, vector) for (id, _), vector in zip(rows, vectors, strict=True)], user_id=run.user_id)
-                imports.report_progress(connection, run.id, user_id=run.user_id, lease_s=LEASE_S, progress=progress)
+        _embed_all(services, run, deadline)
     except (BudgetExhausted, NoModel, ProviderFailed) as exc:
+        with user_scope(services.engine, run.user_id) as connection:
+            attempts = imports.get(connection, run.id, user_id=run.user_id).failures
+        if isinstance(exc, ProviderFailed) and attempts < MAX_FAILURES:
+            raise _Interrupted(delay_s=_PROVIDER_PAUSE_S, is_excused=attempts == 0) from exc
         logger.warning("import_without_vectors", import_id=str(run.id), problem=exc.code)
-    report.leave_out("vectors", "")
-    _report(services, run, report)
+        report.leave_out("vectors", "")
+        _report(services, run, report)
+
+
+def _embed_all(services: IngestServices, run: Import, deadline: Deadline) -> None:
+    """Embed passages in batches, in smaller ones after a failure. Raises the errors of the embedder, Unavailable and _Interrupted."""
+    begin, total, done, size = max(run.progress, STORED_PROGRESS), 0, 0, EMBED_BATCH
+    while (model := services.embedding.model_name()) is not None:
+        with user_scope(services.engine, run.user_id) as connection:
+            total = total or passages.count_without_vector(connection, user_id=run.user_id, model=model)
+            rows = passages.without_vector(connection, user_id=run.user_id, model=model, limit=size)
+        if not rows:
+            return
+        if deadline.left_s < _BATCH_TIME_S:
+            raise _Interrupted
+        try:
+            vectors = services.embedding.vectors([text for _, text in rows], billing_subject=BillingSubject(run.user_id))
+        except ProviderFailed:
+            if size <= MIN_EMBED_BATCH:
+                raise
+            size //= 4
+            continue
+        done += len(rows)
+        progress = begin + (1 - begin) * min(done / max(total, 1), 0.99)
+        with user_scope(services.engine, run.user_id) as connection:
+            passages.put_vectors(connection, [(id, vector) for (id, _), vector in zip(rows, vectors, strict=True)], user_id=run.user_id)
+            imports.report_progress(connection, run.id, user_id=run.user_id, lease_s=LEASE_S, progress=progress)
 
 
 def _report(services: IngestServices, run: Import, report: Report, **values: Any) -> None:

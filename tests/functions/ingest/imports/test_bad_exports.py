@@ -1,7 +1,8 @@
 """Exports that are damaged, hostile or not exports: one sentence and a code, and nothing half done."""
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import boto3
@@ -9,7 +10,9 @@ import pytest
 
 from functions.ingest.imports import archive, draft, json_items, run
 from functions.ingest.messages import ImportMessage
+from parley.db.vectors import Vector
 from parley.deadline import Deadline
+from parley.llm.errors import ProviderTimeout
 from tests.fakes.chat_exports import chatgpt_conversation, chatgpt_message, chatgpt_trip, zipped
 from tests.functions.ingest.imports.test_sources import TRIP, left_out
 
@@ -172,6 +175,36 @@ def test_an_import_without_time_goes_on_where_it_stopped(documents, ingest, envi
     shown = documents.get(f"/conversations/imports/{import_id}", as_=alice).json
 
     assert (shown["status"], shown["conversations_added"], shown["conversations_unchanged"]) == ("ready", 2, 0)
+
+
+@dataclass
+class BusyEmbedding:
+    """An embedding model that fails for batches of more than `limit` texts."""
+
+    limit: int
+
+    def model_name(self) -> str:
+        return "lexical"
+
+    def vectors(self, texts: Sequence[str], **_: object) -> list[Vector]:
+        if len(texts) > self.limit:
+            raise ProviderTimeout("acme", "too slow")
+        return [Vector("lexical", [1.0]) for _ in texts]
+
+
+@pytest.mark.parametrize(("limit", "code"), [(4, set()), (0, {"vectors"})])
+def test_a_slow_model_gets_smaller_batches_and_in_the_end_a_note(documents, ingest, conversations_of, alice, limit, code):
+    from functions.ingest.app import services
+
+    content = json.dumps([chatgpt_trip()]).encode()
+    import_id = documents.post("/conversations/imports", {"filename": "a.json", "bytes": len(content)}, as_=alice).json["id"]
+    services.import_files.put(f"imports/{alice.id}/{import_id}", content, media_type="application/json")
+    slow = replace(services, embedding=BusyEmbedding(limit))
+    for _ in range(run.MAX_FAILURES + 1):
+        run.run_import(slow, ImportMessage(alice.id, UUID(import_id)), deadline=Deadline.after(300))
+    shown = documents.get(f"/conversations/imports/{import_id}", as_=alice).json
+
+    assert (shown["status"], left_out(shown).keys() & {"vectors"}) == ("ready", code)
 
 
 def test_too_many_attempts_without_progress_end_an_import(import_export, postgres, ingest, documents, environment, alice):
