@@ -124,7 +124,7 @@ def _prompt_prefix(engine: Engine, document: Document, models: list[Candidate], 
     with user_scope(engine, document.user_id) as connection:
         is_whole = chunks.total_tokens(connection, document.id, user_id=document.user_id) < room
         if is_whole:
-            texts = [chunk.text for chunk in chunks.page(connection, document.id, limit=count, after=None)]
+            texts = [chunk.text for chunk in chunks.page(connection, document.id, owner_id=document.user_id, limit=count, after=None)]
         else:
             texts = chunks.headings(connection, document.id, user_id=document.user_id, limit=_MAX_HEADINGS)
     excerpt = _truncate("\n\n".join([document.title, *texts]), room if is_whole else room // 2)
@@ -146,7 +146,7 @@ def _describe(
 def _neighbours(engine: Engine, document: Document, chunk: StoredChunk, max_tokens: int) -> tuple[str, str]:
     """Return the beginnings of the previous and the next chunk. Either is empty if there is no such chunk."""
     with user_scope(engine, document.user_id) as connection:
-        nearby = chunks.page(connection, document.id, limit=3, after=chunk.number - 2)
+        nearby = chunks.page(connection, document.id, owner_id=document.user_id, limit=3, after=chunk.number - 2)
     texts = {neighbour.number - chunk.number: _truncate(neighbour.text, max_tokens) for neighbour in nearby}
     return texts.get(-1, ""), texts.get(1, "")
 

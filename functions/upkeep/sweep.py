@@ -13,6 +13,7 @@ from functions.upkeep.services import UpkeepServices
 from parley.db import documents, idempotency, outbox, responses
 from parley.db.accounts import api_keys, audit, exports, imports, invites, login_throttle, oidc, one_time_codes, sessions, signups
 from parley.db.engine import Connection, Engine
+from parley.db.groups import membership
 from parley.db.metering import budgets, quotas
 from parley.db.transactions import global_scope
 from parley.db.turn import turn_begin, turn_events
@@ -34,6 +35,7 @@ _EXPIRED_ROWS: dict[str, Callable[[Connection], int]] = {
     "guesses": login_throttle.sweep,
     "signups": signups.sweep,
     "invites": invites.sweep,
+    "group_invitations": membership.sweep,
     "codes": one_time_codes.sweep,
     "oidc_logins": oidc.sweep_logins,
     "oidc_logout_tokens": oidc.sweep_logout_tokens,

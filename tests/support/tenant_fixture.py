@@ -68,6 +68,11 @@ class TenantFixture:
             "tool_settings": {},
             "mcp_servers": {},
             "documents": {"status": "ready", "bytes": 1},
+            "groups": {},
+            "group_members": {"group_id": ids["groups"], "role": "owner"},
+            "group_budgets": {"group_id": ids["groups"]},
+            "group_invitations": {"group_id": ids["groups"], "email": self.email},
+            "document_shares": {"document_id": ids["documents"], "group_id": ids["groups"]},
             "chunks": {"document_id": ids["documents"], "number": 0, "start": 0, "tokens": 1, "embedding": [0.5]},
         }
 

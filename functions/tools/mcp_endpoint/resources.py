@@ -136,7 +136,7 @@ def _resource(kind: str, id: UUID, name: str, description: str) -> dict[str, Any
 def _document_text(connection: Connection, user_id: UUID, document_id: UUID) -> str:
     document = documents.get(connection, document_id, user_id=user_id)
     parts, heading, previous = [f"# {document.title}"], "", ""
-    for chunk in chunks.page(connection, document_id, limit=MAX_CHUNKS, after=None):
+    for chunk in chunks.page(connection, document_id, owner_id=document.user_id, limit=MAX_CHUNKS, after=None):
         if chunk.heading != heading:
             parts.append(f"## {chunk.heading}")
         parts.append(_without_overlap(previous, chunk.text))

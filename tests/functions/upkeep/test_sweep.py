@@ -25,6 +25,7 @@ OLD = {
         " VALUES ('{user}', 'i', 'n', 'v', 'b', now() - interval '1 second')"
     ),
     "oidc_logout_tokens": "(hash, expires_at) VALUES ('{user}', now() - interval '1 second')",
+    "group_invitations": "(group_id, email, created_at) VALUES ('{user}', 'grace@example.com', now() - interval '31 days')",
     "guesses": "(key, free_at) VALUES ('{user}', now() - interval '31 days')",
     "responses": (
         "(user_id, id, input, document, created_at) VALUES ('{user}', gen_random_uuid(), '[]', '{{}}', now() - interval '31 days')"
@@ -46,6 +47,15 @@ def count(postgres) -> Callable[[str], int]:
     return lambda table: postgres.execute(f"SELECT count(*) FROM {table}")[0][0]
 
 
+@pytest.fixture
+def group(postgres, alice):
+    """A group that has alice's id, to which an invitation can refer."""
+    postgres.execute(f"INSERT INTO groups (id, name) VALUES ('{alice.id}', 'Research')")
+    yield
+    postgres.execute(f"DELETE FROM groups WHERE id = '{alice.id}'")
+
+
+@pytest.mark.usefixtures("group")
 @pytest.mark.parametrize("table", sorted(OLD))
 def test_only_expired_rows_are_deleted(upkeep, postgres, count, table, alice):
     upkeep.sweep()

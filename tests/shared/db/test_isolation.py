@@ -27,6 +27,9 @@ SELECT tablename, permissive, cmd, qual, with_check FROM pg_policies
  WHERE schemaname = 'public' AND roles && ARRAY['parley_app', 'public']::name[]
 """
 MINE = "({} = (NULLIF(current_setting('parley.user_id'::text, true), ''::text))::uuid)"
+# The policies of groups, which differ by command: `tests/shared/db/test_groups.py` tests them.
+OF_GROUPS = {"group_members"}
+SHARED_WITH_GROUPS = {"documents": "parley_reads_document(user_id, id)", "chunks": "parley_reads_document(user_id, document_id)"}
 SHARED = "(is_shared AND ((NULLIF(current_setting('parley.user_id'::text, true), ''::text))::uuid IS NOT NULL))"
 # Views, and functions that run as their owner, could bypass the policies.
 BYPASSES = """
@@ -55,16 +58,18 @@ def test_every_tenant_table_forces_row_level_security(postgres, tenant_tables):
 
 
 def test_the_app_roles_only_policies_are_own_rows_and_shared_documents(postgres, tenant_tables):
-    found = {row for row in postgres.execute(POLICIES, dbname="parley") if row[0] in tenant_tables}
-    mine = {name: MINE.format("id" if name == "users" else "user_id") for name in tenant_tables}
+    found = {row for row in postgres.execute(POLICIES, dbname="parley") if row[0] in tenant_tables - OF_GROUPS}
+    mine = {name: MINE.format("id" if name == "users" else "user_id") for name in tenant_tables - OF_GROUPS}
 
     shared = {(name, "PERMISSIVE", "SELECT", SHARED, None) for name in ("documents", "chunks")}
-    assert found == {(name, "PERMISSIVE", "ALL", mine[name], mine[name]) for name in tenant_tables} | shared
+    shared |= {(name, "PERMISSIVE", "SELECT", readable, None) for name, readable in SHARED_WITH_GROUPS.items()}
+    assert found == {(name, "PERMISSIVE", "ALL", own, own) for name, own in mine.items()} | shared
 
 
-def test_only_the_search_functions_bypass_the_policies(postgres, database):
+def test_only_the_functions_of_search_and_groups_bypass_the_policies(postgres, database):
     searches = {("parley_search_passages",), ("parley_search_memories",), ("parley_search_chunks",)}
-    assert set(postgres.execute(BYPASSES, dbname="parley")) == searches
+    of_groups = {("parley_group_role",), ("parley_group_documents",), ("parley_reads_document",), ("parley_fellows",)}
+    assert set(postgres.execute(BYPASSES, dbname="parley")) == searches | of_groups
 
 
 def test_no_request_role_can_bypass_the_policies(postgres, database):

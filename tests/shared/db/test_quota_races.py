@@ -6,9 +6,13 @@ import sys
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import insert
 
 from parley.db.metering import budgets
+from parley.db.tables import group_members, groups
 from parley.db.transactions import user_scope
+from parley.ids import new_id
+from tests.support.api_gateway import Person
 from tests.support.pgbouncer import running_pgbouncer
 
 PROCESSES = 5
@@ -65,12 +69,21 @@ def variables(postgres, environment, database):
         yield os.environ | address
 
 
-def race(variables, person, *, clients=10, times=1, rate=1000, price="0", cost=""):
-    """Run `clients` concurrent clients in each of PROCESSES processes, `times` requests each; return the number admitted."""
-    arguments = [str(value) for value in (person.id, clients, times, rate, price, cost)]
-    command = [sys.executable, "-c", CLIENTS, *arguments]
+def race(variables, *people, clients=10, times=1, rate=1000, price="0", cost=""):
+    """Run `clients` concurrent clients in each of PROCESSES processes, `times` requests each; return the number admitted.
+
+    The processes act for the people in turn.
+    """
+    arguments = [str(value) for value in (clients, times, rate, price, cost)]
     processes = [
-        subprocess.Popen(command, env=variables, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(PROCESSES)
+        subprocess.Popen(
+            [sys.executable, "-c", CLIENTS, str(people[number % len(people)].id), *arguments],
+            env=variables,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for number in range(PROCESSES)
     ]
     for process in processes:
         assert process.stdout.readline() == "ready\n"
@@ -101,3 +114,33 @@ def test_settled_costs_never_exceed_the_budget(engine, variables, alice):
 
     assert (budget.spent_usd, budget.reserved_usd) == (admitted * Decimal("0.04"), 0)
     assert Decimal("0.9") < budget.spent_usd <= 1
+
+
+@pytest.fixture
+def team(auth, engines, alice, bob):
+    """Three members of a group with a pool of 1 USD and a share of 0.5 USD for each."""
+    people, group_id = [alice, bob, Person.registered(auth)], new_id()
+    with engines["owner"].begin() as connection:
+        connection.execute(insert(groups).values(id=group_id, name="g", monthly_budget_usd=1, member_budget_usd=Decimal("0.5")))
+        rows = [{"user_id": person.id, "group_id": group_id, "role": "owner", "pays": True} for person in people]
+        connection.execute(insert(group_members), rows)
+    return people
+
+
+def test_of_50_concurrent_calls_of_a_team_exactly_the_10_within_its_pool_are_admitted(engine, variables, team):
+    admitted = race(variables, *team, price="0.1")
+    budgets_after = [budget_of(engine, person) for person in team]
+
+    assert admitted == 10
+    assert sum(budget.reserved_usd for budget in budgets_after) == 1
+    assert max(budget.reserved_usd for budget in budgets_after) <= Decimal("0.5")
+    assert {budget.pool_left_usd for budget in budgets_after} == {0}
+
+
+def test_settled_costs_of_a_team_exceed_neither_the_pool_nor_a_share(engine, variables, team):
+    admitted = race(variables, *team, times=4, price="0.1", cost="0.04")
+    spent = [budget_of(engine, person).spent_usd for person in team]
+
+    assert sum(spent) == admitted * Decimal("0.04") == 1 - budget_of(engine, team[0]).pool_left_usd
+    assert max(spent) <= Decimal("0.5")
+    assert Decimal("0.5") < sum(spent) <= 1

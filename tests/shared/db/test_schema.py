@@ -25,7 +25,8 @@ GUIDE = Path(__file__).parents[3] / "docs" / "deploy.md"
 MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHERE roleid = CAST('rds_iam' AS regrole)"
 NEWEST = "0040"
 OIDC = {"oidc_logins", "oidc_logout_tokens"}
-GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "alembic_version"} | OIDC
+GROUPS = {"groups", "group_invitations", "group_budgets"}
+GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "alembic_version"} | OIDC | GROUPS
 TABLES = "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 KEYS = """
 SELECT c.relname, (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum = i.indkey[0]) AS first
@@ -120,6 +121,10 @@ BACKGROUND = {
     "documents": "select(created_at id is_waiting leased_until status user_id)",
     "chunks": "select(document_id embedding_model user_id)",
     "passages": "select(embedding_model user_id)",
+    "groups": "delete select(created_at id member_budget_usd monthly_budget_usd name) update(member_budget_usd monthly_budget_usd)",
+    "group_budgets": "select update(reserved_usd)",
+    "group_members": "select(created_at group_id pays role user_id) update(pays role)",
+    "group_invitations": "delete select(created_at email)",
 }
 GRANTS = """
 SELECT table_name, lower(privilege_type) AS privilege, NULL AS column_name FROM information_schema.table_privileges

@@ -71,11 +71,11 @@ def add(connection: Connection, document_id: UUID, new_chunks: Sequence[NewChunk
     connection.execute(_ADD, values | {"chunks": json.dumps(rows, ensure_ascii=False)})
 
 
-def page(connection: Connection, document_id: UUID, *, limit: int, after: int | None) -> list[StoredChunk]:
-    """Return up to `limit` chunks after number `after` of a document that the transaction's user may read, in order."""
+def page(connection: Connection, document_id: UUID, *, owner_id: UUID, limit: int, after: int | None) -> list[StoredChunk]:
+    """Return up to `limit` chunks after number `after` of a document of `owner_id` that the transaction's user may read, in order."""
     columns = (chunks.c[name] for name in StoredChunk.__dataclass_fields__)
     follows = chunks.c.number > (-1 if after is None else after)
-    statement = select(*columns).where(chunks.c.document_id == document_id, follows).order_by(chunks.c.number).limit(limit)
+    statement = select(*columns).where(*_of_document(document_id, owner_id), follows).order_by(chunks.c.number).limit(limit)
     return [StoredChunk(**row._mapping) for row in connection.execute(statement)]
 
 

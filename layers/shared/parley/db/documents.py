@@ -3,7 +3,8 @@
 Each user has a share of the workers. If the share is taken, a document is marked as waiting; the next worker that finishes
 a document of this user queues it.
 
-Users can read their own documents and shared documents. Only the owner can change a document.
+Users can read their own documents, documents shared with everybody, and documents shared with a group of theirs. Only the
+owner can change a document.
 """
 
 from collections.abc import Sequence
@@ -12,10 +13,11 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, case, delete, func, or_, select, text, tuple_, update
+from sqlalchemy import Connection, Row, and_, case, delete, desc, func, or_, select, text, true, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
+from parley.db.groups.shares import select_readable
 from parley.db.row_page import matches_title_or_id
 from parley.db.tables import chunks, documents
 from parley.errors import NotFound
@@ -66,7 +68,7 @@ def add(connection: Connection, document_id: UUID, *, user_id: UUID, **values: A
 
 def get(connection: Connection, document_id: UUID, *, user_id: UUID) -> Document:
     """Return a document that the user can read, or raise NotFound."""
-    row = connection.execute(select(*_COLUMNS).where(documents.c.id == document_id, _readable(user_id))).one_or_none()
+    row = connection.execute(select_readable(_COLUMNS, documents.c.id == document_id, user_id=user_id)).one_or_none()
     return _to_document_or_raise(row, document_id)
 
 
@@ -74,7 +76,7 @@ def check_readable(connection: Connection, document_ids: Sequence[UUID], *, user
     """Raise NotFound unless the user can read every one of the documents."""
     if not document_ids:
         return
-    rows = connection.execute(select(documents.c.id).where(documents.c.id.in_(document_ids), _readable(user_id)))
+    rows = connection.execute(select_readable([documents.c.id], documents.c.id.in_(document_ids), user_id=user_id))
     if missing := set(document_ids) - {row.id for row in rows}:
         raise NotFound("document", missing.pop())
 
@@ -96,10 +98,9 @@ def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | Non
 
     The text `matching` is a part of their titles, in any case, or the beginning of their ids.
     """
-    statement = select(*_COLUMNS).where(_readable(user_id), matches_title_or_id(documents, matching))
-    if after:
-        statement = statement.where(documents.c.id < after)
-    return [_to_document(row) for row in connection.execute(statement.order_by(documents.c.id.desc()).limit(limit))]
+    condition = and_(documents.c.id < after if after else true(), matches_title_or_id(documents, matching))
+    found = select_readable(_COLUMNS, condition, user_id=user_id)
+    return [_to_document(row) for row in connection.execute(found.order_by(desc("id")).limit(limit))]
 
 
 def change(connection: Connection, document_id: UUID, *, user_id: UUID, changes: dict[str, Any]) -> Document:
@@ -274,10 +275,6 @@ def _is_free() -> Any:
 
 def _owned(document_id: UUID, user_id: UUID) -> tuple[Any, Any]:
     return documents.c.user_id == user_id, documents.c.id == document_id
-
-
-def _readable(user_id: UUID) -> Any:
-    return or_(documents.c.user_id == user_id, documents.c.is_shared)
 
 
 def _to_document_or_raise(row: Row[Any] | None, document_id: UUID) -> Document:

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Date, cast, delete, distinct, func, select, update
 
-from parley.db.tables import invites, signups, users
+from parley.db.groups import membership
+from parley.db.tables import group_invitations, invites, signups, users
 from parley.db.tables import usage as calls
 from parley.errors import NotFound
 
@@ -75,12 +76,18 @@ def change(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> Ac
 
 
 def erase(connection: Connection, user_id: UUID) -> bool:
-    """Delete a user, all rows with the user's id, and sign-ups and invites for the address. Returns False if already deleted."""
+    """Delete a user, all rows with the user's id, and what names the address. Returns False if already deleted.
+
+    Groups of the user alone are deleted, too; another member inherits a group that the user alone owned.
+    """
+    lonely_groups = membership.hand_over(connection, user_id=user_id)
     email = connection.execute(delete(users).where(users.c.id == user_id).returning(users.c.email)).scalar_one_or_none()
     if email is None:
         return False
     connection.execute(delete(signups).where(signups.c.email == email))
     connection.execute(delete(invites).where(invites.c.email == email))
+    connection.execute(delete(group_invitations).where(group_invitations.c.email == email))
+    membership.remove_empty(connection, lonely_groups)
     return True
 
 

@@ -32,6 +32,12 @@ type AuditEventName = Literal[
     "export_requested",
     "deletion_requested",
     "changed_by_admin",
+    "group_founded",
+    "group_deleted",
+    "group_joined",
+    "group_left",
+    "group_member_removed",
+    "group_role_changed",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Budgets: the money spent and reserved in each month, for each user and each API key.
+"""Budgets: the money spent and reserved in each month, for each user, each API key, and each group with a budget of its own (its pool).
 
 A model call reserves its maximum cost before it starts and is settled when it ends. If its function dies, the next
 reservation after 15 minutes frees the amount; the row stays until the turn is ended and settled, or the sweep deletes it.
@@ -19,17 +19,22 @@ NEXT_MONTH = "(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A user's budget of the current month. `reserved_usd` is the maximum cost of the calls in progress."""
+    """A user's budget of the current month. `reserved_usd` is the maximum cost of the calls in progress.
+
+    `pool_left_usd` is what the members of the user's paying group can still reserve together, None without such a group.
+    """
 
     monthly_usd: Decimal
     spent_usd: Decimal
     reserved_usd: Decimal
+    pool_left_usd: Decimal | None
     resets_at: datetime
 
     @property
     def left_usd(self) -> Decimal:
-        """The amount that can still be reserved."""
-        return max(self.monthly_usd - self.spent_usd - self.reserved_usd, Decimal(0))
+        """The amount that the user can still reserve."""
+        own_usd = self.monthly_usd - self.spent_usd - self.reserved_usd
+        return max(own_usd if self.pool_left_usd is None else min(own_usd, self.pool_left_usd), Decimal(0))
 
 
 def budget_ctes(number: int, *, condition: str) -> str:
@@ -59,6 +64,30 @@ def budget_ctes(number: int, *, condition: str) -> str:
         )"""  # noqa: S608 - constants only
 
 
+def pool_ctes(*, condition: str) -> str:
+    """Return the CTEs `freed_pool` and `reserved_pool`, as `budget_ctes` does, for the group in `allowed`, if there is one."""
+    group = "(SELECT pool_id FROM allowed)"
+    freed = "(SELECT coalesce(sum(amount_usd), 0) FROM freed_pool)"
+    return f"""
+        freed_pool AS (
+            UPDATE budget_reservations r SET amount_usd = 0
+              FROM (SELECT id, amount_usd FROM budget_reservations
+                     WHERE user_id = :user_id AND subject_id = {group} AND month = {MONTH} AND amount_usd > 0
+                       AND expires_at <= now()
+                       FOR UPDATE SKIP LOCKED) expired
+             WHERE r.user_id = :user_id AND r.subject_id = {group} AND r.id = expired.id
+            RETURNING expired.amount_usd
+        ),
+        reserved_pool AS (
+            INSERT INTO group_budgets AS b (group_id, month, reserved_usd)
+            SELECT pool_id, {MONTH}, :amount_usd FROM allowed WHERE :amount_usd <= pool_usd AND {condition}
+            ON CONFLICT (group_id, month) DO UPDATE
+               SET reserved_usd = b.reserved_usd - {freed} + EXCLUDED.reserved_usd
+             WHERE b.spent_usd + b.reserved_usd - {freed} + EXCLUDED.reserved_usd <= (SELECT pool_usd FROM allowed)
+            RETURNING b.group_id
+        )"""  # noqa: S608 - constants only
+
+
 def reservation_cte(*, condition: str) -> str:
     """Return the CTE that stores a reservation for every subject, even if the amount is zero, because lost calls are found by it."""
     return f"""
@@ -67,7 +96,8 @@ def reservation_cte(*, condition: str) -> str:
                                              input_tokens, input_usd_per_mtok, output_usd_per_mtok)
             SELECT :user_id, subject_id, :id, {MONTH}, :amount_usd, now() + interval '15 minutes', CAST(:turn_id AS uuid),
                    CAST(:model AS text), CAST(:provider AS text), :input_tokens, :input_usd_per_mtok, :output_usd_per_mtok
-              FROM unnest(CAST(:subjects AS uuid[])) AS subject_id WHERE {condition}
+              FROM (SELECT unnest(CAST(:subjects AS uuid[])) UNION ALL SELECT pool_id FROM allowed WHERE pool_id IS NOT NULL) s (subject_id)
+             WHERE {condition}
         )"""  # noqa: S608 - constants only
 
 
@@ -84,6 +114,20 @@ def payment_cte(number: int, *, condition: str) -> str:
                    reserved_usd = b.reserved_usd - (SELECT coalesce(sum(amount_usd), 0) FROM released
                                                      WHERE released.subject_id = b.subject_id AND released.month = b.month)
             RETURNING b.subject_id
+        )"""  # noqa: S608 - constants only
+
+
+def pool_payment_cte(*, condition: str) -> str:
+    """Return the CTE `paid_pool`, which charges the group for which the calls were reserved, even if the user has left it since."""
+    return f"""
+        paid_pool AS (
+            UPDATE group_budgets b
+               SET reserved_usd = b.reserved_usd - r.usd,
+                   spent_usd = b.spent_usd + CASE WHEN r.is_last THEN (SELECT coalesce(sum(cost_usd), 0) FROM billed) ELSE 0 END
+              FROM (SELECT subject_id, month, sum(amount_usd) AS usd, row_number() OVER (ORDER BY month DESC, subject_id) = 1 AS is_last
+                      FROM released WHERE subject_id <> ALL (CAST(:subjects AS uuid[])) GROUP BY subject_id, month) r
+             WHERE b.group_id = r.subject_id AND b.month = r.month AND {condition}
+            RETURNING b.group_id
         )"""  # noqa: S608 - constants only
 
 
@@ -113,11 +157,14 @@ def sweep(connection: Connection) -> int:
 
 _CURRENT_BUDGET = text(
     f"""
-    SELECT coalesce(u.monthly_budget_usd, :default_usd) AS monthly_usd, coalesce(b.spent_usd, 0) AS spent_usd,
+    SELECT coalesce(u.monthly_budget_usd, g.member_budget_usd, :default_usd) AS monthly_usd, coalesce(b.spent_usd, 0) AS spent_usd,
            (SELECT coalesce(sum(r.amount_usd), 0) FROM budget_reservations r
              WHERE r.user_id = u.id AND r.subject_id = u.id AND r.month = {MONTH} AND r.expires_at > now()) AS reserved_usd,
-           {NEXT_MONTH} AS resets_at
+           g.monthly_budget_usd - coalesce(p.spent_usd + p.reserved_usd, 0) AS pool_left_usd, {NEXT_MONTH} AS resets_at
       FROM users u LEFT JOIN budgets b ON b.user_id = u.id AND b.subject_id = u.id AND b.month = {MONTH}
+      LEFT JOIN group_members m ON m.user_id = u.id AND m.pays
+      LEFT JOIN groups g ON g.id = m.group_id
+      LEFT JOIN group_budgets p ON p.group_id = m.group_id AND p.month = {MONTH}
      WHERE u.id = :user_id
     """  # noqa: S608 - constants only
 )
@@ -129,7 +176,12 @@ _SWEEP = text(
     freed AS (
          UPDATE budgets b SET reserved_usd = b.reserved_usd - expired_sums.usd
            FROM (SELECT user_id, subject_id, month, sum(amount_usd) AS usd FROM expired GROUP BY user_id, subject_id, month) expired_sums
-          WHERE b.user_id = expired_sums.user_id AND b.subject_id = expired_sums.subject_id AND b.month = expired_sums.month)
+          WHERE b.user_id = expired_sums.user_id AND b.subject_id = expired_sums.subject_id AND b.month = expired_sums.month
+         RETURNING b.subject_id),
+    freed_pools AS (
+         UPDATE group_budgets p SET reserved_usd = p.reserved_usd - expired_sums.usd
+           FROM (SELECT subject_id, month, sum(amount_usd) AS usd FROM expired GROUP BY subject_id, month) expired_sums
+          WHERE p.group_id = expired_sums.subject_id AND p.month = expired_sums.month AND (SELECT count(*) >= 0 FROM freed))
     SELECT count(*) FROM expired
     """
 )

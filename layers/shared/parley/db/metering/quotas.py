@@ -1,7 +1,8 @@
-"""Quotas: the rate limits and monthly budgets of a user and of an API key. A model call must fit all of them.
+"""Quotas: the rate limits and monthly budgets of a user, of an API key, and of the user's paying group. A model call must fit all of them.
 
 One conditional statement takes from every quota, or tells which kind of quota refused; the caller must then roll back. To avoid
-deadlocks, rows are always locked in the same order: rates, reservations, budgets, and for each the user's row before the key's.
+deadlocks, rows are always locked in the same order: rates, reservations, budgets, and for each the user's row before the key's, and the
+pool of the group, which its members share, last.
 
 Rate limits use the generic cell rate algorithm (GCRA, ITU-T I.371), as `login_throttle` does. The burst is one minute's
 requests, so at most twice the limit fits into any minute.
@@ -90,10 +91,11 @@ def take_quota(
     if not counts_request and not is_stored:
         return QuotaResult(True)
     values = _quota_values(billing_subject, default_limits) | asdict(detail) | {"id": id, "amount_usd": amount_usd}
-    statement = _quota_statement(
-        len(billing_subject.subjects), counts_request=counts_request, needs_budget=needs_budget, is_stored=is_stored
-    )
-    row = connection.execute(statement, values).one()
+    kind = {"counts_request": counts_request, "needs_budget": needs_budget, "is_stored": is_stored}
+    row = connection.execute(_quota_statement(len(billing_subject.subjects), **kind), values).one()
+    if needs_budget and row.pool_id:
+        # The statement has taken nothing yet. Most users have no such group, and their statement stays short.
+        row = connection.execute(_quota_statement(len(billing_subject.subjects), **kind, has_pool=True), values).one()
     if row.is_in_rate:
         return QuotaResult(row.is_in_budget)
     rates = _rates(billing_subject, default_limits, key_rate=int(row.key_rate))
@@ -114,10 +116,13 @@ def _quota_values(billing_subject: BillingSubject, default_limits: DefaultLimits
 
 
 @cache
-def _quota_statement(count: int, *, counts_request: bool, needs_budget: bool, is_stored: bool) -> TextClause:
-    """Return the statement for `count` subjects: a chain of CTEs, each conditional on the previous one."""
+def _quota_statement(count: int, *, counts_request: bool, needs_budget: bool, is_stored: bool, has_pool: bool = False) -> TextClause:
+    """Return the statement for `count` subjects: a chain of CTEs, each conditional on the previous one.
+
+    Without `has_pool`, the statement takes nothing from the budgets of a user with a paying group, and returns the group's id.
+    """
     steps = [_ALLOWED_CTE]
-    before = "true"
+    before = _HAS_NO_POOL if needs_budget and not has_pool else "true"
     for number in range(count if counts_request else 0):
         steps.append(rate_cte(number, condition=f"WHERE {before}"))
         before = f"EXISTS (SELECT FROM taken{number})"
@@ -125,9 +130,13 @@ def _quota_statement(count: int, *, counts_request: bool, needs_budget: bool, is
     for number in range(count if needs_budget else 0):
         steps.append(budgets.budget_ctes(number, condition=before))
         before = f"EXISTS (SELECT FROM reserved{number})"
+    if has_pool:
+        steps.append(budgets.pool_ctes(condition=before))
+        before = f"(EXISTS (SELECT FROM reserved_pool) OR {_HAS_NO_POOL} AND {before})"
     if is_stored:
         steps.append(budgets.reservation_cte(condition=before))
-    return text(f"WITH {', '.join(steps)} SELECT {in_rate} AS is_in_rate, {before} AS is_in_budget, rate1 AS key_rate FROM allowed")  # noqa: S608
+    verdict = f"{in_rate} AS is_in_rate, {before} AS is_in_budget"
+    return text(f"WITH {', '.join(steps)} SELECT {verdict}, rate1 AS key_rate, pool_id FROM allowed")  # noqa: S608
 
 
 def rate_cte(number: int, *, condition: str) -> str:
@@ -166,15 +175,19 @@ def sweep_rate_limits(connection: Connection) -> int:
     return connection.execute(text("DELETE FROM rate_limits WHERE free_at < now() - interval '1 hour'")).rowcount
 
 
-# The limits of the user (0) and of the API key (1). A key without its own limits has the user's rate and no budget.
+# The limits of the user (0), of the API key (1) and of the group (the pool). A key without its own limits has the user's rate and no
+# budget. A user's budget is what an admin has set for the user, else the share of the paying group, else the deployment's default.
 _ALLOWED_CTE = """
         allowed AS MATERIALIZED (
-            SELECT CAST(:rate_per_minute AS numeric) AS rate0, coalesce(u.monthly_budget_usd, :budget_usd) AS budget0,
+            SELECT CAST(:rate_per_minute AS numeric) AS rate0, coalesce(u.monthly_budget_usd, g.member_budget_usd, :budget_usd) AS budget0,
                    CAST(coalesce(k.rate_per_minute, :rate_per_minute) AS numeric) AS rate1,
-                   coalesce(k.monthly_budget_usd, 'Infinity') AS budget1
+                   coalesce(k.monthly_budget_usd, 'Infinity') AS budget1, m.group_id AS pool_id, g.monthly_budget_usd AS pool_usd
               FROM users u LEFT JOIN api_keys k ON k.user_id = u.id AND k.id = :api_key_id
+              LEFT JOIN group_members m ON m.user_id = u.id AND m.pays
+              LEFT JOIN groups g ON g.id = m.group_id
              WHERE u.id = :user_id
         )"""
+_HAS_NO_POOL = "EXISTS (SELECT FROM allowed WHERE pool_id IS NULL)"
 _LOCK_RATE = text(
     """
     INSERT INTO rate_limits AS r (user_id, subject_id, free_at) VALUES (:user_id, :user_id, now())

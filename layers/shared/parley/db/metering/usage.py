@@ -96,6 +96,7 @@ def settle(
         "api_key_id": billing_subject.api_key_id,
         "turn_id": turn_id,
         "reservations": list(reservations),
+        "subjects": billing_subject.subjects,
     }
     values |= {f"subject{number}": subject for number, subject in enumerate(billing_subject.subjects)}
     statement = _settle_statement(len(billing_subject.subjects))
@@ -123,11 +124,13 @@ def _charge_json(charge: Charge) -> dict[str, object]:
 @cache
 def _settle_statement(count: int) -> TextClause:
     steps = [_BILLED_CTE, budgets.RELEASED_CTE]
-    # Each budget waits for the previous one, so that the key's budget is locked after the user's.
+    # Each budget waits for the previous one, so that the key's budget is locked after the user's, and the group's pool last.
     for number in range(count):
         before = f"(SELECT count(*) >= 0 FROM paid{number - 1})" if number else "true"  # noqa: S608 - a number
         steps.append(budgets.payment_cte(number, condition=before))
-    return text(f"WITH {', '.join(steps)} SELECT (SELECT count(*) FROM paid{count - 1}), (SELECT count(*) FROM released) AS released")  # noqa: S608 - constants only
+    last = f"(SELECT count(*) >= 0 FROM paid{count - 1})"  # noqa: S608 - a number
+    steps.append(budgets.pool_payment_cte(condition=last))
+    return text(f"WITH {', '.join(steps)} SELECT (SELECT count(*) FROM paid_pool), (SELECT count(*) FROM released) AS released")  # noqa: S608 - constants only
 
 
 def settle_lost_calls(connection: Connection, turn_id: UUID, *, user_id: UUID, output_tokens: int) -> TurnCost:
@@ -197,7 +200,9 @@ _TURN_COST = text(
 )
 _UNSETTLED = text(
     """
-    SELECT id, subject_id, model, provider, input_tokens, input_usd_per_mtok, output_usd_per_mtok
-      FROM budget_reservations WHERE user_id = :user_id AND turn_id = :turn_id ORDER BY id
+    SELECT r.id, r.subject_id, r.model, r.provider, r.input_tokens, r.input_usd_per_mtok, r.output_usd_per_mtok
+      FROM budget_reservations r LEFT JOIN api_keys k ON k.user_id = r.user_id AND k.id = r.subject_id
+     WHERE r.user_id = :user_id AND r.turn_id = :turn_id AND (r.subject_id = r.user_id OR k.id IS NOT NULL)
+     ORDER BY r.id
     """
 )

@@ -1,7 +1,8 @@
 """The tables after the newest migration. A test compares these definitions with the migrations.
 
 Every tenant table's primary key starts with `user_id`, and foreign keys include it, so that the schema can be sharded by user.
-`users`, `signups`, `invites`, `oidc_logins`, `oidc_logout_tokens`, `guesses`, `breakers` and `mcp_listings` are global. See docs/adr/0002.
+`users`, `signups`, `invites`, `oidc_logins`, `oidc_logout_tokens`, `guesses`, `breakers`, `mcp_listings`, `groups`, `group_invitations`
+and `group_budgets` are global. See docs/adr/0002.
 """
 
 from parley.db.tables.accounts import (
@@ -17,6 +18,7 @@ from parley.db.tables.accounts import (
 from parley.db.tables.columns import metadata
 from parley.db.tables.conversations import conversations, messages
 from parley.db.tables.documents import chunks, documents
+from parley.db.tables.groups import document_shares, group_budgets, group_invitations, group_members, groups
 from parley.db.tables.jobs import exports, idempotency_keys, imports, outbox
 from parley.db.tables.memory import memories, memory_sources, passages, summaries
 from parley.db.tables.metering import breakers, budget_reservations, budgets, rate_limits, usage
@@ -35,8 +37,13 @@ __all__ = [
     "chunks",
     "conversations",
     "credentials",
+    "document_shares",
     "documents",
     "exports",
+    "group_budgets",
+    "group_invitations",
+    "group_members",
+    "groups",
     "guesses",
     "idempotency_keys",
     "imports",

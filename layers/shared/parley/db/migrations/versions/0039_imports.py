@@ -5,7 +5,7 @@ An import's row holds its progress and its report. The imported conversations ca
 
 from alembic import op
 
-revision, down_revision = "0039", "0029"
+revision, down_revision = "0039", "0037"
 
 TABLE = """
 CREATE TABLE imports (

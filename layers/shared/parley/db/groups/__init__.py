@@ -1,0 +1,1 @@
+"""Groups of users: membership, invitations, and documents shared with groups."""
