@@ -1,6 +1,8 @@
 """All routes of the auth function."""
 
 from functions.auth import account_routes, admin_routes, login_routes
+from functions.auth.groups import admin_routes as group_admin_routes
+from functions.auth.groups import routes as group_routes
 from functions.auth.oauth import routes as oauth_routes
 from functions.auth.oidc import routes as oidc_routes
 from parley.http.app import join_routers
@@ -10,6 +12,8 @@ router = join_routers(
     oidc_routes.router,
     account_routes.router,
     account_routes.api_keys_router,
+    group_routes.router,
     oauth_routes.router,
     admin_routes.router,
+    group_admin_routes.router,
 )

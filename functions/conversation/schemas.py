@@ -168,11 +168,16 @@ class DailyUsageOut(Output):
 
 
 class BudgetOut(Output):
-    """The budget of the current month, regardless of the requested period. `reserved_usd` covers turns in progress."""
+    """The budget of the current month, regardless of the requested period. `reserved_usd` covers turns in progress.
+
+    `pool_left_usd` is what the members of the user's group can still spend together, null without a group that has a budget. `left_usd`
+    is never more.
+    """
 
     monthly_usd: float
     spent_usd: float
     reserved_usd: float
+    pool_left_usd: float | None
     left_usd: float
     resets_at: Timestamp
 

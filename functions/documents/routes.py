@@ -1,6 +1,7 @@
 """The routes of documents, and of imports of conversations, which upload their files in the same way."""
 
 import hashlib
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,7 +17,10 @@ from functions.documents.schemas import (
     ChunkOut,
     DocumentFields,
     DocumentOut,
+    OwnerOut,
     SearchOut,
+    ShareIn,
+    ShareOut,
     Title,
     UploadIn,
     UploadOut,
@@ -27,6 +31,8 @@ from parley.aws.s3 import PresignedPost
 from parley.db import chunks, documents
 from parley.db.accounts import imports
 from parley.db.documents import Document
+from parley.db.engine import Connection
+from parley.db.groups import shares
 from parley.errors import IdempotencyKeyReused, NotFound, RequestInProgress
 from parley.http.app import join_routers
 from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, Transaction, require_live_session, requires
@@ -97,9 +103,10 @@ def prepare_upload(
 
 @documents_router.get("/documents")
 def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[DocumentOut]:
-    """List the user's own documents and all shared documents, newest first."""
+    """List the user's own documents and those shared with everybody or with a group of the user, newest first."""
     rows = documents.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=page.after_id())
-    return page.listing(rows, to_item=lambda row: _document_out(row, principal), key=lambda row: [row.id])
+    owners = _owners(transaction, rows, principal)
+    return page.listing(rows, to_item=lambda row: _document_out(row, principal, owners.get(row.user_id)), key=lambda row: [row.id])
 
 
 @documents_router.get("/documents/search", dependencies=LIVE_SESSION, responses=error_responses(NotFound))
@@ -117,7 +124,8 @@ def find(
 @documents_router.get("/documents/{id}", responses=error_responses(NotFound))
 def get(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> DocumentOut:
     """Return a document and the progress of its ingestion."""
-    return _document_out(documents.get(transaction, id, user_id=principal.user_id), principal)
+    document = documents.get(transaction, id, user_id=principal.user_id)
+    return _document_out(document, principal, _owners(transaction, [document], principal).get(document.user_id))
 
 
 @documents_router.patch("/documents/{id}", responses=error_responses(NotFound))
@@ -139,10 +147,29 @@ def delete(id: UUID, services: DocumentServicesDep, principal: CurrentPrincipal)
 @documents_router.get("/documents/{id}/chunks", responses=error_responses(NotFound))
 def list_chunks(id: UUID, principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[ChunkOut]:
     """List a document's chunks in order. Citations refer to chunks."""
-    documents.get(transaction, id, user_id=principal.user_id)
+    document = documents.get(transaction, id, user_id=principal.user_id)
     (after,) = page.after(CHUNK_KEY) or (None,)
-    rows = chunks.page(transaction, id, limit=page.limit + 1, after=after)
+    rows = chunks.page(transaction, id, owner_id=document.user_id, limit=page.limit + 1, after=after)
     return page.listing(rows, to_item=ChunkOut.model_validate, key=lambda row: [row.number])
+
+
+@documents_router.get("/documents/{id}/shares", responses=error_responses(NotFound))
+def list_shares(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> Listing[ShareOut]:
+    """List the groups with which the user's own document is shared, by name."""
+    found = shares.list_all(transaction, id, user_id=principal.user_id)
+    return Listing(items=[ShareOut.model_validate(share) for share in found], next_cursor=None)
+
+
+@documents_router.put("/documents/{id}/shares", status_code=204, responses=error_responses(NotFound))
+def share(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction) -> None:
+    """Share the user's own document with a group of the user. Its members can then read, search and cite the document."""
+    shares.add(transaction, id, body.group_id, user_id=principal.user_id)
+
+
+@documents_router.delete("/documents/{id}/shares", status_code=204, responses=error_responses(NotFound))
+def unshare(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction) -> None:
+    """End the share of the user's own document with a group, with immediate effect."""
+    shares.remove(transaction, id, body.group_id, user_id=principal.user_id)
 
 
 imports_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])
@@ -193,6 +220,13 @@ def _upload_out(announced: tuple[UUID, PresignedPost]) -> UploadOut:
     return UploadOut(id=document_id, upload_url=upload.url, fields=upload.fields)
 
 
-def _document_out(document: Document, principal: Principal) -> DocumentOut:
+def _owners(transaction: Connection, rows: Sequence[Document], principal: Principal) -> dict[UUID, OwnerOut]:
+    """Return the owners of other users' documents, if they are in a group with the caller."""
+    others = {row.user_id for row in rows} - {principal.user_id}
+    found = shares.fellows(transaction, others) if others else {}
+    return {id: OwnerOut.model_validate(fellow) for id, fellow in found.items()}
+
+
+def _document_out(document: Document, principal: Principal, owner: OwnerOut | None = None) -> DocumentOut:
     fields = {name: getattr(document, name) for name in Document.__dataclass_fields__}
-    return DocumentOut.model_validate(fields | {"is_own": document.user_id == principal.user_id})
+    return DocumentOut.model_validate(fields | {"is_own": document.user_id == principal.user_id, "owner": owner})

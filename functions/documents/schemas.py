@@ -29,10 +29,18 @@ class DocumentFields(Input):
     shared: bool | None = None
 
 
+class OwnerOut(Output):
+    """The user who shares a document with a group of the caller."""
+
+    email: str
+    display_name: str | None
+
+
 class DocumentOut(Output):
     """A document. `progress` runs from 0 to 1. A failed document has an `error` for people and an `error_code` for programs.
 
     `note` describes a limitation of a ready document, for example that search finds it by words only because it has no vectors.
+    `shared` means shared with everybody. `owner` is set if a member of a group of the caller shares the document.
     """
 
     id: UUID
@@ -48,6 +56,21 @@ class DocumentOut(Output):
     note: str | None
     shared: Annotated[bool, Field(validation_alias=AliasChoices("is_shared", "shared"))]
     is_own: bool
+    owner: OwnerOut | None = None
+    created_at: Timestamp
+
+
+class ShareIn(Input):
+    """PUT and DELETE /documents/{id}/shares: a group of the caller."""
+
+    group_id: Annotated[UUID, Field(strict=False)]
+
+
+class ShareOut(Output):
+    """A group with which a document is shared."""
+
+    group_id: UUID
+    name: str
     created_at: Timestamp
 
 

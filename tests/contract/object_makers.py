@@ -132,6 +132,14 @@ def make_import(functions: Functions, owner: Person) -> str:
     return str(_created(functions["documents"].post("/conversations/imports", wanted, as_=owner))["id"])
 
 
+def make_group(functions: Functions, owner: Person) -> str:
+    """A group of the owner alone, to which the address of the examples is invited."""
+    id = str(_created(functions["auth"].post("/auth/groups", {"name": f"secret of {owner.email}"}, as_=owner))["id"])
+    invited = functions["auth"].call("PUT", f"/auth/groups/{id}/members", {"email": "somebody@example.com"}, as_=owner)
+    assert invited.status == 204, invited.body
+    return id
+
+
 MAKERS_BY_COLLECTION: dict[str, Maker] = {
     "/conversations": make_conversation,
     "/conversations/imports": make_import,
@@ -142,15 +150,17 @@ MAKERS_BY_COLLECTION: dict[str, Maker] = {
     "/auth/sessions": make_session,
     "/auth/api-keys": make_api_key,
     "/auth/me/exports": make_export,
+    "/auth/groups": make_group,
     "/documents": make_document,
     "/tools": make_tool,
     "/tools/mcp-servers": make_mcp_server,
 }
 # Objects that have an id but appear in no list.
 UNLISTED_COLLECTIONS = {"/chat/turns", "/chat/images", "/v1/responses"}
-ADMIN_MAKERS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": make_user, "/admin/invites": make_invite}
+ADMIN_MAKERS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": make_user, "/admin/invites": make_invite, "/admin/groups": make_group}
 MAKERS_BY_FIELD: dict[str, Maker] = {
     "conversation_id": make_conversation,
     "document_id": make_document,
+    "group_id": make_group,
     "previous_response_id": make_response,
 }

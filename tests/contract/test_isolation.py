@@ -35,6 +35,8 @@ PAGED = [one for one in USERS if "cursor" in one.query]
 WITHOUT_SCOPE = {"POST /auth/logout"}
 # Operations without a transaction learn of an ended session only by the token's expiry; they return no user's data.
 WITHOUT_SESSION = {"GET /models", "GET /v1/models", "GET /v1/models/{id}"}
+# Only what is shared can be unshared.
+ENDS_A_SHARE = {"DELETE /documents/{id}/shares"}
 KEPT_FROM_KEYS = [one for one in GUARDED if one.path.startswith(("/auth/", "/admin/"))]
 OPEN_TO_KEYS = [one for one in USERS if one not in KEPT_FROM_KEYS and str(one) not in WITHOUT_SESSION]
 
@@ -94,6 +96,15 @@ def same(answer):
     return answer.status, answer.json | {"request_id": ""}
 
 
+def own_fields(functions, operation, owner, id):
+    """Make the objects of the owner that the operation names beside its path. What it unshares is shared first."""
+    names = [name for place, name in operation.id_fields() if place == "body" and operation.has_path_id]
+    fields = {name: MAKERS_BY_FIELD[name](functions, owner) for name in names}
+    if str(operation) in ENDS_A_SHARE:
+        assert functions["documents"].call("PUT", operation.url(id), fields, as_=owner).status == 204
+    return fields
+
+
 def test_every_variable_of_a_guarded_path_is_an_id_that_has_a_maker():
     makers = MAKERS_BY_COLLECTION | ADMIN_MAKERS_BY_COLLECTION
     guarded = [one for one in ALL if one.is_guarded]
@@ -113,17 +124,21 @@ def test_someone_elses_id_in_the_path_answers_as_a_missing_one(functions, call, 
 
     assert same(foreign) == same(missing)
     assert status_and_code(foreign) == (404, "not_found")
-    assert call(operation, alice, id=id).status < 300, "the owner could not do it either"
+    fields = own_fields(functions, operation, alice, id)
+    assert call(operation, alice, id=id, body=fields).status < 300, "the owner could not do it either"
 
 
 @pytest.mark.parametrize(("operation", "place", "name"), WITH_FIELD_ID, ids=str)
 def test_someone_elses_id_in_query_or_body_answers_as_a_missing_one(functions, call, alice, bob, operation, place, name):
     id = MAKERS_BY_FIELD[name](functions, alice)
-    foreign, missing = (call(operation, bob, **{place: {name: one}}) for one in (id, new_id()))
+    hers, his = (MAKERS_BY_COLLECTION[operation.collection](functions, one) if operation.has_path_id else "" for one in (alice, bob))
+    foreign, missing = (call(operation, bob, id=his, **{place: {name: one}}) for one in (id, new_id()))
 
     assert same(foreign) == same(missing)
     assert status_and_code(foreign) == (404, "not_found")
-    assert call(operation, alice, **{place: {name: id}}).status < 300, "the owner could not do it either"
+    if str(operation) in ENDS_A_SHARE:
+        assert functions["documents"].call("PUT", operation.url(hers), {name: id}, as_=alice).status == 204
+    assert call(operation, alice, id=hers, **{place: {name: id}}).status < 300, "the owner could not do it either"
 
 
 @pytest.mark.parametrize("operation", GUARDED, ids=str)

@@ -1,0 +1,1 @@
+"""Groups: users who share documents and, if an admin gives them one, a budget."""

@@ -1,0 +1,136 @@
+"""Found and leave groups, invite, change who owns them, and set their budgets.
+
+An invitation names an e-mail address and waits until a user with this address answers it. Inviting gives the same response whether
+or not the address has an account. A group never loses its last owner.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from functions.auth.groups.errors import LastOwner, NotAMember, OwnersOnly, TooManyGroups, TooManyMembers
+from parley.auth.client_origin import ClientOrigin
+from parley.auth.principal import Principal
+from parley.db.accounts import audit, users
+from parley.db.engine import Connection
+from parley.db.groups import membership, pools
+from parley.db.groups.membership import Group, Member, Role
+from parley.db.groups.pools import FundedGroup
+from parley.db.transactions import lock_until_end
+from parley.errors import NotFound
+from parley.ids import new_id
+from parley.observability import logger
+
+MAX_GROUPS = 100
+MAX_MEMBERS = 500
+
+
+def found(connection: Connection, principal: Principal, *, name: str, origin: ClientOrigin) -> Group:
+    """Create a group with the caller as its owner. Raises TooManyGroups."""
+    _check_group_limit(connection, principal.user_id)
+    group_id = new_id()
+    membership.add(connection, group_id, user_id=principal.user_id, name=name)
+    audit.add(connection, principal.user_id, "group_founded", origin, group_id=str(group_id))
+    return membership.get(connection, group_id, user_id=principal.user_id)
+
+
+def rename(connection: Connection, principal: Principal, group_id: UUID, *, name: str) -> Group:
+    """Rename a group. Raises NotFound and OwnersOnly."""
+    _check_owner(connection, principal, group_id)
+    membership.rename(connection, group_id, name, user_id=principal.user_id)
+    return membership.get(connection, group_id, user_id=principal.user_id)
+
+
+def remove(connection: Connection, principal: Principal, group_id: UUID, *, origin: ClientOrigin) -> None:
+    """Delete a group; its members keep their documents. Raises NotFound and OwnersOnly."""
+    _check_owner(connection, principal, group_id)
+    membership.remove(connection, group_id, user_id=principal.user_id)
+    audit.add(connection, principal.user_id, "group_deleted", origin, group_id=str(group_id))
+
+
+def set_member(connection: Connection, principal: Principal, group_id: UUID, *, email: str, role: Role, origin: ClientOrigin) -> None:
+    """Change the role of the member with this address, or invite the address.
+
+    Raises NotFound, OwnersOnly, NotAMember, LastOwner and TooManyMembers.
+    """
+    _lock(connection, group_id)
+    _check_owner(connection, principal, group_id)
+    member = membership.find_member(connection, group_id, email, user_id=principal.user_id)
+    if member is None or member.user_id is None:
+        _invite(connection, principal, group_id, email=email, role=role)
+    elif member.role != role:
+        _check_other_owner(connection, group_id, member)
+        membership.set_role(connection, group_id, member.user_id, role, user_id=principal.user_id)
+        audit.add(connection, principal.user_id, "group_role_changed", origin, group_id=str(group_id), role=role)
+
+
+def remove_member(connection: Connection, principal: Principal, group_id: UUID, *, email: str, origin: ClientOrigin) -> None:
+    """Remove a member or an invitation. Users may do this to themselves: they leave, or decline the invitation.
+
+    Raises NotFound, OwnersOnly and LastOwner.
+    """
+    _lock(connection, group_id)
+    group = membership.get(connection, group_id, user_id=principal.user_id)
+    is_self = email == users.get(connection, principal.user_id).email
+    if not is_self and group.role != "owner":
+        raise OwnersOnly(group_id)
+    member = membership.find_member(connection, group_id, email, user_id=principal.user_id)
+    if member is None:
+        raise NotFound("member", "with this address")
+    if member.user_id is None:
+        membership.withdraw(connection, group_id, email)
+        return
+    _check_other_owner(connection, group_id, member)
+    membership.remove_member(connection, group_id, member.user_id, user_id=principal.user_id)
+    audit.add(connection, principal.user_id, "group_left" if is_self else "group_member_removed", origin, group_id=str(group_id))
+
+
+def join(connection: Connection, principal: Principal, group_id: UUID, *, origin: ClientOrigin) -> Group:
+    """Accept the caller's invitation. A member who joins again changes nothing. Raises NotFound, TooManyGroups and PaidByAnotherGroup."""
+    _lock(connection, group_id)
+    group = membership.get(connection, group_id, user_id=principal.user_id)
+    if group.role != "invited":
+        return group
+    _check_group_limit(connection, principal.user_id)
+    membership.join(connection, group_id, users.get(connection, principal.user_id).email, user_id=principal.user_id)
+    audit.add(connection, principal.user_id, "group_joined", origin, group_id=str(group_id))
+    return membership.get(connection, group_id, user_id=principal.user_id)
+
+
+def fund(connection: Connection, admin: Principal, group_id: UUID, changes: Mapping[str, Any]) -> FundedGroup:
+    """Change a group's budgets as an admin. Raises NotFound and PaidByAnotherGroup."""
+    _lock(connection, group_id)
+    group = pools.change(connection, group_id, dict(changes))
+    logger.info("group_funded", group_id=str(group_id), admin_id=str(admin.user_id), changes=dict(changes))
+    return group
+
+
+def _invite(connection: Connection, principal: Principal, group_id: UUID, *, email: str, role: Role) -> None:
+    if role == "owner":
+        raise NotAMember(f"group {group_id} has no member with this address")
+    if (count := membership.count_members(connection, group_id, user_id=principal.user_id)) >= MAX_MEMBERS:
+        raise TooManyMembers(count)
+    membership.invite(connection, group_id, email)
+
+
+def _check_owner(connection: Connection, principal: Principal, group_id: UUID) -> None:
+    if membership.get(connection, group_id, user_id=principal.user_id).role != "owner":
+        raise OwnersOnly(group_id)
+
+
+def _check_other_owner(connection: Connection, group_id: UUID, member: Member) -> None:
+    """Raise LastOwner if the member is the only owner. The caller holds the group's lock."""
+    if member.role == "owner" and member.user_id and not membership.has_other_owner(connection, group_id, member.user_id):
+        raise LastOwner(group_id)
+
+
+def _check_group_limit(connection: Connection, user_id: UUID) -> None:
+    """Raise TooManyGroups at the limit. The lock makes a concurrent request wait until this one is committed."""
+    lock_until_end(connection, f"groups of {user_id}")
+    if (count := membership.count(connection, user_id=user_id)) >= MAX_GROUPS:
+        raise TooManyGroups(count)
+
+
+def _lock(connection: Connection, group_id: UUID) -> None:
+    """Make concurrent changes of the group's members wait, so that two owners cannot both leave as the last but one."""
+    lock_until_end(connection, f"group {group_id}")
