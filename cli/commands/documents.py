@@ -7,10 +7,11 @@ import click
 from cli import prompts
 from cli.api import ApiClient
 from cli.commands.documents_add import add
+from cli.commands.groups import find_group
 from cli.document_api import DOCUMENTS_PATH, document_path, find_document, find_document_ids, set_shared, title_and_id, title_and_page
 from cli.http import HttpCall
 from cli.json_fields import Fields
-from cli.listing import ListGroup, Table, all_items, first_items, json_option, limit_option, short_id
+from cli.listing import ListGroup, Table, all_items, first_items, full_id, json_option, limit_option, short_id
 from cli.options import with_api_or_key
 from cli.output import aligned_table, json_text, local_time, one_line, plain_text, print_note, shortened
 
@@ -30,20 +31,45 @@ def rename(api: ApiClient, document: str, title: str) -> None:
     click.echo(f"{title_and_id(found)} is now called {one_line(changed.text('title'))!r}")
 
 
-@click.command()
-@document_argument
-@with_api_or_key
-def share(api: ApiClient, document: str) -> None:
-    """Share your document with all users of the server; admins only."""
-    click.echo(f"{title_and_id(set_shared(api, find_document(api, document), shared=True))} is shared with all users")
+group_option = click.option("--group", metavar="GROUP", help="A group of yours, by name or id.")
 
 
 @click.command()
 @document_argument
+@group_option
 @with_api_or_key
-def unshare(api: ApiClient, document: str) -> None:
-    """Make your shared document private again; admins only."""
-    click.echo(f"{title_and_id(set_shared(api, find_document(api, document), shared=False))} is private")
+def share(api: ApiClient, document: str, group: str | None) -> None:
+    """Share your document with a group of yours or, as an admin, with all users of the server."""
+    found = find_document(api, document)
+    if group is None:
+        set_shared(api, found, shared=True)
+    else:
+        _change_share(api, "PUT", found, group)
+    click.echo(f"{title_and_id(found)} is shared with {_group_name(group)}")
+
+
+@click.command()
+@document_argument
+@group_option
+@with_api_or_key
+def unshare(api: ApiClient, document: str, group: str | None) -> None:
+    """Stop sharing your document with a group or, as an admin, make it private again."""
+    found = find_document(api, document)
+    if group is None:
+        click.echo(f"{title_and_id(set_shared(api, found, shared=False))} is private")
+        return
+    _change_share(api, "DELETE", found, group)
+    click.echo(f"{title_and_id(found)} is no longer shared with {_group_name(group)}")
+
+
+def _change_share(api: ApiClient, method: str, document: Fields, group: str) -> None:
+    # API keys cannot list groups, so a full id must be enough.
+    group_id = full_id(group) or find_group(api, group).text("id")
+    api.fetch(HttpCall(method, f"{document_path(document.text('id'))}/shares", {"group_id": group_id}))
+
+
+def _group_name(group: str | None) -> str:
+    return "all users" if group is None else f"the group {one_line(group)!r}"
 
 
 @click.command()
@@ -160,6 +186,8 @@ def _file_size(document: Fields) -> str:
 
 
 def _visibility(document: Fields) -> str:
+    if owner := document.part("owner").text("email"):
+        return f"a group ({one_line(owner)}'s)"
     if document.get("is_own") is False:
         return "all users (not yours)"
     return "all users" if document.get("shared") is True else ""

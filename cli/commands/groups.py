@@ -1,0 +1,179 @@
+"""`parley groups`: found groups, invite people, join and leave."""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import click
+
+from cli import prompts
+from cli.api import ApiClient
+from cli.http import HttpCall
+from cli.json_fields import Fields
+from cli.listing import ListGroup, Table, all_items, find_by_id, first_items, json_option, limit_option, short_id
+from cli.options import with_api
+from cli.output import local_time, one_line, shortened
+
+GROUPS_PATH = "/auth/groups"
+
+group_argument = click.argument("group", metavar="GROUP")
+email_argument = click.argument("email", metavar="EMAIL")
+
+
+def find_group(api: ApiClient, given: str) -> Fields:
+    """Return the group with this name, or whose id is, starts or ends with `given`. Raises `CliError` if none or several match."""
+    groups = list(all_items(api, GROUPS_PATH))
+    named = [group for group in groups if group.text("name").casefold() == given.strip().casefold()]
+    return named[0] if len(named) == 1 else find_by_id(groups, given, noun="group", listed_by="parley groups")
+
+
+def group_title(group: Fields) -> str:
+    """Return the quoted name and the short id."""
+    return f"{one_line(group.text('name'))!r} ({short_id(group.text('id'))})"
+
+
+@click.group(cls=ListGroup)
+def groups() -> None:
+    """Found groups, invite people, join and leave. To share a document with a group: parley documents share
+
+    GROUP is a name or an id; a short id will do.
+    """
+
+
+@groups.command("list")
+@limit_option
+@json_option
+@with_api
+def list_groups(api: ApiClient, limit: int, as_json: bool) -> None:
+    """List your groups and invitations, newest first."""
+    GROUP_TABLE.show(first_items(api, GROUPS_PATH, limit=limit), as_json=as_json)
+
+
+@groups.command()
+@click.argument("name")
+@with_api
+def add(api: ApiClient, name: str) -> None:
+    """Found a group called NAME. You are its owner."""
+    click.echo(f"Founded {group_title(Fields.of(api.fetch(HttpCall('POST', GROUPS_PATH, {'name': name}))))}")
+
+
+@groups.command()
+@group_argument
+@click.argument("name")
+@with_api
+def rename(api: ApiClient, group: str, name: str) -> None:
+    """Change the name of a group that you own to NAME."""
+    found = find_group(api, group)
+    changed = Fields.of(api.fetch(HttpCall("PATCH", _path(found), {"name": name})))
+    click.echo(f"{group_title(found)} is now called {one_line(changed.text('name'))!r}")
+
+
+@groups.command()
+@group_argument
+@prompts.yes_option
+@with_api
+def delete(api: ApiClient, group: str, yes: bool) -> None:
+    """Delete a group that you own. Documents stay with the members who shared them."""
+    found = find_group(api, group)
+    prompts.require_confirmation(f"Delete the group {group_title(found)}?", yes=yes)
+    api.fetch(HttpCall("DELETE", _path(found)))
+    click.echo(f"Deleted {group_title(found)}")
+
+
+@groups.command()
+@group_argument
+@json_option
+@with_api
+def members(api: ApiClient, group: str, as_json: bool) -> None:
+    """List a group's members; its owners also see who is invited."""
+    MEMBER_TABLE.show(list(all_items(api, f"{_path(find_group(api, group))}/members")), as_json=as_json)
+
+
+@groups.command()
+@group_argument
+@email_argument
+@with_api
+def invite(api: ApiClient, group: str, email: str) -> None:
+    """Invite the address EMAIL to a group that you own. Its owner joins with `parley groups join`."""
+    found = find_group(api, group)
+    _set_member(api, found, {"email": email})
+    click.echo(f"{one_line(email)} is invited to {group_title(found)} for 30 days")
+
+
+@groups.command()
+@group_argument
+@email_argument
+@click.argument("new_role", metavar="ROLE", type=click.Choice(["member", "owner"]))
+@with_api
+def role(api: ApiClient, group: str, email: str, new_role: str) -> None:
+    """Make the member EMAIL an owner, or an owner a member. ROLE is `member` or `owner`."""
+    found = find_group(api, group)
+    _set_member(api, found, {"email": email, "role": new_role})
+    click.echo(f"{one_line(email)} has the role {new_role} in {group_title(found)}")
+
+
+@groups.command()
+@group_argument
+@email_argument
+@with_api
+def remove(api: ApiClient, group: str, email: str) -> None:
+    """Remove the member EMAIL, or withdraw the invitation of this address."""
+    found = find_group(api, group)
+    _remove_member(api, found, email)
+    click.echo(f"{one_line(email)} is no longer in {group_title(found)}")
+
+
+@groups.command()
+@group_argument
+@with_api
+def join(api: ApiClient, group: str) -> None:
+    """Accept an invitation. To decline it: parley groups leave"""
+    found = find_group(api, group)
+    api.fetch(HttpCall("POST", f"{_path(found)}/join"))
+    click.echo(f"You are a member of {group_title(found)}")
+
+
+@groups.command()
+@group_argument
+@with_api
+def leave(api: ApiClient, group: str) -> None:
+    """Leave a group, or decline an invitation. Your documents are no longer shared with it."""
+    found = find_group(api, group)
+    _remove_member(api, found, Fields.of(api.fetch(HttpCall("GET", "/auth/me"))).text("email"))
+    click.echo(f"You are no longer in {group_title(found)}")
+
+
+def _path(group: Fields) -> str:
+    return f"{GROUPS_PATH}/{quote(group.text('id'), safe='')}"
+
+
+def _set_member(api: ApiClient, group: Fields, body: Mapping[str, str]) -> None:
+    api.fetch(HttpCall("PUT", f"{_path(group)}/members", body))
+
+
+def _remove_member(api: ApiClient, group: Fields, email: str) -> None:
+    api.fetch(HttpCall("DELETE", f"{_path(group)}/members", {"email": email}))
+
+
+def _group_row(group: Fields) -> tuple[str, ...]:
+    members_count, budget_usd = group.number("members"), group.number("monthly_budget_usd")
+    spent = f"${group.number('spent_usd') or 0:,.2f} of ${budget_usd:,.2f}" if budget_usd is not None else ""
+    return (
+        short_id(group.text("id")),
+        shortened(group.text("name"), characters=40),
+        one_line(group.text("role")),
+        "" if members_count is None else f"{members_count:.0f}",
+        spent,
+    )
+
+
+GROUP_TABLE = Table(
+    ("id", "name", "you are", "members", "budget"), _group_row, "You are in no group. Found one: parley groups add Research"
+)
+
+
+def _member_row(member: Fields) -> tuple[str, ...]:
+    name = shortened(member.text("display_name"), characters=30)
+    return one_line(member.text("email")), name, one_line(member.text("role")), local_time(member.text("created_at"))
+
+
+MEMBER_TABLE = Table(("e-mail", "name", "role", "since"), _member_row, "No members.")
