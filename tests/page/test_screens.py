@@ -98,6 +98,7 @@ def test_every_screen_is_accessible(ada, vendor, scheme, width):
 SCREENS = {
     "documents": "Documents",
     "memory": "Memory",
+    "groups": "Groups",
     "settings/profile": "Profile",
     "settings/appearance": "Appearance",
     "settings/usage": "Usage",

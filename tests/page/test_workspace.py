@@ -69,6 +69,21 @@ def test_a_file_dropped_on_the_documents_is_read(ada):
     expect(tab.get_by_text("1 passage")).to_be_visible()
 
 
+def test_a_document_is_shared_with_a_new_group(ada):
+    tab = ada.open("#/groups")
+    tab.get_by_label("Name of the group").fill("Research")
+    tab.get_by_role("button", name="Create group").click()
+    expect(tab.get_by_text("Owner · 1 member")).to_be_visible()
+    tab.goto(f"{ada.url}/#/documents")
+    drop(tab, ".screen", name="hours.txt", media_type="text/plain", text="The office closes at six.")
+    tab.get_by_role("button", name="Options for hours").click()
+    tab.get_by_role("menuitem", name="Share with groups").click()
+    with tab.expect_response(lambda response: response.request.method == "PUT") as sent:
+        tab.get_by_role("switch", name="Research").check()
+
+    assert (sent.value.url.rpartition("/")[2], sent.value.status) == ("shares", 204)
+
+
 def test_a_dropped_file_that_is_no_document_is_refused_with_a_sentence(ada):
     tab = ada.open("#/documents")
     expect(tab.get_by_text("No documents yet")).to_be_visible()

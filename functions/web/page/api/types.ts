@@ -193,7 +193,26 @@ export interface DocumentInfo {
   error: string | null;
   shared: boolean;
   is_own: boolean;
+  owner: { email: string; display_name: string | null } | null;
   note: string | null;
+  created_at: string;
+}
+
+export interface Group {
+  id: string;
+  name: string;
+  role: "owner" | "member" | "invited";
+  members: number | null;
+  monthly_budget_usd: number | null;
+  member_budget_usd: number | null;
+  spent_usd: number;
+  created_at: string;
+}
+
+export interface GroupMember {
+  email: string;
+  display_name: string | null;
+  role: "owner" | "member" | "invited";
   created_at: string;
 }
 

@@ -16,6 +16,7 @@ export const href = {
   admin: (section = "users") => `#/admin/${section}`,
   documents: (id?: string) => (id ? `#/documents/${id}` : "#/documents"),
   memory: () => "#/memory",
+  groups: () => "#/groups",
   signIn: () => "#/sign-in",
   register: () => "#/register",
   reset: () => "#/reset",

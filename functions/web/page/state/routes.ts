@@ -6,6 +6,7 @@ export type Route =
   | { view: "admin"; section: string }
   | { view: "documents"; id: string | null }
   | { view: "memory" }
+  | { view: "groups" }
   | { view: "connect"; query: string }
   | { view: "sign-in"; problem: string | null }
   | { view: "register" | "reset" };
@@ -26,6 +27,7 @@ export function parseRoute(text: string): Route {
       return { view: "documents", id: second || null };
     case "sign-in":
       return { view: first, problem: second || null };
+    case "groups":
     case "memory":
     case "register":
     case "reset":

@@ -17,6 +17,7 @@ import { SignInView } from "./SignInView.tsx";
 const AdminView = lazy(() => import("./AdminView.tsx").then((module) => module.AdminView));
 const ConnectView = lazy(() => import("./ConnectView.tsx").then((module) => module.ConnectView));
 const DocumentsView = lazy(() => import("./DocumentsView.tsx").then((module) => module.DocumentsView));
+const GroupsView = lazy(() => import("./GroupsView.tsx").then((module) => module.GroupsView));
 const MemoryView = lazy(() => import("./MemoryView.tsx").then((module) => module.MemoryView));
 const SettingsView = lazy(() => import("./SettingsView.tsx").then((module) => module.SettingsView));
 
@@ -106,6 +107,8 @@ function Screen() {
       return user.value?.role === "admin" ? <AdminView section={current.section} /> : <ChatView id={null} />;
     case "documents":
       return <DocumentsView id={current.id} />;
+    case "groups":
+      return <GroupsView />;
     case "memory":
       return <MemoryView />;
     case "chat":

@@ -19,6 +19,7 @@ import { href } from "../state/router.ts";
 import { api, user } from "../state/session.ts";
 import { bytes, date } from "../text/format.ts";
 import { t } from "../text/index.ts";
+import { ShareDialog } from "./ShareDialog.tsx";
 import { Topbar } from "./Topbar.tsx";
 
 export function DocumentsView({ id }: { id: string | null }) {
@@ -101,6 +102,11 @@ function DocumentCard({ document }: { document: DocumentInfo }) {
       onSelect: () => openDialog((close) => <Rename document={document} change={change} close={close} />),
     },
     {
+      icon: "share",
+      label: t.groups.share,
+      onSelect: () => openDialog((close) => <ShareDialog document={document} close={close} />),
+    },
+    {
       icon: "trash",
       label: t.common.delete,
       danger: true,
@@ -128,6 +134,7 @@ function DocumentCard({ document }: { document: DocumentInfo }) {
               ? t.documents.chunks(document.chunks ?? 0)
               : t.documents.status[document.status],
             document.shared ? t.documents.shared : "",
+            document.owner ? t.groups.sharedBy(document.owner.display_name ?? document.owner.email) : "",
           ]
             .filter(Boolean)
             .join(" · ")}

@@ -186,6 +186,7 @@ function Footer() {
     <footer class="sidebar-foot">
       <NavLink to={href.documents()} view="documents" icon="document" label={t.sidebar.documents} />
       <NavLink to={href.memory()} view="memory" icon="brain" label={t.sidebar.memory} />
+      <NavLink to={href.groups()} view="groups" icon="user" label={t.sidebar.groups} />
       {person.role === "admin" && <NavLink to={href.admin()} view="admin" icon="shield" label={t.sidebar.admin} />}
       <NavLink to={href.settings()} view="settings" icon="settings" label={t.sidebar.settings} />
       <div class="account">
