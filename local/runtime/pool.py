@@ -14,8 +14,10 @@ from local.runtime.launch import LaunchSpec
 from local.runtime.outcome import Failure
 from local.runtime.processor_share import ProcessorShare
 from local.runtime.worker import Worker
-from local.template.stack import BULK_NICENESS, Function
+from local.template.stack import Function
 
+# The niceness of workers for bulk work. Not that of the work itself: an invocation has a time limit, which a busy machine would exceed.
+_NICENESS_FOR_BULK = 5
 _POLL_S = 0.02
 _SHARE_POLL_S = 0.01
 
@@ -80,10 +82,10 @@ class Pool:
     ) -> Invocation:
         """Give the event to an idle worker, or queue it and start a worker if the limits allow.
 
-        With `is_for_bulk`, a bulk function waits for the result. A worker cannot change its priority and change it back, so such
-        invocations have workers of their own, which give way as the function that waits does.
+        With `is_for_bulk`, a bulk function waits for the result. A worker cannot lower its priority and raise it again, so such
+        invocations have workers of their own, which give way to those of users' requests.
         """
-        if is_for_bulk and not self.function.is_bulk:
+        if is_for_bulk and not self.function.niceness:
             self._bulk_pool = self._bulk_pool or self._new_bulk_pool()
             return self._bulk_pool.submit(payload, trace_id=trace_id, user=user, is_nested=is_nested)
         invocation = Invocation(payload, trace_id=trace_id, user=user, is_nested=is_nested)
@@ -270,7 +272,7 @@ class Pool:
 
     @property
     def _bulk_function(self) -> Function:
-        return replace(self.function, niceness=BULK_NICENESS)
+        return replace(self.function, niceness=_NICENESS_FOR_BULK)
 
     def _new_bulk_pool(self) -> "Pool":
         pool = Pool(
