@@ -80,6 +80,10 @@ class TenantFixture:
         """Return the marker text of a column."""
         return f"{self.token}-{column.table.name}-{column.name}"
 
+    def id_of(self, table: str) -> UUID:
+        """Return the id of the user's row in a table with ids."""
+        return self._ids[table]
+
     def holds_marker(self, column: Column[Any]) -> bool:
         """Return whether the column contains its marker."""
         return isinstance(column.type, Text | JSONB | LargeBinary | ARRAY) and column.name not in self._rules[column.table.name]

@@ -1,0 +1,254 @@
+"""Every function of `parley.db` that works on one user's rows, and arguments that name the rows of a user or no rows.
+
+The functions are found by their signatures, and the arguments by the names of the parameters, so that a new function is called too.
+A parameter that is not named here gets a value of its type.
+"""
+
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from importlib import import_module
+from types import GeneratorType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from parley import db
+from parley.auth.client_origin import ClientOrigin
+from parley.db.accounts.authorization_codes import NewAuthorization
+from parley.db.accounts.sessions import NewSession
+from parley.db.chunks import NewChunk
+from parley.db.memories import MemoryOrigin
+from parley.db.metering.quotas import BillingSubject, DefaultLimits, ReservationDetail
+from parley.db.metering.usage import Charge
+from parley.db.responses import StoredResponse
+from parley.db.search import WindowStart
+from parley.db.tables import metadata
+from parley.db.turn.approvals import Approval
+from parley.db.turn.turn_begin import IdempotencyKey, NewTurn
+from parley.db.turn.turn_checkpoint import Checkpoint
+from parley.db.turn.turn_end import TurnResult
+from parley.db.turn.turn_events import LoggedEvent
+from parley.db.vectors import Vector
+from parley.ids import new_id
+from parley.memory.passages import Passage
+from tests.support.tenant_fixture import TABLES_WITHOUT_OWNER, TenantFixture
+
+# These open transactions or set up the database; or they administer accounts, which the routes allow to admins only.
+OTHER_MODULES = {"bootstrap", "engine", "row_page", "transactions", "administration"}
+# A group belongs to several users: its own tests say who may do what.
+GROUP_PARAMETERS = {"group_id", "group_ids"}
+USER_PARAMETERS = {"user_id", "billing_subject", "new_turn"}
+# These read the user from the transaction's setting.
+BY_SETTING = {"search.search_facts", "search.search_chunks"}
+NOW = datetime.now(UTC)
+LATER = NOW + timedelta(days=1)
+VECTOR = Vector("other", [1.0])
+# Rows that no argument can name, so that the functions find something to do.
+PREPARATIONS = (
+    "UPDATE messages SET parts = parts || jsonb_build_array(jsonb_build_object('type', 'image', 'id', id)) WHERE user_id = :owner",
+    "UPDATE conversations SET last_seq = 1, mined_upto_seq = 0, updated_at = now() - interval '9 days' WHERE user_id = :owner",
+    "UPDATE documents SET chunks = 1 WHERE user_id = :owner",
+    "UPDATE turns SET status = 'running', held = NULL, input_tokens = 1, output_tokens = 1, cost_usd = 1 WHERE user_id = :owner",
+    "UPDATE turn_events SET name = 'turn.waiting' WHERE user_id = :owner",
+    "UPDATE tool_settings SET name = 'server.tool' WHERE user_id = :owner",
+    "UPDATE rate_limits SET subject_id = user_id WHERE user_id = :owner",
+    "UPDATE budgets SET subject_id = user_id, spent_usd = 1, month = date_trunc('month', now()) WHERE user_id = :owner",
+    "UPDATE budget_reservations r SET subject_id = r.user_id, turn_id = t.id FROM turns t WHERE r.user_id = :owner AND t.user_id = :owner",
+    "UPDATE usage u SET turn_id = t.id FROM turns t WHERE u.user_id = :owner AND t.user_id = :owner",
+    "UPDATE outbox o SET topic = 'summary', subject_id = c.id FROM conversations c WHERE o.user_id = :owner AND c.user_id = :owner",
+    "UPDATE imports SET status = 'processing' WHERE user_id = :owner",
+    "UPDATE exports SET ready_at = now() WHERE user_id = :owner",
+    'UPDATE responses SET previous_id = NULL, document = \'{"output": [{"text": "secret"}]}\' WHERE user_id = :owner',
+)
+# Further preparations of single functions, in the transaction of the call.
+STATES = {
+    "turn_begin.store_turn": "UPDATE turns SET status = 'completed' WHERE user_id = :owner",
+    "summaries.lacking_tokens": "UPDATE messages SET seq = 5 WHERE user_id = :owner",
+    "turn_checkpoint.resume": "UPDATE turns SET status = 'waiting' WHERE user_id = :owner",
+    "turn_checkpoint.read_checkpoint": 'UPDATE turns SET held = \'{"cost_usd": "1", "rounds": 7}\' WHERE user_id = :owner',
+    "documents.mark_failed": "UPDATE documents SET status = 'processing' WHERE user_id = :owner",
+    "documents.take_waiting": "UPDATE documents SET is_waiting = true WHERE user_id = :owner",
+    "documents.lock_processed": "UPDATE documents SET has_worker = true, leased_until = now() + interval '1 hour' WHERE user_id = :owner",
+    "documents.release_lease": "UPDATE documents SET has_worker = true, leased_until = now() + interval '1 hour' WHERE user_id = :owner",
+    "chunks.without_description": "UPDATE chunks SET description = NULL WHERE user_id = :owner",
+    "chunks.are_all_described": "UPDATE chunks SET description = NULL WHERE user_id = :owner",
+    "chunks.has_undescribed_vectors": "UPDATE chunks SET description = NULL, embedding_model = 'other' WHERE user_id = :owner",
+    "memories.forgotten_among": "UPDATE messages SET is_forgotten = true WHERE user_id = :owner",
+    "conversations.set_generated_title": "UPDATE conversations SET title = NULL WHERE user_id = :owner",
+    "idempotency.release": "UPDATE idempotency_keys SET answer = NULL WHERE user_id = :owner",
+    "turn_begin.release_key": "UPDATE turns SET started_at = now() - interval '2 days' WHERE user_id = :owner",
+    "messages.text_at": 'UPDATE messages SET parts = \'[{"type": "text", "text": "secret"}]\' WHERE user_id = :owner',
+}
+_VOLATILE = re.compile(r"UUID\('[0-9a-f-]{36}'\)|datetime\.datetime\([^()]*(?:\([^()]*\))?[^()]*\)|[0-9]+\.[0-9]{2,}")
+
+
+def repository_functions() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Yield the functions with their names, such as `conversations.get`."""
+    for found in pkgutil.walk_packages(db.__path__, f"{db.__name__}."):
+        module = found.name.rpartition(".")[2]
+        if found.ispkg or ".migrations" in found.name or ".tables" in found.name or module in OTHER_MODULES:
+            continue
+        for name, function in vars(import_module(found.name)).items():
+            if inspect.isfunction(function) and function.__module__ == found.name and not name.startswith("_"):
+                parameters = inspect.signature(function).parameters
+                is_of_user = USER_PARAMETERS & parameters.keys() or f"{module}.{name}" in BY_SETTING
+                if is_of_user and {"connection", "engine"} & parameters.keys() and not GROUP_PARAMETERS & parameters.keys():
+                    yield f"{module}.{name}", function
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The ids and texts by which a call names rows: those of a user with a row in every table, or ids and texts of no row."""
+
+    id_of: Callable[[str], UUID]
+    text_of: Callable[[str, str], str]
+
+    @classmethod
+    def of(cls, owner: TenantFixture) -> "Rows":
+        """Name the rows of `owner`."""
+        return cls(owner.id_of, lambda table, column: owner.marker_of(metadata.tables[table].c[column]))
+
+    @classmethod
+    def missing(cls) -> "Rows":
+        """Name rows that do not exist."""
+        return cls(lambda _: new_id(), lambda *_: "missing")
+
+    def arguments(self, caller: UUID, name: str) -> dict[str, Any]:
+        """Return the values of all parameters, for the function with this name called by `caller`."""
+        return self._ids() | self._texts() | _VALUES | self._objects(caller) | self._exceptions().get(name, {}) | {"user_id": caller}
+
+    def _ids(self) -> dict[str, Any]:
+        names = {table.removesuffix("s"): table for table, found in metadata.tables.items() if "id" in found.c}
+        names |= {"memory": "memories", "key": "api_keys", "server": "mcp_servers", "entry": "outbox", "image": "messages"}
+        ids: dict[str, Any] = {f"{name}_id": self.id_of(table) for name, table in names.items()}
+        ids |= {f"{name}s": [ids[name]] for name in ("document_id", "message_id", "response_id")}
+        return ids | {"ids": [ids["memory_id"]], "supersedes": [ids["memory_id"]], "passage_ids": [self.id_of("passages")]}
+
+    def _texts(self) -> dict[str, Any]:
+        password_hash = self.text_of("credentials", "password_hash")
+        texts: dict[str, Any] = {"key": self.text_of("idempotency_keys", "key"), "route": self.text_of("idempotency_keys", "route")}
+        texts |= {"sha256": self.text_of("documents", "sha256").encode(), "call_id": self.text_of("approvals", "call_id")}
+        texts |= {"token_hash": self.text_of("refresh_tokens", "hash").encode(), "password_hash": password_hash, "old": password_hash}
+        return texts | {"query": f"{self.text_of('memories', 'text')} {self.text_of('passages', 'text')} {self.text_of('chunks', 'text')}"}
+
+    def _objects(self, caller: UUID) -> dict[str, Any]:
+        conversation_id, turn_id, message_id = self.id_of("conversations"), self.id_of("turns"), self.id_of("messages")
+        session_id, key = new_id(), (self.text_of("turns", "route"), self.text_of("turns", "idempotency_key"))
+        resource = ("client", "name", ["mcp:tools"], b"new code", "http://127.0.0.1/", "challenge", "resource", LATER)
+        return {
+            "authorization": NewAuthorization(session_id, *resource),
+            "session": NewSession(session_id, b"new token", LATER),
+            "billing_subject": BillingSubject(caller),
+            "reservations": [self.id_of("budget_reservations")],
+            "detail": ReservationDetail(turn_id, "m", "p"),
+            "origins": [MemoryOrigin(conversation_id, message_id)],
+            "idempotency_key": IdempotencyKey(*key, b"print"),
+            "response": StoredResponse(self.id_of("responses"), None, [], {}),
+            "subjects": {caller: 1},
+            "new_turn": NewTurn(
+                **{"turn_id": new_id(), "user_id": caller, "conversation_id": conversation_id, "last_seq": 1, "title": None},
+                **{"user_message_id": new_id(), "parts": [], "tokens": 1, "model": "m", "idempotency_key": None, "entries": [ENTRY]},
+            ),
+            "turn_result": TurnResult("completed", new_id(), [{"type": "text", "text": "x"}], "m", [ENTRY], ENTRY.number, question="x"),
+        }
+
+    def _exceptions(self) -> dict[str, dict[str, Any]]:
+        return {
+            "authorization_codes.lock": {"code_hash": self.text_of("authorization_codes", "hash").encode()},
+            "authorization_codes.redeem": {"code_hash": self.text_of("authorization_codes", "hash").encode(), "token_hash": b"new"},
+            "one_time_codes.redeem": {"code_hash": self.text_of("one_time_codes", "hash").encode()},
+            "chunks.put_vectors": {"vectors": {0: VECTOR}},
+            "memories.put_vectors": {"vectors": [(self.id_of("memories"), VECTOR)]},
+            "passages.put_vectors": {"vectors": [(self.id_of("passages"), VECTOR)]},
+            "passages.add_missing": {"vectors": None},
+            "memories.add": {"memory_id": new_id(), "origins": []},
+            "api_keys.add": {"key_id": new_id()},
+            "conversations.add": {"conversation_id": new_id()},
+            "documents.add": {"document_id": new_id()},
+            "exports.add": {"export_id": new_id()},
+            "mcp_servers.add": {"server_id": new_id()},
+            "summaries.add": {"upto_seq": 2},
+            "idempotency.store_response": {"response": {}},
+            "turns.progress": {"after": 0},
+            "turns.read_events": {"after": 0},
+            "users.change": {"changes": {"display_name": "x"}},
+            "tool_settings.change": {"changes": {"is_enabled": True}, "name": "server.tool"},
+        }
+
+
+ENTRY = LoggedEvent(99, "text.delta", {"texts": ["x"]})
+_PASSAGE = Passage(1, 1, "x", NOW)
+_VALUES: dict[str, Any] = {
+    "after": None, "limit": 10**6, "max_bytes": 10**9, "model": "other", "number": 0, "seq": 1, "upto_seq": 1, "first_seq": 1,
+    "last_seq": 1, "title": "x", "name": "x", "text": "x", "error": "x", "reason": "x", "code": "x", "note": "x", "description": "x",
+    "server": "server", "url": "x", "headers": b"x", "tools": [], "role": "user", "source": "user", "topic": "summary",
+    "purpose": "reset_password", "event": "login", "origin": ClientOrigin("192.0.2.1"), "reset_buckets": None, "email": "x@example.com",
+    "display_name": None, "new": "x", "file_key": "x", "code_hash": b"new", "successor_hash": b"new", "fingerprint": b"new",
+    "lifetime": timedelta(hours=1), "expires_at": LATER, "at": NOW, "start": NOW - timedelta(days=2), "end": NOW + timedelta(days=2),
+    "idle": timedelta(days=9), "default_days": 1, "default_usd": Decimal(5), "amount_usd": Decimal(1),
+    "default_limits": DefaultLimits(9, Decimal(5)), "tokens": 1, "output_tokens": 9, "chunks": 1, "progress": 0.5, "lease_s": 30.0,
+    "is_due": True, "is_approved": True, "is_shared": False, "id": UUID(int=1), "vector": None, "window_start": WindowStart(None, 0),
+    "facts": 9, "passages": 9, "half_life_days": 30.0, "changes": {"title": "x"}, "parts": [], "order": "asc", "max_running": 9,
+    "checkpoint": Checkpoint(), "entries": [ENTRY], "requested": [Approval("new", "x", {})],
+    "new_chunks": [NewChunk(1, "x", "x", None, 0, 1)], "turn_passages": [_PASSAGE], "missing": [_PASSAGE],
+    "imported": [_PASSAGE], "left": {}, "variants": True,
+    "charges": [Charge(UUID(int=2), "chat", "m", "p", "completed")],
+}  # fmt: skip
+
+
+def call(name: str, function: Callable[..., Any], connection: Connection, caller: UUID, rows: Rows) -> str:
+    """Call the function, and return its result or the type of its error, without ids and times."""
+    known = rows.arguments(caller, name) | {"connection": connection, "engine": connection.engine}
+    arguments = {
+        parameter.name: known[parameter.name] if parameter.name in known else value_of_type(parameter.annotation)
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind != parameter.VAR_KEYWORD and (parameter.name in known or parameter.default is parameter.empty)
+    }
+    try:
+        result = function(**arguments, **_FURTHER.get(name, {}))
+        result = [(table, list(found)) for table, found in result] if isinstance(result, GeneratorType) else result
+    except (KeyError, TypeError):  # of an argument that the function does not take
+        raise
+    except Exception as exc:
+        return type(exc).__name__
+    return _VOLATILE.sub("…", repr(result))
+
+
+def value_of_type(annotation: Any) -> Any:
+    """Return a value of a parameter's type: empty, or one that stands for nothing stored."""
+    annotation = getattr(annotation, "__value__", annotation)
+    kind, choices = get_origin(annotation) or annotation, get_args(annotation)
+    if type(None) in choices:
+        return None
+    if kind is Literal:
+        return choices[0]
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return kind(
+            **{field.name: value_of_type(hints[field.name]) for field in fields(kind) if field.default is MISSING is field.default_factory}
+        )
+    return {} if issubclass(kind, Mapping) else []
+
+
+_PLAIN: dict[Any, Any] = {bool: True, int: 1, float: 1.0, str: "x", bytes: b"new", UUID: UUID(int=3), datetime: NOW, Decimal: Decimal(1)}
+_PLAIN |= {timedelta: timedelta(hours=1), object: None}
+_FURTHER = {
+    "api_keys.add": {"name": "x", "scopes": ["chat"], "expires_at": LATER},
+    "documents.add": {"title": "x", "filename": "x", "content_type": "x", "bytes": 1, "sha256": b"new"},
+}
+_OWNED_TABLES = [table for table in metadata.tables.values() if table.name not in TABLES_WITHOUT_OWNER and "user_id" in table.c]
+_HASH = "SELECT '{0}', md5(string_agg(t::text, '' ORDER BY t::text)) FROM {0} t WHERE {1} = :id"
+_DIGEST = " UNION ALL ".join([*(_HASH.format(table.name, "user_id") for table in _OWNED_TABLES), _HASH.format("users", "id")])
+
+
+def digest(connection: Connection, owner: UUID) -> dict[str, str]:
+    """Return a hash of the owner's rows by table."""
+    return dict(connection.execute(text(_DIGEST), {"id": owner}).all())  # type: ignore[arg-type]
