@@ -114,6 +114,15 @@ def test_a_user_has_at_most_fifty_keys(auth, alice, postgres):
     assert make(auth, alice).json["code"] == "too_many_api_keys"
 
 
+@pytest.mark.parametrize("end", ["revoked_at = now()", "expires_at = now()"])
+def test_a_key_that_has_ended_makes_room_for_another(auth, alice, postgres, end):
+    store_keys(postgres, alice, count=MAX_API_KEYS)
+    first = f"(SELECT id FROM api_keys WHERE user_id = '{alice.id}' LIMIT 1)"
+    postgres.execute(f"UPDATE api_keys SET {end} WHERE id = {first}", dbname="parley")
+
+    assert make(auth, alice).status == 201
+
+
 def test_a_repeated_request_creates_one_key_and_shows_it_once(auth, alice):
     first, second = (make(auth, alice, headers={"Idempotency-Key": "k1"}).json for _ in range(2))
 

@@ -69,3 +69,11 @@ def test_a_code_works_once(auth, engine, alice, new_email):
     confirm(auth, alice, code)
 
     assert confirm(auth, alice, code).json["code"] == "invalid_code"
+
+
+def test_a_change_to_an_address_that_could_not_register_is_refused(auth, alice, set_registration_policy, queued):
+    set_registration_policy(domains="example.org")
+
+    assert ask(auth, alice, "alice@example.com").json["code"] == "email_domain_refused"
+    assert ask(auth, alice, "alice@example.org").status == 202
+    assert queued() == [ChangeEmail(alice.id, "alice@example.org")]

@@ -9,9 +9,10 @@ import pytest
 from functions.chat.openai_api.completions import stream_completion
 from functions.chat.turn import replay
 from functions.chat.turn.events import TurnStopped
-from parley.db.turn import stream_leases
+from parley.db.turn import stream_leases, turns
 from parley.deadline import Deadline
 from parley.errors import Unauthorized
+from parley.ids import new_id
 from parley.llm.messages import Finished, Message, ModelRequest, TextDelta, Usage
 from tests.support.api_gateway import PASSWORD
 from tests.support.turns import HangingProvider, ScriptedProvider, events_of, make_services, stored_messages, take_numbered
@@ -53,6 +54,16 @@ def test_a_revoked_key_stops_its_turns(engine, alice, key):
 
     assert last_soon(events).reason == "access_ended"
     assert [message.text for message in stored_messages(engine, alice, started.conversation_id)] == ["hello", "half"]
+
+
+@pytest.mark.parametrize("credential", ["sessions", "api_keys"])
+def test_a_turns_next_heartbeat_notices_that_its_credential_has_expired(engine, alice, key, change, credential):
+    person = alice if credential == "sessions" else key[0]
+    record = lambda: turns.record_heartbeat(engine, new_id(), user_id=alice.id, entries=[], principal=person.principal)  # noqa: E731
+    before = record()
+    change(f"UPDATE {credential} SET expires_at = now() WHERE user_id = :u", u=alice.id)
+
+    assert (before.is_access_ended, record().is_access_ended) == (False, True)
 
 
 def test_a_follower_whose_session_has_ended_reads_no_further(engine, auth, alice, key):

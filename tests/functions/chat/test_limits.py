@@ -216,6 +216,14 @@ def test_a_user_sees_their_usage_by_day_and_model_and_the_remaining_budget(engin
     assert conversation.get("/usage", as_=bob).json["items"] == []
 
 
+def test_an_overdrawn_budget_has_nothing_left(engine, conversation, change, alice):
+    take(make_services(engine, HELLO), alice)
+    change("UPDATE budgets SET spent_usd = 7 WHERE user_id = :u", u=alice.id)
+    budget = conversation.get("/usage", as_=alice).json["budget"]
+
+    assert (budget["spent_usd"], budget["left_usd"]) == (7, 0)
+
+
 def test_usage_comes_in_pages(engine, chat, conversation, alice):
     take(make_services(engine, HELLO), alice)
     chat.post("/chat", {"message": "hello", "stream": False}, as_=alice)

@@ -22,7 +22,7 @@ from parley.llm.vendors.builtin import BuiltinEmbedder
 from parley.metering.embeddings import QUERY_CALLS
 from tests.conftest import ROOT
 from tests.support.builders import add_conversation, add_memory
-from tests.support.turns import HELLO, ScriptedProvider, make_services, take
+from tests.support.turns import HELLO, ScriptedProvider, make_services, take, take_numbered
 
 WITH_ROLE = (ROOT / "tests" / "models.toml").read_text().replace("[roles]", '[roles]\nembedding = "lexical"')
 
@@ -112,6 +112,19 @@ def test_the_embeddings_of_question_and_passage_are_charged(engine, services, co
     lines = {line["model"]: line["input_tokens"] for line in conversation.get("/usage", as_=alice).json["items"]}
 
     assert lines == {"lexical": 2 * 7, "priced": 1000}
+
+
+def test_the_price_of_embedding_the_question_is_reserved(engine, services, row, alice, bob):
+    dear = Catalogue.parse(WITH_ROLE.replace('name = "lexical"', 'name = "lexical"\ninput_usd_per_mtok = 1000.0'), source="a test")
+    reserved = []
+    for person, catalogue in ((alice, Catalogue.parse(WITH_ROLE, source="a test")), (bob, dear)):
+        turn = take_numbered(replace(embedding(services, Embedder()), catalogue=lambda c=catalogue: c), person, "cats", model="priced")
+        next(turn)
+        reserved += row("SELECT reserved_usd FROM budgets WHERE user_id = :u", u=person.id)
+        list(turn)
+
+    # A token for each of the four bytes, and a vendor's additions, at 1,000 USD a million.
+    assert reserved[1] - reserved[0] >= Decimal("0.004")
 
 
 def test_a_slow_embedding_service_delays_a_turn_by_half_a_second_at_most(engine, services, alice):

@@ -41,6 +41,14 @@ def test_an_ingested_document_is_ready_and_found(documents, ready, alice):
     assert found(documents, alice, "how many days of leave")[0] == "Everybody has thirty days of leave a year."
 
 
+@pytest.mark.parametrize("status", ["queued", "processing", "failed"])
+def test_a_document_that_is_not_ready_is_not_found(documents, ready, postgres, alice, status):
+    document_id = ready(alice, HANDBOOK, filename="handbook.md")
+    postgres.execute(f"UPDATE documents SET status = '{status}' WHERE id = '{document_id}'")
+
+    assert found(documents, alice, "how many days of leave") == []
+
+
 def test_chunks_are_listed_with_their_heading_paths(documents, ready, alice):
     document_id = ready(alice, HANDBOOK, filename="handbook.md")
 
@@ -163,3 +171,16 @@ def test_a_file_without_a_document_is_deleted(ingest, environment, alice):
 
     assert ingest.deliver(s3_notification(alice, document_id)) == []
     assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"], Prefix=key)
+
+
+def test_a_user_has_at_most_ten_thousand_documents(documents, postgres, alice, bob):
+    postgres.execute(
+        f"""INSERT INTO documents (user_id, id, title, filename, content_type, bytes)
+            SELECT '{alice.id}', gen_random_uuid(), 'a', 'a.txt', 'text/plain', 1 FROM generate_series(1, 10000)"""
+    )
+    form = {"filename": "b.txt", "content_type": "text/plain", "bytes": 1}
+    refused = [upload_document(documents, alice, "one more"), documents.post("/documents/uploads", form, as_=alice)]
+    postgres.execute(f"DELETE FROM documents WHERE user_id = '{alice.id}'")
+
+    assert [(answer.status, answer.json["code"]) for answer in refused] == [(409, "too_many_documents")] * 2
+    assert upload_document(documents, bob, "one more").status == 202

@@ -163,6 +163,13 @@ def test_a_keys_cost_counts_against_both_budgets(run, billing_subject, engines):
     assert spent_and_reserved(run, billing_subject) == (1.5, 0)
 
 
+def test_a_settled_call_gives_the_rest_of_its_reservation_back_to_its_key(run, billing_subject, engines):
+    key = key_of(engines, billing_subject, monthly_budget_usd=2)
+    pay(run, key, "0.5", run(limits.admit, key, RICH, amount_usd=Decimal(2)))
+
+    assert admitted(run, key, RICH, 5, usd="0.5") == 3
+
+
 def test_the_reservation_of_a_dead_function_is_freed_after_15_minutes(run, billing_subject, engines):
     admitted(run, billing_subject, RICH, 5, usd=1)
     move(engines, "budget_reservations", "expires_at", billing_subject, 899 - 30)

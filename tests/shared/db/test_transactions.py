@@ -1,4 +1,5 @@
-from uuid import uuid4
+from dataclasses import replace
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -11,6 +12,7 @@ from parley.db.transactions import global_scope, principal_scope, user_scope
 from parley.errors import Unauthorized, Unavailable
 from parley.ids import new_id
 from parley.settings import DatabaseSettings
+from tests.support.api_gateway import PASSWORD
 
 COUNT = text("SELECT count(*) FROM conversations")
 
@@ -58,6 +60,17 @@ def test_another_users_session_is_unauthorized(engine, alice, bob):
     mixed = Principal(alice.id, bob.principal.session_id, None, alice.principal.scopes, alice.principal.expires_at)
 
     with pytest.raises(Unauthorized), principal_scope(engine, mixed):
+        pass
+
+
+def test_an_api_key_is_unauthorized_from_its_end_on(auth, engine, postgres, alice):
+    created = auth.post("/auth/api-keys", {"name": "ci", "password": PASSWORD}, as_=alice).json
+    principal = replace(alice.principal, session_id=None, api_key_id=UUID(created["id"]))
+    with principal_scope(engine, principal):
+        pass
+    postgres.execute(f"UPDATE api_keys SET expires_at = now() WHERE id = '{created['id']}'", dbname="parley")
+
+    with pytest.raises(Unauthorized), principal_scope(engine, principal):
         pass
 
 
