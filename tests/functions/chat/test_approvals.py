@@ -1,6 +1,7 @@
 """Tool calls that need an approval: the turn pauses, and any process can resume it."""
 
 import threading
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from functions.chat import routes
 from functions.chat.errors import AlreadyDecided, ConversationBusy, NotWaiting
 from functions.chat.openai_api.errors import PREFIX, openai_error_response
-from functions.chat.turn import run
+from functions.chat.turn import run, tool_loop
 from functions.chat.turn.approvals import Decision
 from functions.chat.turn.events import TurnCompleted, TurnStopped, TurnWaiting
 from parley import turn_recovery
@@ -21,7 +22,7 @@ from parley.http.streaming import streaming_handler
 from parley.llm import messages as llm
 from parley.llm.catalogue import ModelNotFound
 from parley.turn_recovery import interrupt_if_stale
-from tests.support.api_gateway import Function
+from tests.support.api_gateway import PASSWORD, Function
 from tests.support.toolbox import DONE, RecordingToolbox, ScriptedRounds, tool_calls_answer, tool_results
 from tests.support.turns import HELLO, ScriptedProvider, events_of, make_services, stored_messages, take, take_numbered
 
@@ -96,6 +97,42 @@ def test_the_usage_of_a_resumed_turn_includes_all_its_calls(waiting, other, alic
     paid = row("SELECT count(*), sum(input_tokens) FROM usage WHERE turn_id = :id", id=waiting[0].turn_id)
 
     assert (last.usage.input_tokens, paid) == (200, (2, 200))
+
+
+def test_a_resumed_turn_has_only_its_remaining_rounds(engine, other, alice, toolbox, monkeypatch):
+    monkeypatch.setattr(tool_loop, "MAX_ROUNDS", 2)
+    scripts = [tool_calls_answer(("c", "clock", {})), tool_calls_answer(("w", "write", {"to": "bob"}))]
+    started, *_ = take(make_services(engine, ScriptedRounds(*scripts), toolbox=toolbox), alice, model="handy", tools=True)
+    services = other()
+    decide(services, alice, started.turn_id)
+
+    assert [request.tool_choice for request in services.router.provider_for(None).requests] == ["none"]
+
+
+def test_the_time_of_a_resumed_turn_includes_the_time_before_the_pause(waiting, other, alice, change):
+    change("UPDATE turns SET held = jsonb_set(held, '{total_ms}', '60000') WHERE id = :id", id=waiting[0].turn_id)
+    *_, last = events_of(decide(other(), alice, waiting[0].turn_id))
+
+    assert last.timings.total_ms >= 60_000
+
+
+@pytest.fixture
+def key_holder(auth, alice):
+    """Alice with an API key that may approve calls."""
+    scopes = ["approvals", "chat", "tools"]
+    created = auth.post("/auth/api-keys", {"name": "ci", "password": PASSWORD, "scopes": scopes}, as_=alice).json
+    claims = {"sub": str(alice.id), "api_key_id": created["id"], "scope": " ".join(scopes), "exp": alice.claims["exp"]}
+    return replace(alice, claims=claims)
+
+
+def test_a_turn_that_an_api_key_resumes_is_charged_to_the_key(engine, other, toolbox, row, key_holder):
+    services = make_services(engine, ScriptedRounds(BOTH), toolbox=toolbox)
+    started, *_ = take(services, key_holder, "write to bob", model="handy-priced", tools=True)
+    decide(other(), key_holder, started.turn_id)
+    spent = "SELECT spent_usd FROM budgets WHERE subject_id = :key"
+
+    assert row("SELECT count(*) FROM usage WHERE api_key_id = :key", key=key_holder.claims["api_key_id"]) == (2,)
+    assert row(spent, key=key_holder.claims["api_key_id"]) == row(spent, key=key_holder.id)
 
 
 def test_the_log_of_a_resumed_turn_has_one_end_and_stable_ids(waiting, other, alice, log):

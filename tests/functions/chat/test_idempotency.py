@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from functions.chat.errors import InProgress
+from functions.chat.schemas import ChatIn
 from functions.chat.turn.events import NumberedEvent
 from parley.db.engine import make_engine
 from parley.db.turn.turn_begin import IdempotencyKey
@@ -13,6 +14,7 @@ from parley.errors import NotFound
 from parley.ids import new_id
 from parley.llm import messages as llm
 from parley.llm.errors import ProviderBusy
+from tests.support.images import PNG_DATA_URL
 from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, events_of, make_services, stored_messages, take, take_numbered
 
 CLIENTS = 50
@@ -63,6 +65,30 @@ def test_the_key_with_another_body_is_422(chat, alice):
     answer = post(chat, alice, {"message": "something else"})
 
     assert (answer.status, answer.json["code"]) == (422, "idempotency_key_reused")
+
+
+OTHER_FIELDS = {
+    "message": "something else",
+    "conversation_id": str(new_id()),
+    "model": "priced",
+    "tools": False,
+    "documents": True,
+    "stream": False,
+    "max_output_tokens": 9,
+    "temperature": 0.5,
+    "images": [PNG_DATA_URL],
+    "response_format": {"type": "json_object"},
+    "incognito": True,
+    "wait": True,
+}
+
+
+def test_the_key_with_any_other_field_is_422(chat, alice):
+    post(chat, alice, {"message": "hello"})
+    answers = [post(chat, alice, {"message": "hello", name: value}) for name, value in OTHER_FIELDS.items()]
+
+    assert OTHER_FIELDS.keys() == ChatIn.model_fields.keys()
+    assert {(answer.status, answer.json["code"]) for answer in answers} == {(422, "idempotency_key_reused")}
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])

@@ -146,9 +146,10 @@ def test_the_calls_of_an_answer_that_breaks_off_are_never_run(take_turn):
     assert toolbox.ran == []
 
 
-def test_the_calls_of_an_answer_that_was_cut_short_are_never_run(take_turn):
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_the_calls_of_an_answer_that_was_cut_short_are_never_run(take_turn, reason):
     toolbox = RecordingToolbox().add("clock")
-    take_turn(tool_calls_answer(llm.TextDelta("I "), ("c", "clock", {}), reason="length"), toolbox=toolbox)
+    take_turn(tool_calls_answer(llm.TextDelta("I "), ("c", "clock", {}), reason=reason), toolbox=toolbox)
 
     assert toolbox.ran == []
 

@@ -99,6 +99,17 @@ def test_a_successful_probe_closes_the_circuit(store, process):
     assert (store.circuits["acme"].state, store.circuits["acme"].in_a_row) == ("closed", 0)
 
 
+def test_a_probe_whose_request_the_vendor_rejects_closes_the_circuit(store, process):
+    opened(store, process)
+    store.pass_s(20)
+    prober = process()
+    prober.admit("acme")
+    fail(prober, error=ProviderRejected("acme", "status 400"))
+
+    assert [process().admit("acme") for _ in range(2)] == [0, 0]
+    assert store.circuits["acme"].state == "closed"
+
+
 def test_a_failed_probe_opens_the_circuit_for_another_cooldown(store, process):
     opened(store, process)
     store.pass_s(20)

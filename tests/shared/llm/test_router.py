@@ -4,7 +4,7 @@ import random
 import threading
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from importlib import import_module
 
@@ -21,6 +21,7 @@ from parley.llm.router import CallStarted, ModelRouter, RetryPolicy
 from tests.fakes.circuits import MemoryCircuits
 from tests.fakes.cloudwatch import read_metrics, total
 from tests.fakes.vendor import refuses, resets, running_vendor, says, streams
+from tests.support.turns import ScriptedProvider
 
 ASKED = ModelRequest([Message("user", "How are you?")])
 HELLO = [TextDelta("Hel"), TextDelta("lo"), Finished("stop", Usage(12, 3, 4))]
@@ -98,6 +99,15 @@ def test_a_failure_before_the_first_text_falls_back_immediately(ask, fault):
     assert text_of(stream) == "Hello"
     assert scripts.called == ["one", "two"]
     assert [call.error_code for call in stream.calls] == [fault.code, None]
+
+
+@pytest.mark.parametrize(("asked", "limit"), [(None, 50), (80, 50), (20, 20)])
+def test_a_model_is_asked_for_no_more_output_than_its_own_limit(store, asked, limit):
+    provider = ScriptedProvider(HELLO)
+    router, small = ModelRouter(lambda model: provider, CircuitBreaker(store)), candidate("small", max_output_tokens=50)
+    list(router.ask([small], replace(ASKED, max_output_tokens=asked), user_id=new_id(), total_s=5.0))
+
+    assert [request.max_output_tokens for request in provider.requests] == [limit]
 
 
 def test_without_a_fallback_the_same_model_is_called_again(ask):
