@@ -106,3 +106,12 @@ def test_a_repeated_fork_request_makes_one_fork(conversation, alice, original):
 
     assert second.json == first.json
     assert (other.status, other.json["code"]) == (422, "idempotency_key_reused")
+
+
+def test_a_fork_of_an_incognito_conversation_is_not_remembered(conversation, chat, alice):
+    secret = make(conversation, alice, incognito=True)["id"]
+    ask(chat, alice, secret, "I am allergic to peanuts")
+    created = fork(conversation, alice, secret, 2).json["id"]
+    ask(chat, alice, created, "I am allergic to walnuts as well")
+
+    assert conversation.get("/conversations/search?q=allergic", as_=alice).json["items"] == []

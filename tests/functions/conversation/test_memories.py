@@ -5,6 +5,7 @@ from sqlalchemy import text
 
 from parley.db.memories import MemoryOrigin
 from parley.db.transactions import user_scope
+from parley.db.vectors import Vector
 from parley.ids import new_id
 from tests.support.builders import add_conversation, add_memory, first_message_id
 
@@ -64,6 +65,24 @@ def test_a_corrected_fact_counts_as_written_by_the_user(conversation, engine, al
 
     assert (changed["text"], changed["source"]) == ("I like green tea", "user")
     assert listed(conversation, alice) == ["I like green tea"]
+
+
+def test_a_corrected_fact_loses_the_vector_of_its_old_text(conversation, engine, engines, alice):
+    fact = add_memory(engine, alice, "I like tea", vector=Vector("lexical", [1.0, 0.0]))
+    conversation.patch(f"/memories/{fact}", {"text": "I like coffee"}, as_=alice)
+
+    with engines["owner"].connect() as connection:
+        stored = connection.execute(text("SELECT embedding, embedding_model FROM memories WHERE id = :id"), {"id": fact}).one()
+    assert tuple(stored) == (None, None)
+
+
+def test_deleting_a_fact_does_not_bring_back_the_fact_that_it_replaced(conversation, alice):
+    older, newer = write(conversation, alice, "I live in Paris"), write(conversation, alice, "I moved to Lyon")
+    assert conversation.delete(f"/memories/{newer['id']}", as_=alice).status == 204
+    (item,) = conversation.get("/memories", as_=alice).json["items"]
+
+    assert (item["id"], item["ended_at"] is None) == (older["id"], False)
+    assert conversation.get("/memories/search?q=Paris", as_=alice).json["items"] == []
 
 
 def test_an_extracted_fact_names_its_conversation_and_is_deleted_with_it(conversation, engine, alice):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.ingest import sandbox
+from functions.ingest import parser_process, sandbox
 from functions.ingest.chunker import Chunker
 from functions.ingest.errors import DocumentTooLarge, Unreadable, Unsupported
 from functions.ingest.parser_process import MAX_CHARACTERS, MEMORY_BYTES
@@ -46,6 +46,16 @@ def test_the_parser_limits_its_memory_time_and_file_size(stored, tmp_path):
 
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
     assert output.split("\n")[0] == f"({MEMORY_BYTES}, {MEMORY_BYTES}) ({CPU_S}, {CPU_S}) (0, 0)"
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "notes.md"])
+def test_a_file_has_at_most_the_characters_of_the_limit(stored, monkeypatch, name):
+    monkeypatch.setattr(parser_process, "MAX_CHARACTERS", 20)
+    (whole,) = parser_process.parse_file(stored(b"x" * 20), name)
+
+    assert len(whole.text) == 20
+    with pytest.raises(DocumentTooLarge):
+        list(parser_process.parse_file(stored(b"x" * 10 + b"\n\n" + b"y" * 11), name))
 
 
 def test_an_endless_number_of_pages_is_too_large(stored):

@@ -66,6 +66,13 @@ def test_a_chunk_has_a_heading_path():
     assert chunk.heading_path("Handbook") == "Handbook > Leave"
 
 
+def test_a_chunk_begins_at_its_offset_in_the_documents_text():
+    blocks = [heading("A"), paragraph("One."), heading("B"), paragraph("Two."), paragraph("Three.", page=2), heading("C"), paragraph("Four")]
+    document = "\n".join(block.text for block in blocks)
+
+    assert [document[chunk.start :].split("\n")[0] for chunk in chunks_of(*blocks)] == ["One.", "Two.", "Three.", "Four"]
+
+
 def test_long_headings_are_truncated_and_the_outermost_dropped():
     headings = [heading(f"{level}" * 5000, level) for level in range(1, 8)]
     (chunk,) = chunks_of(*headings, paragraph("Deep."))

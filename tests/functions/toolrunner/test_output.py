@@ -3,7 +3,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from functions.toolrunner.execution import UnusableOutput, render_output
+from functions.toolrunner.execution import UnusableOutput, render_output, run_tool
+from functions.toolrunner.registry import Registry
+from functions.toolrunner.requests import RunRequest
+from parley.ids import new_id
+from parley.tools.decorator import tool
+from parley.tools.guarded_http.client import GuardedHttp
 from parley.tools.outcome import MAX_RESULT_BYTES, truncate_result
 
 
@@ -43,3 +48,18 @@ def test_what_is_cut_keeps_to_its_bytes_and_its_letters(text, limit):
 
 def test_what_just_fits_is_not_cut():
     assert render_output("x" * MAX_RESULT_BYTES) == "x" * MAX_RESULT_BYTES
+
+
+@tool
+def explode() -> str:
+    """Fail with a very long reason."""
+    raise ValueError("ä" * 100_000)
+
+
+def test_the_reason_of_a_failure_is_cut_to_2000_bytes():
+    request = RunRequest(op="run", name="explode", arguments={}, user_id=new_id())
+    failure = run_tool(Registry([explode]), request, GuardedHttp())
+
+    assert not failure["ok"]
+    assert len(failure["content"].encode()) <= 2000
+    assert failure["content"].startswith("The tool failed (ValueError: ää")

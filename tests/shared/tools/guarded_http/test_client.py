@@ -5,6 +5,7 @@ import asyncio
 import httpx2
 import pytest
 
+from parley.tools.guarded_http import transport
 from parley.tools.guarded_http.client import GuardedHttp
 from parley.tools.guarded_http.egress_filter import EgressFilter
 from parley.tools.guarded_http.errors import AddressRefused, FetchFailed
@@ -55,6 +56,23 @@ def test_headers_are_sent_to_their_origin_only(nest, canary):
         http.get(f"{nest}/to/http://other.example:{other.port}/", headers={"X-Key": "secret"})
 
         assert [headers.get("x-key") for _, headers in [*canary.hits, *other.hits]] == ["secret", None]
+
+
+def test_headers_of_an_https_address_are_not_sent_in_the_clear_to_the_same_host(monkeypatch):
+    seen = []
+
+    def respond(request):
+        seen.append((request.url.scheme, request.headers.get("x-key")))
+        return (
+            httpx2.Response(302, headers={"Location": "http://nest.example/"})
+            if len(seen) == 1
+            else httpx2.Response(200, content=iter([b"tweet"]))
+        )
+
+    monkeypatch.setattr(transport, "GuardedTransport", lambda *_: httpx2.MockTransport(respond))
+    GuardedHttp().get("https://nest.example/", headers={"X-Key": "secret"})
+
+    assert seen == [("https", "secret"), ("http", None)]
 
 
 @pytest.mark.parametrize("path", ["large/5000001", "endless/", "bomb/50000000"])
