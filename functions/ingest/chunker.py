@@ -70,8 +70,8 @@ class Chunker:
                 yield from self._flush()
                 self._enter_section(block)
             else:
-                for segment in split_block(block, max_tokens=self._chunk_tokens):
-                    yield from self._add(segment, block)
+                for offset, segment in _with_offsets(block, split_block(block, max_tokens=self._chunk_tokens)):
+                    yield from self._add(segment, block, self._offset + offset)
             self._offset += len(block.text) + 1
         yield from self._flush()
 
@@ -88,7 +88,7 @@ class Chunker:
             del titles[0]
         return tuple(titles)
 
-    def _add(self, segment: str, block: Block) -> Iterator[Chunk]:
+    def _add(self, segment: str, block: Block, start: int) -> Iterator[Chunk]:
         tokens = estimate_tokens(segment)
         # Citations name one page, so a chunk neither crosses a page break nor repeats text of the previous page.
         is_next_page = bool(self._buffer.texts) and self._buffer.page != block.page
@@ -97,7 +97,7 @@ class Chunker:
         if is_next_page:
             self._buffer.overlap = ""
         if not self._buffer.texts:
-            self._buffer.page, self._buffer.start = block.page, self._offset
+            self._buffer.page, self._buffer.start = block.page, start
         self._buffer.texts.append(segment)
         self._buffer.tokens += tokens
 
@@ -129,6 +129,27 @@ def split_block(block: Block, *, max_tokens: int) -> Iterator[str]:
         yield from _pack(block.text.split("\n"), "\n", max_tokens)
     else:
         yield from _pack(split_sentences(block.text), " ", max_tokens)
+
+
+def _with_offsets(block: Block, segments: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Yield the block's segments with their offsets in its text.
+
+    Splitting loses only whitespace and closing quotes between words, so the words of the segments follow each other in the text.
+    """
+    position, previous = 0, ""
+    for segment in segments:
+        position = _after_words(block.text, previous, position)
+        # All segments of a table but the first repeat its first row.
+        previous = segment.partition("\n")[2] if previous and block.kind == "table" else segment
+        first_word = next(iter(previous.split(maxsplit=1)), "")
+        position = max(block.text.find(first_word, position), position)
+        yield position, segment
+
+
+def _after_words(text: str, words: str, position: int) -> int:
+    for word in words.split():
+        position = max(text.find(word, position), position) + len(word)
+    return position
 
 
 def split_sentences(text: str) -> list[str]:

@@ -67,10 +67,38 @@ def test_a_chunk_has_a_heading_path():
 
 
 def test_a_chunk_begins_at_its_offset_in_the_documents_text():
-    blocks = [heading("A"), paragraph("One."), heading("B"), paragraph("Two."), paragraph("Three.", page=2), heading("C"), paragraph("Four")]
+    blocks = [
+        heading("A"),
+        paragraph("One."),
+        heading("B"),
+        paragraph("Two."),
+        paragraph("Three.", page=2),
+        heading("C"),
+        paragraph("Four"),
+    ]
     document = "\n".join(block.text for block in blocks)
 
     assert [document[chunk.start :].split("\n")[0] for chunk in chunks_of(*blocks)] == ["One.", "Two.", "Three.", "Four"]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        paragraph(" ".join(f'He said "this is number {number}."  Then he left.' for number in range(90))),
+        paragraph("a" * 5000),
+        Block("code", "\n".join(f"value_{number} = {number}" for number in range(300))),
+        Block("table", "id | name\n" + "\n".join(f"{number} | value" for number in range(300))),
+    ],
+    ids=["sentences", "a word", "code", "a table"],
+)
+def test_each_chunk_of_a_long_block_begins_at_its_own_offset(block):
+    chunks = chunks_of(block)
+    texts = [chunk.text.removeprefix("id | name\n" if number else "") for number, chunk in enumerate(chunks)]
+    starts = [chunk.start for chunk in chunks]
+
+    assert starts == sorted(set(starts))
+    assert len(starts) > 5
+    assert [block.text[start:][:5] for start in starts] == [text[:5] for text in texts]
 
 
 def test_long_headings_are_truncated_and_the_outermost_dropped():
