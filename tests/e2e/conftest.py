@@ -218,22 +218,30 @@ def stack(vendor: Vendor, open_meteo: OpenMeteo) -> Iterator[Stack]:
         yield running
 
 
-@pytest.fixture
-def own_stack(vendor: Vendor) -> Iterator[Stack]:
-    """A separate stack, for a test that breaks it."""
+@pytest.fixture(scope="session")
+def fault_stack(vendor: Vendor) -> Iterator[Stack]:
+    """A second stack, for tests that break a part of it. Each test leaves the stack working."""
     with running_stack(vendor) as running:
         yield running
 
 
 @pytest.fixture
-def keyless_stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+def own_stack(vendor: Vendor) -> Iterator[Stack]:
+    """A separate stack, for a test that leaves it broken."""
+    with running_stack(vendor) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def keyless_stack() -> Iterator[Stack]:
     """A stack as a new user has it: the shipped catalogue, no vendor's key, and the built-in embedding model."""
     if not EMBEDDING_MODEL.exists():
         pytest.skip("the built-in embedding model is not installed: run `make embedder`, as `make test` does")
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "MISTRAL_API_KEY", "BEDROCK_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    with _running_stack(SHIPPED_MODELS.read_text()) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "MISTRAL_API_KEY", "BEDROCK_API_KEY"):
+            patch.delenv(name, raising=False)
+        with _running_stack(SHIPPED_MODELS.read_text()) as running:
+            yield running
 
 
 @pytest.fixture

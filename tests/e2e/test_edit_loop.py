@@ -34,7 +34,7 @@ class EditableStack:
         return text in log.read_text()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def editable(vendor: Any) -> Iterator[EditableStack]:
     """A copy of the product, running."""
     with TemporaryDirectory(prefix="parley-edit-") as folder:

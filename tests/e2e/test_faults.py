@@ -86,12 +86,14 @@ def test_a_page_of_another_origin_may_call(stack):
     assert "POST" in asked.headers["access-control-allow-methods"]
 
 
-def test_a_database_that_is_killed_comes_back_and_so_does_the_stack(own_stack, vendor):
+def test_a_database_that_is_killed_comes_back_and_so_does_the_stack(fault_stack, vendor):
     vendor.script = streams("still here")
-    ada = own_stack.register()
-    os.kill(own_stack.status()["services"]["postgres"]["pid"], signal.SIGKILL)
+    ada, postgres = fault_stack.register(), fault_stack.status()["services"]["postgres"]
+    os.kill(postgres["pid"], signal.SIGKILL)
     statuses = answers_until(
-        lambda: ada.get("/conversations"), 200, and_until=lambda: own_stack.status()["services"]["postgres"]["restarts"]
+        lambda: ada.get("/conversations"),
+        200,
+        and_until=lambda: fault_stack.status()["services"]["postgres"]["restarts"] > postgres["restarts"],
     )
 
     assert set(statuses) <= {200, 503}
@@ -99,14 +101,14 @@ def test_a_database_that_is_killed_comes_back_and_so_does_the_stack(own_stack, v
     assert answer.status_code == 200, answer.text
 
 
-def test_a_database_that_is_away_is_a_503_with_a_time_to_retry(own_stack):
-    ada = own_stack.register()
-    own_stack.stop_postgres()
+def test_a_database_that_is_away_is_a_503_with_a_time_to_retry(fault_stack):
+    ada = fault_stack.register()
+    fault_stack.stop_postgres()
     answer = ada.get("/conversations")
 
     assert is_problem(answer, 503, "unavailable")
     assert int(answer.headers["retry-after"]) > 0
-    own_stack.restore_postgres()
+    fault_stack.restore_postgres()
     assert 200 in answers_until(lambda: ada.get("/conversations"), 200)
 
 

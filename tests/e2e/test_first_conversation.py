@@ -8,31 +8,31 @@ from tests.fakes.vendor import streams
 from tests.support.api_gateway import PASSWORD
 
 
-def test_a_conversation_survives_the_death_of_everything(own_stack, vendor):
+def test_a_conversation_survives_the_death_of_everything(fault_stack, vendor):
     vendor.script = streams("Bonjour", ", Ada")
-    ada = own_stack.register()
+    ada = fault_stack.register()
     said = ada.post("/chat", {"message": "Say hello in French", "stream": False}).json()
-    own_stack.kill()
-    own_stack.start()
+    fault_stack.kill()
+    fault_stack.start()
 
-    again = own_stack.http.post("/auth/login", json={"email": ada.email, "password": PASSWORD})
+    again = fault_stack.http.post("/auth/login", json={"email": ada.email, "password": PASSWORD})
     ada.headers["Authorization"] = f"Bearer {again.json()['access_token']}"
     assert [m["text"] for m in ada.messages(said["conversation_id"])] == ["Say hello in French", "Bonjour, Ada"]
 
 
-def test_a_token_from_before_the_crash_still_opens_the_door(own_stack):
-    ada = own_stack.register()
-    own_stack.kill()
-    own_stack.start()
+def test_a_token_from_before_the_crash_still_opens_the_door(fault_stack):
+    ada = fault_stack.register()
+    fault_stack.kill()
+    fault_stack.start()
 
     assert ada.get("/auth/me").status_code == 200
 
 
-def test_the_terminal_client_holds_the_readmes_conversation(own_stack, vendor):
+def test_the_terminal_client_holds_the_readmes_conversation(stack, vendor):
     vendor.script = streams("It is ", "105", ".")
-    registered = own_stack.parley("register", "ada@example.com", "--password-stdin", "--url", own_stack.url, input=PASSWORD)
-    answered = own_stack.parley("chat", "What is 12.5% of 840?")
-    history = own_stack.parley("history")
+    registered = stack.parley("register", "reader@example.com", "--password-stdin", "--url", stack.url, input=PASSWORD)
+    answered = stack.parley("chat", "What is 12.5% of 840?")
+    history = stack.parley("history")
 
     assert (registered.returncode, answered.returncode, history.returncode) == (0, 0, 0), registered.stderr + answered.stderr
     assert answered.stdout.strip() == "It is 105."

@@ -19,19 +19,19 @@ def published_until(stack, is_right, *, limit_s=HANG_S):
     return found
 
 
-def test_a_rotation_signs_nobody_out(own_stack):
-    ada, before = own_stack.register(), published(own_stack)
-    done = own_stack.parley("keys", "rotate")
-    after = published_until(own_stack, lambda kids: len(kids) == 2)
+def test_a_rotation_signs_nobody_out(fault_stack):
+    ada, before = fault_stack.register(), published(fault_stack)
+    done = fault_stack.parley("keys", "rotate")
+    after = published_until(fault_stack, lambda kids: len(kids) == 2)
 
     assert (done.returncode, done.stderr, before[0] in after) == (0, "", True)
-    assert ada.get("/auth/me").status_code == own_stack.register().get("/auth/me").status_code == 200
+    assert ada.get("/auth/me").status_code == fault_stack.register().get("/auth/me").status_code == 200
 
 
-def test_an_emergency_replaces_the_key_and_keeps_the_sessions(own_stack):
-    before = published(own_stack)
-    done = own_stack.parley("keys", "rotate", "--now")
-    after = published_until(own_stack, lambda kids: not set(kids) & set(before))
+def test_an_emergency_replaces_the_key_and_keeps_the_sessions(fault_stack):
+    before = published(fault_stack)
+    done = fault_stack.parley("keys", "rotate", "--now")
+    after = published_until(fault_stack, lambda kids: not set(kids) & set(before))
 
     assert (done.returncode, len(after), set(after) & set(before)) == (0, 1, set())
     assert f"signing/{before[0]}" in done.stdout

@@ -14,20 +14,20 @@ def logged(stack):
     )
 
 
-def test_no_password_token_key_prompt_or_answer_reaches_a_log(own_stack, vendor):
+def test_no_password_token_key_prompt_or_answer_reaches_a_log(fault_stack, vendor):
     registration = {"email": "canary@example.com", "password": PASSWORD}
-    tokens = own_stack.http.post("/auth/register", json=registration).json()
+    tokens = fault_stack.http.post("/auth/register", json=registration).json()
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
-    own_stack.http.post("/auth/login", json=registration | {"password": PASSWORD + "!"})
-    own_stack.http.post("/auth/login", content=f'{{"password": "{PASSWORD}"')
-    own_stack.http.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+    fault_stack.http.post("/auth/login", json=registration | {"password": PASSWORD + "!"})
+    fault_stack.http.post("/auth/login", content=f'{{"password": "{PASSWORD}"')
+    fault_stack.http.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
     for script in (streams(ANSWER), refuses(401, message=PROMPT), refuses(500)):
         vendor.script = script
-        own_stack.http.post("/chat", json={"message": PROMPT, "stream": False}, headers=headers)
-    own_stack.http.post("/chat", json={"message": {"not": PROMPT}}, headers=headers)
-    known = own_stack.http.get("/conversations", headers=headers).json()["items"][0]["id"]
+        fault_stack.http.post("/chat", json={"message": PROMPT, "stream": False}, headers=headers)
+    fault_stack.http.post("/chat", json={"message": {"not": PROMPT}}, headers=headers)
+    known = fault_stack.http.get("/conversations", headers=headers).json()["items"][0]["id"]
     for more in ({}, {"conversation_id": known}):
-        own_stack.http.post("/chat", json={"message": PROMPT + "\u0000"} | more, headers=headers)
+        fault_stack.http.post("/chat", json={"message": PROMPT + "\u0000"} | more, headers=headers)
 
     secrets = [PASSWORD, PROMPT, ANSWER, tokens["access_token"], tokens["refresh_token"], "sk-test-vendor-key"]
-    assert [secret for secret in secrets if secret in logged(own_stack)] == []
+    assert [secret for secret in secrets if secret in logged(fault_stack)] == []

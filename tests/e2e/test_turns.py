@@ -104,16 +104,16 @@ def test_a_second_turn_of_a_conversation_is_refused_or_waits(ada, vendor):
     assert [message["seq"] for message in ada.messages(conversation_id)] == [1, 2, 3, 4]
 
 
-def test_a_turn_whose_worker_is_killed_is_interrupted_within_a_minute(own_stack, vendor):
+def test_a_turn_whose_worker_is_killed_is_interrupted_within_a_minute(fault_stack, vendor):
     """The watchdog alone interrupts the turn: the test requests the messages, never the turn."""
-    ada, silence = own_stack.register(), threading.Event()
+    ada, silence = fault_stack.register(), threading.Event()
     vendor.script = streams("half an ", "answer", before=lambda index: index and silence.wait(HANG_S))
     with ada.stream({"message": "hello"}) as response:
         events = events_of(response)
         conversation_id = next(events)[2]["conversation_id"]
         next(events)
         time.sleep(2)  # a heartbeat must have logged the text, and the turn must have sent its watchdog message
-        for pid in workers_of(own_stack, "ChatFunction"):
+        for pid in workers_of(fault_stack, "ChatFunction"):
             os.kill(pid, signal.SIGKILL)
     ends = time.monotonic() + 60
     while len(found := ada.messages(conversation_id)) < 2 and time.monotonic() < ends:
