@@ -4,6 +4,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from cli.main import main
+from tests.e2e.test_faults import answers_until
 from tests.fakes.vendor import streams
 from tests.support.api_gateway import PASSWORD
 
@@ -24,8 +25,10 @@ def test_a_token_from_before_the_crash_still_opens_the_door(fault_stack):
     ada = fault_stack.register()
     fault_stack.kill()
     fault_stack.start()
+    statuses = answers_until(lambda: ada.get("/auth/me"), 200)
 
-    assert ada.get("/auth/me").status_code == 200
+    # A loaded machine may let the first requests of new workers wait too long for the database.
+    assert (set(statuses) <= {200, 503}, statuses[-1]) == (True, 200)
 
 
 def test_the_terminal_client_holds_the_readmes_conversation(stack, vendor):
