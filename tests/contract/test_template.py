@@ -71,6 +71,12 @@ TELEMETRY = {
 METHODS = {"get", "put", "post", "patch", "delete"}
 
 
+@pytest.fixture(scope="module")
+def observed():
+    """The stack with traces and error reports on."""
+    return load(TEMPLATE, overrides=TELEMETRY)
+
+
 def operations(openapi):
     return {
         f"{method.upper()} {path}": operation
@@ -360,11 +366,11 @@ def test_follow_up_gives_way_to_requests_and_documents_give_way_to_all(stack):
     assert niceness == {"SummarizeFunction": 5, "UpkeepFunction": 5, "IngestFunction": 15}
 
 
-def test_the_embedder_may_only_write_its_log_and_is_reached_by_no_event(stack, translated):
+def test_the_embedder_may_only_write_its_log_and_is_reached_by_no_event(stack, observed, translated):
     role = translated["Resources"]["EmbedderFunctionRole"]["Properties"]
     routes = [route for route in stack.api.routes if getattr(route.integration, "function", "") == "EmbedderFunction"]
     (statement,) = role["Policies"][0]["PolicyDocument"]["Statement"]
-    environment = load(TEMPLATE, overrides=TELEMETRY).functions["EmbedderFunction"].environment
+    environment = observed.functions["EmbedderFunction"].environment
 
     assert (len(role["Policies"]), role.get("ManagedPolicyArns")) == (1, None)
     assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
@@ -390,8 +396,8 @@ def test_the_functions_that_embed_may_invoke_exactly_the_embedder(translated):
     }
 
 
-def test_the_tool_runner_is_told_of_no_database_no_key_and_no_queue(stack):
-    environment = load(TEMPLATE, overrides=TELEMETRY).functions["ToolrunnerFunction"].environment
+def test_the_tool_runner_is_told_of_no_database_no_key_and_no_queue(observed):
+    environment = observed.functions["ToolrunnerFunction"].environment
     keys = {"PARLEY_TRACES_ENDPOINT", "PARLEY_TRACES_HEADERS", "PARLEY_SENTRY_DSN"}
 
     assert {environment[name] for name in keys} == {""}
@@ -401,15 +407,15 @@ def test_the_tool_runner_is_told_of_no_database_no_key_and_no_queue(stack):
     }
 
 
-def test_requests_do_not_wait_for_telemetry_in_the_authorizer():
-    functions = load(TEMPLATE, overrides=TELEMETRY).functions
+def test_requests_do_not_wait_for_telemetry_in_the_authorizer(observed):
+    functions = observed.functions
 
     assert functions["AuthorizerFunction"].environment["PARLEY_TRACES_ENDPOINT"] == ""
     assert functions["ChatFunction"].environment["PARLEY_TRACES_ENDPOINT"] == TELEMETRY["TracesEndpoint"]
 
 
-def test_the_layer_of_telemetry_is_attached_only_if_it_is_used(stack):
-    with_telemetry = load(TEMPLATE, overrides=TELEMETRY).functions["ChatFunction"].layers
+def test_the_layer_of_telemetry_is_attached_only_if_it_is_used(stack, observed):
+    with_telemetry = observed.functions["ChatFunction"].layers
 
     assert [layer.name for layer in stack.functions["ChatFunction"].layers] == ["shared"]
     assert [layer.name for layer in with_telemetry] == ["shared", "telemetry"]

@@ -5,8 +5,9 @@ import base64
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -73,8 +74,12 @@ class Built:
     tree: BuildTree
     output: str
 
+    @cached_property
+    def functions(self) -> Mapping[str, Function]:
+        return load(self.tree.template, overrides={}).functions
+
     def function(self, name: str) -> Function:
-        return load(self.tree.template, overrides={}).functions[name]
+        return self.functions[name]
 
     def files(self) -> set[Path]:
         return set(self.tree.root.rglob("*"))
