@@ -46,6 +46,7 @@ class AuthSettings(HttpSettings, DatabaseSettings, KeySettings):
     toolrunner_function: str
     oidc_issuers: str
     password_login: Literal["on", "off"]
+    admin_second_factor: Literal["optional", "required"]
 
 
 settings = AuthSettings.read()
@@ -65,7 +66,11 @@ services = AuthServices(
         per_address=settings.guesses_per_address,
         per_minute=settings.guesses_per_minute,
     ),
-    lifetimes=Lifetimes(idle=timedelta(days=settings.session_idle_days), absolute=timedelta(days=settings.session_days)),
+    lifetimes=Lifetimes(
+        idle=timedelta(days=settings.session_idle_days),
+        absolute=timedelta(days=settings.session_days),
+        admins_need_factor=settings.admin_second_factor == "required",
+    ),
     queue=UpkeepQueue(settings.upkeep_queue_url),
     files=FileStore(settings.files_bucket),
     clients=ClientDirectory(settings.toolrunner_function),

@@ -23,12 +23,18 @@ class PasswordProof:
 
     user_id: UUID
     password_hash: str
+    has_second_factor: bool
     buckets: sessions.LoginBuckets
 
 
-def log_in(services: AuthServices, *, email: str, password: str, origin: ClientOrigin) -> IssuedTokens:
-    """Check a password and start a session. Raises TooManyAttempts and InvalidCredentials."""
+def log_in(services: AuthServices, *, email: str, password: str, origin: ClientOrigin) -> IssuedTokens | PasswordProof:
+    """Check a password and start a session, or return the proof if the account has a second factor.
+
+    Raises TooManyAttempts and InvalidCredentials.
+    """
     proof = authenticate(services, email=email, password=password, origin=origin)
+    if proof.has_second_factor:
+        return proof
     key_ring = services.key_ring()
     with user_scope(services.engine, proof.user_id) as connection:
         tokens = start_session(
@@ -71,7 +77,8 @@ def _proof_of_recent_login(
     session_id = principal.session_id
     if session_id is None or not oidc.has_recent_login(connection, session_id, user_id=user.id, within=RECENT_LOGIN):
         raise LoginTooOld(f"no issuer has just logged {user.id} in")
-    return PasswordProof(user.id, users.password_hash_of(connection, user.id), services.throttle.password_buckets(user.email, origin))
+    buckets = services.throttle.password_buckets(user.email, origin)
+    return PasswordProof(user.id, users.password_hash_of(connection, user.id), has_second_factor=False, buckets=buckets)
 
 
 def authenticate(services: AuthServices, *, email: str, password: str, origin: ClientOrigin) -> PasswordProof:
@@ -89,7 +96,7 @@ def authenticate(services: AuthServices, *, email: str, password: str, origin: C
     if not is_right or attempt.user_id is None or attempt.password_hash is None:
         raise InvalidCredentials(f"wrong password of {attempt.user_id}" if attempt.user_id else "unknown address")
     login_throttle.give_back(services.background, buckets.network, refunds=buckets.refunds)
-    return PasswordProof(attempt.user_id, attempt.password_hash, buckets)
+    return PasswordProof(attempt.user_id, attempt.password_hash, attempt.has_second_factor, buckets)
 
 
 def _rehash_password(services: AuthServices, proof: PasswordProof, password: str) -> None:

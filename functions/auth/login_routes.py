@@ -29,16 +29,19 @@ from functions.auth.schemas import (
     PasswordReset,
     Refresh,
     Registration,
+    SecondFactorPending,
     TokensOut,
     Verification,
     VerificationPending,
 )
+from functions.auth.second_factor import totp
 from functions.auth.services import AuthServicesDep
 from parley.auth.one_time_codes import InvalidCode
 from parley.http.dependencies import RequestOrigin, RequestTime
 from parley.http.lazy_routes import LazyRoute
 from parley.http.problems import error_responses
 
+SECOND_FACTOR_PENDING: dict[int | str, dict[str, Any]] = {202: {"model": SecondFactorPending, "description": "A code is needed"}}
 VERIFICATION_PENDING: dict[int | str, dict[str, Any]] = {202: {"model": VerificationPending, "description": "A code was mailed"}}
 REGISTRATION_ERRORS = error_responses(
     CrossSiteRequest, PasswordLoginOff, RegistrationClosed, InvalidInvite, EmailDomainRefused, EmailTaken, WeakPassword, TooManyAttempts
@@ -84,11 +87,17 @@ def verify(body: Verification, services: AuthServicesDep, origin: RequestOrigin,
 @router.post(
     "/auth/login",
     dependencies=BY_PASSWORD,
-    responses=error_responses(CrossSiteRequest, PasswordLoginOff, InvalidCredentials, TooManyAttempts),
+    responses=SECOND_FACTOR_PENDING | error_responses(CrossSiteRequest, PasswordLoginOff, InvalidCredentials, TooManyAttempts),
 )
-async def log_in(body: Login, services: AuthServicesDep, origin: RequestOrigin, response: Response, cookie: RefreshCookieDep) -> TokensOut:
-    """Start a session."""
-    return cookie.deliver(login.log_in(services, **body.model_dump(), origin=origin), response)
+async def log_in(
+    body: Login, services: AuthServicesDep, origin: RequestOrigin, response: Response, cookie: RefreshCookieDep
+) -> TokensOut | SecondFactorPending:
+    """Start a session, or ask for the code of the account's second factor."""
+    outcome = login.log_in(services, **body.model_dump(), origin=origin)
+    if isinstance(outcome, login.PasswordProof):
+        response.status_code = 202
+        return SecondFactorPending(challenge=totp.challenge(services, outcome))
+    return cookie.deliver(outcome, response)
 
 
 @router.post("/auth/refresh", responses=error_responses(CrossSiteRequest, InvalidRefreshToken))

@@ -5,11 +5,13 @@ from functions.auth.groups import admin_routes as group_admin_routes
 from functions.auth.groups import routes as group_routes
 from functions.auth.oauth import routes as oauth_routes
 from functions.auth.oidc import routes as oidc_routes
+from functions.auth.second_factor import routes as second_factor_routes
 from parley.http.app import join_routers
 
 router = join_routers(
     login_routes.router,
     oidc_routes.router,
+    second_factor_routes.router,
     account_routes.router,
     account_routes.api_keys_router,
     group_routes.router,

@@ -75,6 +75,13 @@ class Login(Input):
     password: Password
 
 
+class SecondFactorPending(Output):
+    """The password is right. Send a code of the authenticator app with `challenge` to POST /auth/login/second-factor."""
+
+    status: Literal["second_factor_required"] = "second_factor_required"
+    challenge: str
+
+
 class PasswordChange(Input):
     """POST /auth/password."""
 

@@ -87,10 +87,18 @@ class ClientRefreshToken(RefreshToken):
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """A session's idle timeout and its maximum lifetime. A refresh restarts only the idle timeout."""
+    """A session's idle timeout and its maximum lifetime. A refresh restarts only the idle timeout.
+
+    With `admins_need_factor`, an admin's session that began without a second factor lives as an ordinary user's.
+    """
 
     idle: timedelta = timedelta(days=30)
     absolute: timedelta = timedelta(days=180)
+    admins_need_factor: bool = False
+
+    def admits_admin(self, *, has_second_factor: bool) -> bool:
+        """Return whether an admin's session may administrate."""
+        return has_second_factor or not self.admins_need_factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +120,19 @@ def start_session(
     lifetimes: Lifetimes,
     origin: ClientOrigin,
     reset_buckets: sessions.LoginBuckets | None,
+    has_second_factor: bool = False,
 ) -> IssuedTokens:
     """Store a session for a user whose password was checked. Raises InvalidCredentials if the password has changed since then.
 
     `reset_buckets` holds the login throttle's buckets to reset, if any.
     """
     token, session_id = RefreshToken.new(user_id), new_id()
-    session = sessions.NewSession(session_id, token.hash, utc_now() + lifetimes.absolute)
+    session = sessions.NewSession(session_id, token.hash, utc_now() + lifetimes.absolute, has_second_factor)
     user = sessions.start_session(connection, user_id, password_hash, session, origin=origin, reset_buckets=reset_buckets)
     if user is None:
         raise InvalidCredentials(f"the password of {user_id} was changed during login")
-    return issue_tokens(user, session_id, token, key_ring)
+    is_admitted = lifetimes.admits_admin(has_second_factor=has_second_factor)
+    return issue_tokens(user, session_id, token, key_ring, admits_admin=is_admitted)
 
 
 def end_session(connection: Connection, principal: Principal, session_id: UUID, *, origin: ClientOrigin) -> None:
@@ -192,7 +202,8 @@ def _rotate(
         sessions.end(connection, session.id, user_id=token.user_id)
         audit.add(connection, token.user_id, "refresh_token_reused", origin, session_id=str(session.id))
         return "refused"
-    return issue_tokens(user, session.id, successor, key_ring, client_scopes=session.scopes)
+    is_admitted = lifetimes.admits_admin(has_second_factor=session.has_second_factor)
+    return issue_tokens(user, session.id, successor, key_ring, client_scopes=session.scopes, admits_admin=is_admitted)
 
 
 def _is_expired(session: sessions.Session, lifetimes: Lifetimes, *, now: datetime) -> bool:
@@ -207,10 +218,16 @@ def _is_in_grace(connection: Connection, used: sessions.StoredRefreshToken, succ
 
 
 def issue_tokens(
-    user: users.User, session_id: UUID, token: RefreshToken, key_ring: KeyRing, *, client_scopes: list[str] | None = None
+    user: users.User,
+    session_id: UUID,
+    token: RefreshToken,
+    key_ring: KeyRing,
+    *,
+    client_scopes: list[str] | None = None,
+    admits_admin: bool = True,
 ) -> IssuedTokens:
     """Sign an access token of the session and return it with the refresh token; `client_scopes` make it a token of an MCP client."""
-    own_scopes = ADMIN_SCOPES if user.role == "admin" else USER_SCOPES
+    own_scopes = ADMIN_SCOPES if user.role == "admin" and admits_admin else USER_SCOPES
     scopes, issue = (own_scopes, issue_token) if client_scopes is None else (frozenset(client_scopes), issue_client_token)
     access_token = issue(user.id, session_id, scopes, key=key_ring.newest, issuer=key_ring.issuer, now=utc_now())
     return IssuedTokens(user, access_token, str(token), scopes)

@@ -23,6 +23,7 @@ PUBLIC = {
     "POST /auth/verify",
     "POST /auth/password/forgot",
     "POST /auth/password/reset",
+    "POST /auth/login/second-factor",
     "GET /auth/oidc",
     "GET /auth/oidc/{id}/start",
     "GET /auth/oidc/{id}/callback",

@@ -42,6 +42,8 @@ class TenantFixture:
             "authorization_codes": {"session_id": ids["sessions"]},
             "api_keys": {},
             "oidc_identities": {},
+            "recovery_codes": {},
+            "second_factors": {},
             "one_time_codes": {"purpose": "reset_password"},
             "audit_events": {},
             "exports": {"status": "ready"},

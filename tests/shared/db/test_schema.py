@@ -23,7 +23,7 @@ from tests.support.time_limits import HANG_S
 
 GUIDE = Path(__file__).parents[3] / "docs" / "deploy.md"
 MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHERE roleid = CAST('rds_iam' AS regrole)"
-NEWEST = "0040"
+NEWEST = "0041"
 OIDC = {"oidc_logins", "oidc_logout_tokens"}
 GROUPS = {"groups", "group_invitations", "group_budgets"}
 GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "alembic_version"} | OIDC | GROUPS
@@ -111,6 +111,7 @@ BACKGROUND = {
     "oidc_identities": "select(issuer subject user_id)",
     "oidc_logins": "delete insert select",
     "oidc_logout_tokens": "delete insert select",
+    "second_factors": "select(confirmed_at user_id)",
     "signups": "delete insert select update",
     "invites": "delete insert select",
     "guesses": "delete insert select update",

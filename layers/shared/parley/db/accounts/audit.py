@@ -23,6 +23,8 @@ type AuditEventName = Literal[
     "identity_linked",
     "role_changed_by_issuer",
     "ended_by_issuer",
+    "second_factor_on",
+    "second_factor_off",
     "password_changed",
     "password_reset",
     "email_change_requested",

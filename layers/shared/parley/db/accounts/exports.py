@@ -18,6 +18,8 @@ _BATCH_SIZE = 100
 EXCLUDED_COLUMNS = {
     "credentials": {"password_hash"},
     "refresh_tokens": {"hash", "parent_hash"},
+    "recovery_codes": {"hash"},
+    "second_factors": {"secret", "last_step"},
     "one_time_codes": {"hash"},
     "authorization_codes": {"hash", "code_challenge"},
     "idempotency_keys": {"fingerprint", "answer"},

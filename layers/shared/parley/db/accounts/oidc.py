@@ -156,8 +156,8 @@ _STARTED = """
         SELECT u.id FROM credentials c JOIN users u ON u.id = c.user_id
          WHERE c.user_id = :user_id AND u.disabled_at IS NULL FOR SHARE
     ), started AS (
-        INSERT INTO sessions (user_id, id, expires_at, address, user_agent, oidc_issuer, oidc_session)
-        SELECT id, :session_id, :expires_at, :network, :user_agent, :issuer, :issuer_session FROM allowed
+        INSERT INTO sessions (user_id, id, expires_at, address, user_agent, has_second_factor, oidc_issuer, oidc_session)
+        SELECT id, :session_id, :expires_at, :network, :user_agent, true, :issuer, :issuer_session FROM allowed
     ), logged AS (
         INSERT INTO audit_events (user_id, id, event, address, user_agent, detail)
         SELECT id, :event_id, 'login', :address, :user_agent,

@@ -22,7 +22,10 @@ _LIVE = (sessions.c.ended_at.is_(None), sessions.c.expires_at > func.now())
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session. It is live until `expires_at`, unless it was ended before. A session of an MCP client has its id and its scopes."""
+    """A session. It is live until `expires_at`, unless it was ended before. A session of an MCP client has its id and its scopes.
+
+    `has_second_factor` is whether it began with a second factor, or at an issuer, which has its own.
+    """
 
     id: UUID
     last_used_at: datetime
@@ -30,6 +33,7 @@ class Session:
     ended_at: datetime | None
     client_id: str | None
     scopes: list[str] | None
+    has_second_factor: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class NewSession:
     id: UUID
     token_hash: bytes
     expires_at: datetime
+    has_second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +73,13 @@ class LoginAttempt:
     """The result of `count_attempt`: the account, its password hash, and whether the password may be checked now.
 
     `wait_s` is None if the password may be checked, else the seconds to wait. `user_id` is None if no account has the address.
-    `password_hash` is None if no account has the address or the account is disabled.
+    `password_hash` is None if no account has the address or the account is disabled. With `has_second_factor`, the account's password
+    alone starts no session.
     """
 
     user_id: UUID | None
     password_hash: str | None
+    has_second_factor: bool
     wait_s: float | None
 
 
@@ -111,7 +118,7 @@ def count_attempt(engine: Engine, email: str, network: str, buckets: LoginBucket
     if not row.is_allowed:
         with global_scope(engine) as connection:
             wait_s = login_throttle.wait_s(connection, counted)
-    return LoginAttempt(row.id, row.password_hash, wait_s)
+    return LoginAttempt(row.id, row.password_hash, row.has_second_factor, wait_s)
 
 
 def start_session(
@@ -130,6 +137,7 @@ def start_session(
     keys = reset_buckets.account_keys if reset_buckets else []
     values = {"user_id": user_id, "password_hash": password_hash, "event_id": new_id(), "keys": keys}
     values |= {"session_id": session.id, "hash": session.token_hash, "expires_at": session.expires_at}
+    values |= {"has_second_factor": session.has_second_factor}
     values |= {"network": origin.network, "address": origin.address, "user_agent": origin.user_agent}
     row = connection.execute(_START_SESSION, values).one_or_none()
     return User(**row._mapping) if row else None
@@ -156,7 +164,7 @@ def lock(connection: Connection, token_hash: bytes, *, user_id: UUID) -> tuple[S
     row = connection.execute(_LOCK_SESSION, {"user_id": user_id, "hash": token_hash}).one_or_none()
     if row is None:
         return None
-    session = Session(row.id, row.last_used_at, row.expires_at, row.ended_at, row.client_id, row.scopes)
+    session = Session(row.id, row.last_used_at, row.expires_at, row.ended_at, row.client_id, row.scopes, row.has_second_factor)
     return session, StoredRefreshToken(token_hash, row.id, row.used_at)
 
 
@@ -195,7 +203,7 @@ def find_token(connection: Connection, token_hash: bytes, *, user_id: UUID) -> S
 
 _LOCK_SESSION = text(
     """
-    SELECT s.id, s.last_used_at, s.expires_at, s.ended_at, s.client_id, s.scopes, t.used_at
+    SELECT s.id, s.last_used_at, s.expires_at, s.ended_at, s.client_id, s.scopes, s.has_second_factor, t.used_at
       FROM sessions s JOIN refresh_tokens t ON t.user_id = s.user_id AND t.session_id = s.id
      WHERE t.user_id = :user_id AND t.hash = :hash FOR UPDATE OF s, t
     """
@@ -216,10 +224,12 @@ _ACCOUNT_CTE = """
     account AS MATERIALIZED (
         SELECT u.id, CASE WHEN u.disabled_at IS NULL THEN c.password_hash END AS password_hash,
                EXISTS (SELECT FROM sessions s WHERE s.user_id = u.id AND s.address = :network
-                          AND s.created_at > now() - interval '30 days') AS is_known
+                          AND s.created_at > now() - interval '30 days') AS is_known,
+               EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_second_factor
           FROM users u JOIN credentials c ON c.user_id = u.id WHERE u.email = :email
     ),"""
-_ATTEMPT_COLUMNS = """, account.id, account.password_hash, coalesce(account.is_known, false) AS is_known
+_ATTEMPT_COLUMNS = """, account.id, account.password_hash, coalesce(account.is_known, false) AS is_known,
+                        coalesce(account.has_second_factor, false) AS has_second_factor
                         FROM (VALUES (1)) AS one LEFT JOIN account ON true"""
 _IS_KNOWN_NETWORK = "EXISTS (SELECT FROM account WHERE is_known)"
 _BUCKET_KEYS = [
@@ -236,8 +246,8 @@ _START_SESSION = text(
         SELECT c.user_id FROM credentials c JOIN users u ON u.id = c.user_id
          WHERE c.user_id = :user_id AND c.password_hash = :password_hash AND u.disabled_at IS NULL FOR SHARE
     ), started AS (
-        INSERT INTO sessions (user_id, id, expires_at, address, user_agent)
-        SELECT user_id, :session_id, :expires_at, :network, :user_agent FROM verified
+        INSERT INTO sessions (user_id, id, expires_at, address, user_agent, has_second_factor)
+        SELECT user_id, :session_id, :expires_at, :network, :user_agent, :has_second_factor FROM verified
     ), stored_token AS (
         INSERT INTO refresh_tokens (user_id, hash, session_id) SELECT user_id, :hash, :session_id FROM verified
     ), cleared AS (

@@ -1,6 +1,20 @@
 """Users, credentials, sessions, API keys, one-time codes and the audit log."""
 
-from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Numeric, Table, Text, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from parley.db.tables.columns import metadata, owner, required_timestamp, timestamp
@@ -43,6 +57,7 @@ sessions = Table(
     Column("client_id", Text),
     Column("client_name", Text),
     Column("scopes", ARRAY(Text)),
+    Column("has_second_factor", Boolean, nullable=False, server_default="false"),
     Column("oidc_issuer", Text),
     Column("oidc_session", Text),
     Index("sessions_oidc", "oidc_session", postgresql_where=text("oidc_session IS NOT NULL")),
@@ -107,6 +122,23 @@ one_time_codes = Table(
     timestamp("created_at"),
     required_timestamp("expires_at"),
     timestamp("used_at", nullable=True),
+)
+
+second_factors = Table(
+    "second_factors",
+    metadata,
+    owner(),
+    Column("secret", LargeBinary, nullable=False),
+    timestamp("created_at"),
+    timestamp("confirmed_at", nullable=True),
+    Column("last_step", BigInteger, nullable=False, server_default="0"),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    owner(),
+    Column("hash", LargeBinary, primary_key=True),
 )
 
 oidc_identities = Table(

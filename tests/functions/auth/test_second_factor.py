@@ -1,0 +1,173 @@
+"""The second factor: enrolment, the second step of a login, replay, recovery codes, and admins who must have one."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pyotp
+import pytest
+
+from functions.auth.second_factor.totp import CHALLENGE_LIFETIME
+from parley.clock import utc_now
+from tests.functions.auth.refresh_tokens import refresh
+from tests.support.api_gateway import PASSWORD, Person
+
+STEP = timedelta(seconds=30)
+
+
+class Authenticator:
+    """A user's app. Each code is of a new time step."""
+
+    def __init__(self, auth, person, clock):
+        self.auth, self.person, self.clock = auth, person, clock
+        answer = auth.post("/auth/second-factor", {"password": PASSWORD}, as_=person)
+        assert answer.status == 201, answer.body
+        self.totp = pyotp.TOTP(answer.json["secret"])
+
+    def code(self):
+        self.clock.shift(STEP)
+        return self.totp.at(utc_now())
+
+    def confirm(self, code):
+        return self.auth.post("/auth/second-factor/confirm", {"code": code}, as_=self.person)
+
+    def challenge(self):
+        answer = self.auth.post("/auth/login", {"email": self.person.email, "password": PASSWORD})
+        assert (answer.status, answer.json["status"]) == (202, "second_factor_required")
+        return answer.json["challenge"]
+
+    def log_in(self, code, challenge=None):
+        return self.auth.post("/auth/login/second-factor", {"challenge": challenge or self.challenge(), "code": code})
+
+
+@pytest.fixture
+def app(auth, alice, clock):
+    """The app of a user who has begun to enrol."""
+    return Authenticator(auth, alice, clock)
+
+
+@pytest.fixture
+def recovery_codes(app):
+    """The recovery codes of the user, whose app is confirmed."""
+    return app.confirm(app.code()).json["recovery_codes"]
+
+
+def problem(answer):
+    return answer.status, answer.json["code"]
+
+
+def test_an_enrolment_counts_only_once_it_is_confirmed(auth, app, alice):
+    assert auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}).status == 200
+    assert problem(app.confirm("000000")) == (403, "invalid_second_factor")
+    assert auth.get("/auth/second-factor", as_=alice).json == {"enabled": False, "recovery_codes_left": 0}
+
+    assert len(app.confirm(app.code()).json["recovery_codes"]) == 10
+    assert auth.get("/auth/second-factor", as_=alice).json == {"enabled": True, "recovery_codes_left": 10}
+
+
+def test_a_login_needs_the_code(app, recovery_codes):
+    assert problem(app.log_in("000000")) == (403, "invalid_second_factor")
+    assert app.log_in(app.code()).status == 200
+
+
+def test_a_wrong_password_earns_no_challenge(auth, app, recovery_codes, alice):
+    assert problem(auth.post("/auth/login", {"email": alice.email, "password": "not the pass phrase"})) == (401, "invalid_credentials")
+
+
+def test_a_code_works_once(app, recovery_codes):
+    code = app.code()
+
+    assert app.log_in(code).status == 200
+    assert problem(app.log_in(code)) == (403, "invalid_second_factor")
+
+
+def test_a_code_of_an_earlier_step_than_the_last_is_refused(app, recovery_codes):
+    early, late = app.code(), app.code()
+
+    assert app.log_in(late).status == 200
+    assert problem(app.log_in(early)) == (403, "invalid_second_factor")
+
+
+def test_a_recovery_code_replaces_one_code(auth, app, recovery_codes, alice):
+    assert app.log_in(recovery_codes[0].lower()).status == 200
+    assert problem(app.log_in(recovery_codes[0])) == (403, "invalid_second_factor")
+    assert app.log_in(recovery_codes[1]).status == 200
+
+
+def test_a_challenge_expires(app, recovery_codes, clock):
+    challenge = app.challenge()
+    clock.shift(CHALLENGE_LIFETIME)
+
+    assert problem(app.log_in(app.code(), challenge)) == (403, "invalid_second_factor")
+
+
+@pytest.mark.parametrize("challenge", ["", "pch_", "pch_AAAA", "no base64!"])
+def test_a_challenge_of_nobody_is_refused(app, recovery_codes, challenge):
+    answer = app.auth.post("/auth/login/second-factor", {"challenge": challenge, "code": app.code()})
+
+    assert problem(answer) == (403, "invalid_second_factor")
+
+
+def test_a_challenge_with_another_user_in_it_is_refused(app, recovery_codes):
+    challenge = app.challenge()
+    forged = challenge[:60] + ("A" if challenge[60] != "A" else "B") + challenge[61:]
+
+    assert problem(app.log_in(app.code(), forged)) == (403, "invalid_second_factor")
+
+
+def test_a_challenge_dies_with_the_password(auth, app, recovery_codes, alice):
+    challenge = app.challenge()
+    changed = {"current_password": PASSWORD, "new_password": "another long pass phrase"}
+    assert auth.post("/auth/password", changed, as_=alice).status == 204
+
+    assert problem(app.log_in(app.code(), challenge)) == (401, "invalid_credentials")
+
+
+def test_codes_cannot_be_guessed(app, recovery_codes):
+    challenge = app.challenge()
+    answers = [app.log_in("000000", challenge) for _ in range(11)]
+
+    assert [answer.status for answer in answers] == [403] * 10 + [429]
+
+
+def test_enrolment_ends_the_sessions_that_had_no_second_factor(auth, app, alice):
+    other = Person.signed_in(auth, alice.email)
+    app.confirm(app.code())
+
+    assert (auth.get("/auth/me", as_=other).status, auth.get("/auth/me", as_=alice).status) == (401, 200)
+
+
+def test_the_factor_is_removed_with_the_password_and_a_code(auth, app, recovery_codes, alice):
+    assert auth.delete("/auth/second-factor", body={"password": PASSWORD, "code": "000000"}, as_=alice).status == 403
+    assert auth.delete("/auth/second-factor", body={"password": PASSWORD, "code": app.code()}, as_=alice).status == 204
+    assert auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}).status == 200
+
+
+def test_a_confirmed_factor_is_not_replaced(auth, app, recovery_codes, alice):
+    assert problem(auth.post("/auth/second-factor", {"password": PASSWORD}, as_=alice)) == (409, "second_factor_on")
+
+
+def test_the_secret_is_not_stored_in_clear(app, postgres):
+    stored = postgres.execute(f"SELECT secret FROM second_factors WHERE user_id = '{app.person.id}'", dbname="parley")
+
+    assert app.totp.secret.encode() not in bytes(stored[0][0])
+
+
+@pytest.fixture
+def strict(auth, monkeypatch):
+    """A deployment whose admins need a second factor."""
+    from functions.auth.app import app as asgi
+
+    state = asgi._app.state._state
+    lifetimes = replace(state["services"].lifetimes, admins_need_factor=True)
+    monkeypatch.setitem(state, "services", replace(state["services"], lifetimes=lifetimes))
+
+
+def test_an_admin_without_a_second_factor_may_enrol_but_not_administrate(auth, strict, admin, clock):
+    weak = Person.signed_in(auth, admin.email)
+    assert problem(auth.get("/admin/users", as_=weak)) == (403, "forbidden")
+    app = Authenticator(auth, weak, clock)
+    app.confirm(app.code())
+    strong = Person.of(admin.email, refresh(auth, weak.tokens["refresh_token"]).json)
+
+    assert auth.get("/admin/users", as_=strong).status == 200
+    assert auth.get("/admin/users", as_=Person.of(admin.email, app.log_in(app.code()).json)).status == 200
