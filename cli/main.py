@@ -46,6 +46,7 @@ ACCOUNT_COMMANDS = {
     "whoami": CommandEntry("cli.commands.account", "Show which account is logged in, and where."),
     "password": CommandEntry("cli.commands.credentials", "Change your password, or reset it by e-mail."),
     "email": CommandEntry("cli.commands.credentials", "Change your e-mail address."),
+    "second-factor": CommandEntry("cli.commands.second_factor", "Turn the second factor of your logins on or off."),
     "sessions": CommandEntry("cli.commands.sessions", "List your login sessions; end them."),
     "api-keys": CommandEntry("cli.commands.api_keys", "List, create and revoke keys for scripts."),
     "audit": CommandEntry("cli.commands.sessions", "List security events of your account."),

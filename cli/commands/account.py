@@ -47,8 +47,9 @@ def verify(api: ApiClient, email: str) -> None:
 @click.argument("email", required=False)
 @prompts.password_from_stdin
 @click.option("--oidc", is_flag=False, flag_value="", metavar="[ISSUER]", help="Sign in in the browser with your organization's account.")
+@click.option("--code", metavar="CODE", help="A code of your authenticator app or a recovery code, for scripts.")
 @with_api
-def login(api: ApiClient, email: str | None, password_stdin: bool, oidc: str | None) -> None:
+def login(api: ApiClient, email: str | None, password_stdin: bool, oidc: str | None, code: str | None) -> None:
     """Log in. Later commands use this server by default."""
     if oidc is not None:
         from cli.browser_login import log_in_by_browser
@@ -59,6 +60,9 @@ def login(api: ApiClient, email: str | None, password_stdin: bool, oidc: str | N
         return
     email, password = _read_credentials(email, from_stdin=password_stdin, confirm=False)
     answer = api.public(HttpCall("POST", "/auth/login", {"email": email, "password": password}))
+    if challenge := answer.text("challenge"):
+        code = code or prompts.prompt("Code of the authenticator app", hint="In scripts, pass it with --code.")
+        answer = api.public(HttpCall("POST", "/auth/login/second-factor", {"challenge": challenge, "code": code.strip()}))
     _store_session(api, answer, email)
     click.echo(f"Logged in as {one_line(email)} at {api.url}")
 

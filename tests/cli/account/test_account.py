@@ -156,3 +156,22 @@ def test_a_login_by_an_unknown_issuer_opens_no_browser(server, parley, browser, 
 
     assert parley("login", "--oidc", "--url", server.url).exit_code == exit_code
     assert opened == []
+
+
+def test_login_asks_for_the_code_of_a_second_factor(server, parley):
+    server.on("POST /auth/login", replies.reply(202, {"status": "second_factor_required", "challenge": "pch_1"}))
+    server.on("POST /auth/login/second-factor", replies.reply(200, {"user": ALICE, **replies.token_pair(1)}))
+    arguments = ("login", "alice@example.com", "--password-stdin", "--code", "123456", "--url", server.url)
+    result = parley(*arguments, stdin="a long password")
+
+    assert result.stdout == f"Logged in as alice@example.com at {server.url}\n"
+    assert server.requests[-1].body == {"challenge": "pch_1", "code": "123456"}
+
+
+def test_the_second_factor_is_turned_on_with_a_code_of_the_app(server, alice, parley):
+    server.on("POST /auth/second-factor", replies.reply(201, {"secret": "JBSW", "uri": "otpauth://totp/x"}))
+    server.on("POST /auth/second-factor/confirm", replies.reply(200, {"recovery_codes": ["AAAA-BBBB", "CCCC-DDDD"]}))
+    result = parley("second-factor", "on", stdin="a long password\n123456\n")
+
+    assert result.stdout.endswith("AAAA-BBBB\nCCCC-DDDD\n")
+    assert server.requests[-1].body == {"code": "123456"}

@@ -56,11 +56,18 @@ export function enter(signedIn: User): void {
     .catch(() => undefined);
 }
 
-export async function signIn(path: string, body: unknown): Promise<"in" | "pending"> {
-  const answer = await api.sendPublic<Partial<Tokens>>(path, body);
-  if (!answer?.user) return "pending";
-  enter(answer.user);
-  return "in";
+/** The account has a second factor: the sign-in goes on with its code. */
+export interface Challenge {
+  challenge: string;
+}
+
+export async function signIn(path: string, body: unknown): Promise<"in" | "pending" | Challenge> {
+  const answer = await api.sendPublic<Partial<Tokens & Challenge>>(path, body);
+  if (answer?.user) {
+    enter(answer.user);
+    return "in";
+  }
+  return answer?.challenge ? { challenge: answer.challenge } : "pending";
 }
 
 export async function signOut(everywhere = false): Promise<void> {

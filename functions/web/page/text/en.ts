@@ -42,6 +42,19 @@ export const en = {
     failed: "The sign-in failed. Try again.",
     ended: "Your session has ended. Sign in again: your drafts are still here.",
   },
+  secondFactor: {
+    title: "Second factor",
+    off: "Off. With it, a login needs a code of an authenticator app as well as the password.",
+    on: (left: number) => `On. ${left} recovery codes are left.`,
+    begin: "Set up",
+    lead: "Add this key to your authenticator app, then enter its code. Your other sessions will end.",
+    open: "Open the app on this device",
+    confirm: "Turn on",
+    remove: "Turn off",
+    code: "Code",
+    codeHint: "Of your authenticator app, or a recovery code.",
+    recovery: "Keep these codes. Each replaces one code of the app, and none is shown again.",
+  },
   register: {
     title: "Create your account",
     lead: "It takes a minute. Your conversations stay on this server.",
@@ -411,6 +424,7 @@ export const en = {
     reference: (id: string) => `Reference: ${id}`,
     known: {
       invalid_credentials: "The address or the password is wrong.",
+      invalid_second_factor: "The code is wrong or was used before. Wait for the next one, or sign in again.",
       oidc_login_expired: "This sign-in has expired, or was started in another browser. Sign in again.",
       oidc_refused: "The sign-in was cancelled or refused by your organization.",
       oidc_invalid: "Your organization's answer is not valid. Sign in again, or ask an admin.",

@@ -62,12 +62,15 @@ function SignIn() {
 }
 
 function PasswordSignIn() {
+  const [challenge, setChallenge] = useState<string | null>(null);
+  if (challenge !== null) return <SecondStep challenge={challenge} onBack={() => setChallenge(null)} />;
   return (
     <>
       <Form
         submit={t.signIn.submit}
         onSubmit={async ({ email, password }) => {
-          await signIn("auth/login", { email, password });
+          const outcome = await signIn("auth/login", { email, password });
+          if (typeof outcome === "object") setChallenge(outcome.challenge);
         }}
       >
         <Field label={t.signIn.email} name="email" type="email" autocomplete="username" required autofocus />
@@ -79,6 +82,31 @@ function PasswordSignIn() {
       <p class="entry-switch">
         {t.signIn.noAccount} <a href={href.register()}>{t.signIn.register}</a>
       </p>
+    </>
+  );
+}
+
+function SecondStep({ challenge, onBack }: { challenge: string; onBack: () => void }) {
+  return (
+    <>
+      <Form
+        submit={t.signIn.submit}
+        onSubmit={async ({ code }) => {
+          await signIn("auth/login/second-factor", { challenge, code });
+        }}
+      >
+        <Field
+          label={t.secondFactor.code}
+          name="code"
+          autocomplete="one-time-code"
+          required
+          autofocus
+          hint={t.secondFactor.codeHint}
+        />
+      </Form>
+      <Button kind="quiet" onClick={onBack}>
+        {t.common.back}
+      </Button>
     </>
   );
 }
