@@ -111,8 +111,8 @@ bench: .venv/dev .tools/runtime/.installed $(MODEL)  ## Measure turns, cold star
 clients: .venv/dev .tools/node/.installed  ## Drive OpenAI's SDKs, LangChain, MCP clients and others against the running stack (ONLY="langchain llm")
 	$(PY) -m tests.clients.run $(ONLY)
 
-conformance: .venv/dev .tools/node/.installed  ## Run the server scenarios of MCP's conformance suite against the running stack
-	$(PY) -m tests.clients.run mcp_conformance
+conformance: .venv/dev .tools/node/.installed  ## Run MCP's conformance suite against the running stack and against our client of MCP servers
+	$(PY) -m tests.clients.run mcp_conformance mcp_conformance_client
 
 deps: .venv/dev  ## Pin the dependency groups of pyproject.toml again (UPGRADE=1: at the newest versions)
 	$(PY) requirements/compile.py $(if $(UPGRADE),--upgrade)

@@ -80,7 +80,7 @@ def install(client: Client) -> list[str]:
     if is_python:
         # -P: a driver has the name of its package, which it must not import from its own folder.
         return [str(client.folder / "bin" / "python"), "-P", str(client.driver)]
-    for path in (client.driver, SUPPORT / "checks.mjs"):  # Node.js looks for packages beside the importing file
+    for path in (client.driver, *SUPPORT.glob("*.mjs")):  # Node.js looks for packages beside the importing file
         shutil.copy(path, client.folder)
     return [str(NODE / "bin" / "node"), str(client.folder / client.driver.name)]
 

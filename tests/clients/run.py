@@ -17,11 +17,12 @@ from tempfile import TemporaryDirectory
 
 from tests.clients import model
 from tests.clients.installation import NODE, SUPPORT, Client, InstallationFailed, clients, install
-from tests.e2e.conftest import MODELS, Stack
+from tests.e2e.conftest import MODELS, Stack, copy_of_sources
 from tests.fakes.vendor import running_vendor
 from tests.support.api_gateway import PASSWORD
 
 PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
+PLUGIN = Path(__file__).with_name("conformance_tools.py")
 START, END = "<!-- written by `make clients` -->", "<!-- end of the table -->"
 TIMEOUT_S = 300
 # A client must not find this machine's own keys and settings.
@@ -50,7 +51,9 @@ def main() -> int:
     with TemporaryDirectory(prefix="parley-clients-") as folder, running_vendor(model.answer) as vendor:
         models = Path(folder) / "models.toml"
         models.write_text(MODELS.format(url=vendor.url).replace(_NAME, f"{_NAME}\ncontext_tokens = 200_000"))
-        stack = Stack(Path(folder) / "data", models, *_RATE)
+        sources = copy_of_sources(Path(folder) / "sources")
+        shutil.copy(PLUGIN, sources / "functions" / "toolrunner" / "plugins")
+        stack = Stack(Path(folder) / "data", models, "--template", str(sources / "template.yaml"), *_RATE, sources=sources)
         stack.start()
         try:
             results = [result_of(client, stack, Path(folder)) for client in chosen]
