@@ -151,3 +151,11 @@ def test_the_people_of_a_group_are_known_to_its_members_only(engine, group, alic
         assert shares.fellows(connection, ids).keys() == {alice.id, bob.id}
     with user_scope(engine, carol.id) as connection:
         assert shares.fellows(connection, ids) == {}
+
+
+@pytest.mark.parametrize("table", ["documents", "chunks"])
+def test_the_users_own_rows_are_read_before_the_policy_of_groups_is_asked(engine, alice, table):
+    with user_scope(engine, alice.id) as connection:
+        plan = " ".join(connection.execute(text(f"EXPLAIN SELECT FROM {table} WHERE user_id = :me"), {"me": alice.id}).scalars())
+
+    assert plan.index("user_id = (NULLIF") < plan.index("parley_reads_document")

@@ -142,8 +142,9 @@ GRANT SELECT, INSERT, DELETE ON group_invitations TO parley_app;
 CREATE POLICY app_own_rows ON document_shares TO parley_app USING (user_id = {ME}) WITH CHECK (user_id = {ME});
 GRANT SELECT, INSERT, DELETE ON document_shares TO parley_app;
 
-CREATE POLICY app_shared_with_groups ON documents FOR SELECT TO parley_app USING (parley_reads_document(user_id, id));
-CREATE POLICY app_shared_with_groups ON chunks FOR SELECT TO parley_app USING (parley_reads_document(user_id, document_id));
+-- PostgreSQL joins policies by OR in the reverse order of their names: this one comes last, and is not asked about the user's own rows.
+CREATE POLICY app_group_rows ON documents FOR SELECT TO parley_app USING (parley_reads_document(user_id, id));
+CREATE POLICY app_group_rows ON chunks FOR SELECT TO parley_app USING (parley_reads_document(user_id, document_id));
 
 GRANT SELECT (id), DELETE ON groups TO parley_background;
 GRANT SELECT (user_id, group_id, role, created_at), UPDATE (role) ON group_members TO parley_background;
