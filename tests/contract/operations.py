@@ -75,6 +75,29 @@ def operations() -> Iterator[Operation]:
             yield Operation(method.upper(), path, found["tags"][0], bool(found["security"]), query, body and _resolve_schema(body), needed)
 
 
+def filled(schema: Mapping[str, Any], text: str, depth: int = 0) -> Any:
+    """Return a value of the schema with `text` in every text, as a key too where any key is allowed."""
+    if "$ref" in schema:
+        return filled(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]], text, depth)
+    for choice in ("anyOf", "oneOf"):
+        if choice in schema:
+            texts = [one for one in schema[choice] if one.get("type") not in ("null", "boolean")]
+            return filled(texts[0], text, depth) if texts else True
+    if "const" in schema or "enum" in schema:
+        return schema.get("const", schema.get("enum", [None])[0])
+    match schema.get("type"):
+        case "object" | None if depth < 8:
+            known = {name: filled(field, text, depth + 1) for name, field in schema.get("properties", {}).items()}
+            return known if known else {text: text}
+        case "array":
+            return [filled(schema.get("items", {"type": "string"}), text, depth + 1)]
+        case "integer" | "number":
+            return 1
+        case "boolean":
+            return True
+    return text[: schema.get("maxLength")]
+
+
 def _resolve_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Follow references and return the first variant that is not null."""
     if "$ref" in schema:

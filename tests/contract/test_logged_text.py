@@ -2,7 +2,7 @@
 
 import io
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from parley.observability import logger, traces
 from parley.observability.error_reports import ErrorReporter
 from parley.observability.sentry import SentrySink
 from parley.observability.settings import ObservabilitySettings
-from tests.contract.operations import DOCUMENT, Operation, operations
+from tests.contract.operations import Operation, filled, operations
 from tests.fakes.cloudwatch import metric_lines
 from tests.fakes.otlp_receiver import OtlpReceiver, running_otlp_receiver
 from tests.fakes.sentry_server import running_sentry_server
@@ -31,29 +31,6 @@ def log_lines() -> Iterator[io.StringIO]:
     logger.removeHandler(handler)
 
 
-def filled(schema: Mapping[str, Any], depth: int = 0) -> Any:
-    """Return a value of the schema with a canary in every text, as a key too where any key is allowed."""
-    if "$ref" in schema:
-        return filled(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]], depth)
-    for choice in ("anyOf", "oneOf"):
-        if choice in schema:
-            texts = [one for one in schema[choice] if one.get("type") not in ("null", "boolean")]
-            return filled(texts[0], depth) if texts else True
-    if "const" in schema or "enum" in schema:
-        return schema.get("const", schema.get("enum", [None])[0])
-    match schema.get("type"):
-        case "object" | None if depth < 8:
-            known = {name: filled(field, depth + 1) for name, field in schema.get("properties", {}).items()}
-            return known if known else {CANARY: CANARY}
-        case "array":
-            return [filled(schema.get("items", {"type": "string"}), depth + 1)]
-        case "integer" | "number":
-            return 1
-        case "boolean":
-            return True
-    return f"{CANARY} {'password' * 3}"[: schema.get("maxLength", 40)]
-
-
 def requests_with_canaries(operation: Operation) -> Iterator[tuple[str, Any]]:
     """Yield (url, body): valid as far as the schema says, of wrong types, with unknown fields, and each field alone invalid."""
     url = operation.url(CANARY, **dict.fromkeys(operation.query, CANARY))
@@ -61,7 +38,7 @@ def requests_with_canaries(operation: Operation) -> Iterator[tuple[str, Any]]:
     yield operation.url(CANARY), None
     if operation.body is None:
         return
-    body = filled(operation.body)
+    body = filled(operation.body, f"{CANARY} {'password' * 3}")
     examples = operation.example()
     yield operation.url(CANARY), body
     yield operation.url(CANARY), {CANARY: CANARY}
