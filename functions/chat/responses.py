@@ -92,6 +92,26 @@ class WholeAnswer(Response):
             await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
+class WorkingAnswer(Response):
+    """One JSON document, whose work begins after the client has it, and is done before the invocation ends."""
+
+    media_type = "application/json"
+
+    def __init__(self, document: str, work: Iterator[Any]) -> None:
+        """Send `document`, then run `work` to its end."""
+        super().__init__(document)
+        self._work = work
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        """Send the document, and do the work even if the client has left."""
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": self.body, "more_body": False})
+        finally:
+            for _ in self._work:
+                pass
+
+
 class EventStream(Response):
     """Sends each event as it arrives. The coroutine blocks: a worker serves one request at a time, and a thread per chunk is costly.
 

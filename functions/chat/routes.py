@@ -9,6 +9,7 @@ from functions.chat.anthropic_api import routes as anthropic_routes
 from functions.chat.errors import AlreadyDecided, ConversationBusy, InProgress, NothingToRegenerate, NotWaiting, OutOfTime
 from functions.chat.openai_api import routes as openai_routes
 from functions.chat.responses import SERVER_TIMING, StreamFormat, turn_response
+from functions.chat.responses_api import conversation_routes
 from functions.chat.responses_api import routes as responses_routes
 from functions.chat.schemas import EVENT_SCHEMA, ApprovalIn, ChatIn, ImageOut, ModelOut, RegenerateIn, TurnOut, TurnStateOut
 from functions.chat.services import ChatServices, ChatServicesDep
@@ -253,4 +254,4 @@ async def list_models(services: ChatServicesDep) -> list[ModelOut]:
     ]
 
 
-router = join_routers(openai_routes.router, responses_routes.router, anthropic_routes.router, turn_router)
+router = join_routers(openai_routes.router, responses_routes.router, conversation_routes.router, anthropic_routes.router, turn_router)

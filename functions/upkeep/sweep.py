@@ -10,11 +10,12 @@ from functools import partial
 
 from functions.upkeep import stale_turns, user_data
 from functions.upkeep.services import UpkeepServices
-from parley.db import documents, idempotency, outbox, responses
+from parley.db import documents, idempotency, outbox
 from parley.db.accounts import api_keys, audit, exports, imports, invites, login_throttle, oidc, one_time_codes, sessions, signups
 from parley.db.engine import Connection, Engine
 from parley.db.groups import membership
 from parley.db.metering import budgets, quotas
+from parley.db.responses_api import client_conversations, responses
 from parley.db.transactions import global_scope
 from parley.db.turn import turn_begin, turn_events
 from parley.errors import NotFound
@@ -50,6 +51,8 @@ _EXPIRED_ROWS: dict[str, Callable[[Connection], int]] = {
     "turn_keys": turn_begin.release_expired_keys,
     "turn_events": turn_events.sweep,
     "responses": responses.sweep,
+    "response_pieces": responses.sweep_pieces,
+    "client_conversations": client_conversations.sweep,
 }
 
 

@@ -83,9 +83,15 @@ def make_memory(functions: Functions, owner: Person) -> str:
 
 
 def make_response(functions: Functions, owner: Person) -> str:
-    """A stored response of the Responses API."""
-    asked = {"model": "offline", "input": f"secret of {owner.email}"}
+    """A stored response of the Responses API, which ran in the background."""
+    asked = {"model": "offline", "input": f"secret of {owner.email}", "background": True}
     return str(_created(functions["chat"].post("/v1/responses", asked, as_=owner))["id"])
+
+
+def make_client_conversation(functions: Functions, owner: Person) -> str:
+    """A conversation of the Responses API, with an item."""
+    items = [{"role": "user", "content": f"secret of {owner.email}"}]
+    return str(_created(functions["chat"].post("/v1/conversations", {"items": items}, as_=owner))["id"])
 
 
 def make_mcp_server(functions: Functions, owner: Person) -> str:
@@ -147,6 +153,7 @@ MAKERS_BY_COLLECTION: dict[str, Maker] = {
     "/chat/turns": make_turn,
     "/chat/images": make_image,
     "/v1/responses": make_response,
+    "/v1/conversations": make_client_conversation,
     "/auth/sessions": make_session,
     "/auth/api-keys": make_api_key,
     "/auth/me/exports": make_export,
@@ -156,7 +163,7 @@ MAKERS_BY_COLLECTION: dict[str, Maker] = {
     "/tools/mcp-servers": make_mcp_server,
 }
 # Objects that have an id but appear in no list.
-UNLISTED_COLLECTIONS = {"/chat/turns", "/chat/images", "/v1/responses"}
+UNLISTED_COLLECTIONS = {"/chat/turns", "/chat/images", "/v1/responses", "/v1/conversations"}
 ADMIN_MAKERS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": make_user, "/admin/invites": make_invite, "/admin/groups": make_group}
 MAKERS_BY_FIELD: dict[str, Maker] = {
     "conversation_id": make_conversation,

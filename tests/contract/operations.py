@@ -52,9 +52,10 @@ class Operation:
         return [] if str(self) in JSON_RPC else named
 
     def url(self, id: object = "", **query: object) -> str:
-        """Fill in the path; the variable of every path is called `id`."""
+        """Fill in the path. The object's variable is `id` in every path; an item is the first one of its conversation."""
         query = dict.fromkeys(self.needed, "secret") | query
-        return self.path.replace("{id}", str(id)) + (f"?{urlencode(query)}" if query else "")
+        path = self.path.replace("{id}", str(id)).replace("{item_id}", f"item_{str(id).removeprefix('conv_')}_0")
+        return path + (f"?{urlencode(query)}" if query else "")
 
     def example(self, **fields: object) -> dict[str, Any] | None:
         """Return a valid body with these fields, or None if the operation has no body."""

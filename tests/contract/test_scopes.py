@@ -67,6 +67,15 @@ NEEDED = {
     "POST /v1/responses/compact": "chat",
     "GET /v1/responses/{id}": "chat",
     "DELETE /v1/responses/{id}": "chat",
+    "POST /v1/responses/{id}/cancel": "chat",
+    "POST /v1/conversations": "chat",
+    "GET /v1/conversations/{id}": "chat",
+    "POST /v1/conversations/{id}": "chat",
+    "DELETE /v1/conversations/{id}": "chat",
+    "POST /v1/conversations/{id}/items": "chat",
+    "GET /v1/conversations/{id}/items": "chat",
+    "GET /v1/conversations/{id}/items/{item_id}": "chat",
+    "DELETE /v1/conversations/{id}/items/{item_id}": "chat",
     "GET /v1/responses/{id}/input_items": "chat",
     "POST /v1/messages": "chat",
     "POST /v1/messages/count_tokens": "chat",
@@ -121,7 +130,7 @@ def ask(stack, request, admin):
         method, path = route.split()
         function = request.getfixturevalue(FUNCTIONS[serving[route]])
         caller = replace(admin, claims=admin.claims | {"scope": " ".join(scopes)})
-        return function.call(method, path.format(id=UUID(int=1)), {} if method in ("POST", "PATCH") else None, as_=caller)
+        return function.call(method, path.format(id=UUID(int=1), item_id=1), {} if method in ("POST", "PATCH") else None, as_=caller)
 
     return ask
 

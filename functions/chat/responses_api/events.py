@@ -8,6 +8,7 @@ begins, so the events of the completion must have their tool calls in sequence (
 from collections.abc import Set
 
 from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
+from functions.chat.openai_api.errors import stream_error
 from functions.chat.responses_api.open_items import OpenCall, OpenMessage, OpenReasoning
 from functions.chat.responses_api.response_schemas import (
     IncompleteDetailsOut,
@@ -23,9 +24,15 @@ from functions.chat.responses_api.response_schemas import (
 from functions.chat.responses_api.tools import free_form_input
 from functions.chat.turn.events import Ping
 from parley.clock import utc_now
+from parley.errors import ParleyError
 from parley.llm.messages import Finished, ReasoningDelta, TextDelta, Thought, ToolCall, ToolCallDelta, Usage
 
 type Event = dict[str, object]
+
+
+def response_error(error: ParleyError) -> ResponseErrorOut:
+    """Return an error as a failed response has it."""
+    return ResponseErrorOut.model_validate(stream_error(error))
 
 
 def end_type(response: ResponseOut) -> str:

@@ -7,18 +7,20 @@ from itertools import chain
 
 from fastapi import Response
 
+from functions.chat.completions.call_sequence import in_sequence
 from functions.chat.openai_api.completions import CompletionEvent, CompletionStream, stream_completion
-from functions.chat.openai_api.errors import error_body
 from functions.chat.openai_api.responses import until_finished
-from functions.chat.responses import SSE_PING, EventStream, WholeAnswer
-from functions.chat.responses_api.events import Event, ResponseEvents
+from functions.chat.responses import SSE_PING, EventStream, WholeAnswer, WorkingAnswer
+from functions.chat.responses_api import background
+from functions.chat.responses_api.events import Event, ResponseEvents, response_error
 from functions.chat.responses_api.requests import to_request
-from functions.chat.responses_api.response_schemas import InputTokensOut, ResponseErrorOut, ResponseOut
+from functions.chat.responses_api.response_schemas import InputTokensOut, ResponseOut
 from functions.chat.responses_api.schemas import ResponseIn
 from functions.chat.responses_api.stored_responses import conversation_of, new_response_id
 from functions.chat.responses_api.tools import ClientTools
 from functions.chat.services import ChatServices
 from functions.chat.turn.events import Ping
+from functions.chat.turn.heartbeat import TICK_S
 from functions.chat.turn.prompt import request_tokens
 from parley.auth.principal import Principal
 from parley.deadline import Deadline
@@ -37,7 +39,8 @@ def start_response(
     """Start the completion of a response. Raises InvalidInput, NotFound, and the errors of `stream_completion`."""
     request = to_request(body, tools, conversation_of(services, principal, body))
     try:
-        completion = stream_completion(services, principal, body.model, request, stops=(), deadline=deadline)
+        ping_s = TICK_S if body.background else None
+        completion = stream_completion(services, principal, body.model, request, stops=(), deadline=deadline, ping_s=ping_s)
     except ModelCannot as exc:
         if exc.errors[0]["loc"] == ["body", "response_format"]:  # its name in Chat Completions
             exc.errors[0]["loc"] = ["body", "text", "format"]
@@ -59,7 +62,7 @@ def http_response(completion: CompletionStream, events: ResponseEvents, store: S
     If the vendor is silent for `PING_S`, the first event is a ping: a stream then has status 200 even if the call fails.
     """
     first = next(completion.events)
-    arrived = until_finished(chain([first], completion.events))
+    arrived = in_sequence(until_finished(chain([first], completion.events)))
     if stream:
         return EventStream(_sse(arrived, events, store), completion.events)
     try:
@@ -72,28 +75,53 @@ def http_response(completion: CompletionStream, events: ResponseEvents, store: S
         raise
 
 
+def background_response(
+    services: ChatServices, principal: Principal, body: ResponseIn, completion: CompletionStream, events: ResponseEvents, deadline: Deadline
+) -> Response:
+    """Return a response before its answer, or the stream of its events. It runs to its end in either case.
+
+    A repeated request gets the stored response. Raises Unauthorized and Unavailable.
+    """
+    run = background.begin_run(services, principal, body, completion, events, deadline)
+    if run is None:
+        return show(services, principal, events.response.id, stream=bool(body.stream), deadline=deadline)
+    if body.stream:
+        return EventStream(map(encode, run), run)
+    return WorkingAnswer(events.response.model_dump_json(), run)
+
+
+def show(
+    services: ChatServices, principal: Principal, id: str, *, stream: bool, deadline: Deadline, starting_after: int | None = None
+) -> Response:
+    """Return a stored response, or the stream of its events after a sequence number. Raises NotFound and TooManyStreams."""
+    if not stream:
+        return Response(background.read(services, principal, id).model_dump_json(), media_type="application/json")
+    events = background.follow(services, principal, id, after=-1 if starting_after is None else starting_after, deadline=deadline)
+    first = next(events)
+    return EventStream(map(encode, chain([first], events)), events)
+
+
 def _sse(arrived: Iterator[CompletionEvent], events: ResponseEvents, store: Store) -> Iterator[bytes]:
     """Encode each event as it arrives. A failure becomes `response.failed`."""
     try:
-        yield from map(_encode, events.begin())
+        yield from map(encode, events.begin())
         for event in arrived:
             if isinstance(event, Ping):
                 yield SSE_PING
             new = events.add(event)
             if isinstance(event, Finished):
                 store(events.response)
-            yield from map(_encode, new)
+            yield from map(encode, new)
     except ParleyError as exc:
         logger.warning("completion_failed", problem=exc.code, reason=str(exc))
-        yield from map(_encode, events.fail(_error(exc)))
+        yield from map(encode, events.fail(response_error(exc)))
     except Exception:  # the outermost handler of a stream: whatever happened, the client gets an error
         logger.exception("completion_crashed")
-        yield from map(_encode, events.fail(_error(ParleyError())))
+        yield from map(encode, events.fail(response_error(ParleyError())))
 
 
-def _error(error: ParleyError) -> ResponseErrorOut:
-    return ResponseErrorOut.model_validate(error_body(error)["error"])
-
-
-def _encode(event: Event) -> bytes:
+def encode(event: Event | Ping) -> bytes:
+    """Return an event as a Server-Sent Event, and a ping as a comment."""
+    if isinstance(event, Ping):
+        return SSE_PING
     return f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()

@@ -123,10 +123,11 @@ class ResponseUsageOut(Output):
 
 
 class ResponseErrorOut(Output):
-    """Why a response failed."""
+    """Why a response failed, and after how many seconds to try again, if that is known."""
 
     code: str
     message: str
+    retry_after: int | None = Field(default=None, exclude_if=_is_none)
 
 
 class IncompleteDetailsOut(Output):
@@ -150,9 +151,16 @@ class ResponseResultOut(Output):
     usage: ResponseUsageOut | None
 
 
+class ConversationRefOut(Output):
+    """The conversation that a response belongs to."""
+
+    id: str
+
+
 class RequestEchoOut(Output):
     """The fields of the request, with the values that were in effect."""
 
+    conversation: ConversationRefOut | None = Field(default=None, exclude_if=_is_none)
     instructions: str | None
     max_output_tokens: int | None
     max_tool_calls: int | None
@@ -171,7 +179,7 @@ class RequestEchoOut(Output):
     tools: list[dict[str, Any]]
     top_p: float
     user: str | None
-    background: Literal[False] = False
+    background: bool = False
     service_tier: Literal["default"] = "default"
     top_logprobs: Literal[0] = 0
     truncation: Literal["disabled"] = "disabled"
@@ -206,8 +214,25 @@ class DeletedResponseOut(Output):
     deleted: Literal[True] = True
 
 
+class ClientConversationOut(Output):
+    """A conversation without its items."""
+
+    id: str
+    object: Literal["conversation"] = "conversation"
+    created_at: int
+    metadata: dict[str, str]
+
+
+class DeletedConversationOut(Output):
+    """A conversation that was deleted."""
+
+    id: str
+    object: Literal["conversation.deleted"] = "conversation.deleted"
+    deleted: Literal[True] = True
+
+
 class ItemListOut(Output):
-    """A page of the items of a request."""
+    """A page of the items of a request or of a conversation."""
 
     object: Literal["list"] = "list"
     data: list[dict[str, Any]]
@@ -220,6 +245,8 @@ def request_echo(body: ResponseIn) -> RequestEchoOut:
     """Return the fields of the request that a response repeats. A tool that was ignored is left out."""
     choice = body.tool_choice
     return RequestEchoOut(
+        background=bool(body.background),
+        conversation=ConversationRefOut(id=body.conversation_id) if body.conversation_id else None,
         instructions=body.instructions,
         max_output_tokens=body.max_output_tokens,
         max_tool_calls=body.max_tool_calls,

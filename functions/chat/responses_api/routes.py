@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Query, Response
 from functions.chat.errors import MODEL_CALL_ERRORS
 from functions.chat.openai_api.idempotent_completion import StoredCompletion, complete_once
 from functions.chat.responses import SERVER_TIMING
-from functions.chat.responses_api import stored_responses
+from functions.chat.responses_api import background, stored_responses
 from functions.chat.responses_api.compaction import compact
 from functions.chat.responses_api.events import ResponseEvents
-from functions.chat.responses_api.response import count_input, http_response, start_response
+from functions.chat.responses_api.response import background_response, count_input, http_response, show, start_response
 from functions.chat.responses_api.response_schemas import (
     CompactionOut,
     DeletedResponseOut,
@@ -66,11 +66,16 @@ async def create_response(
     With `stream`, the response is Server-Sent Events in OpenAI's order, from `response.created` to `response.completed`,
     `response.incomplete` or `response.failed`. With an `Idempotency-Key`, the answer is stored for 24 hours, and a repeated request with
     the same key receives it.
+
+    With `background`, the response is returned at once, with the status `in_progress`: read it at `GET /v1/responses/{id}` until it
+    has ended, follow its events there, or cancel it. With `stream`, too, its events are sent, and it goes on if the client leaves.
     """
     tools = ClientTools.of(body)
     request: IdempotentRequest[StoredCompletion] = idempotency.request("POST /v1/responses", body, render=lambda stored: stored)
     completion = complete_once(services, principal, request, partial(start_response, services, principal, body, tools, deadline), deadline)
     events = ResponseEvents(completion, request_echo(body), free_form=tools.free_form)
+    if body.background:
+        return background_response(services, principal, body, completion, events, deadline)
     store = partial(stored_responses.store, services, principal, body, deadline=deadline)
     return http_response(completion, events, store, stream=bool(body.stream))
 
@@ -101,15 +106,32 @@ async def compact_conversation(
     return compact(services, principal, body, deadline)
 
 
-@router.get("/responses/{id}", responses=error_responses(NotFound))
+@router.get("/responses/{id}", responses=RESPONSE | error_responses(NotFound, TooManyStreams))
 async def get_response(
     id: str,
     services: ChatServicesDep,
     principal: CurrentPrincipal,
-    stream: Annotated[Literal["false"], Query(description="A stored response is not streamed")] = "false",  # noqa: ARG001 - refuses `true`
-) -> ResponseOut:
-    """Return a stored response."""
-    return stored_responses.read(services, principal, id)
+    deadline: InvocationDeadline,
+    stream: Annotated[bool, Query(description="Send the events of the response")] = False,
+    starting_after: Annotated[int | None, Query(ge=0, lt=2**31, description="The sequence number of the last event received")] = None,
+) -> Response:
+    """Return a stored response, or with `stream` its events.
+
+    The events of a response that runs in the background are sent as they arrive; each has the number that it had for other readers for
+    24 hours after it ended. Later, and for a response that did not run in the background, each item arrives in one piece. The last event
+    is sent even if its number is not greater than `starting_after`.
+    """
+    return show(services, principal, id, stream=stream, deadline=deadline, starting_after=starting_after)
+
+
+@router.post("/responses/{id}/cancel", responses=error_responses(NotFound))
+async def cancel_response(id: str, services: ChatServicesDep, principal: CurrentPrincipal) -> ResponseOut:
+    """Cancel a response that runs in the background, and return it with the output so far.
+
+    The model stops within a second. A response that has ended is returned as it is; one that was not created with `background` is
+    refused.
+    """
+    return background.cancel(services, principal, id)
 
 
 @router.delete("/responses/{id}", responses=error_responses(NotFound))

@@ -16,9 +16,12 @@ from parley.llm import messages as llm
 
 MAX_ITEMS = 4096
 MAX_TOOLS = 128
+MAX_NEW_ITEMS = 20  # at a time, as in OpenAI's API
 
 type InputText = Annotated[str, Field(min_length=1)]
 type InputItems = Annotated[list[InputItem], Field(min_length=1, max_length=MAX_ITEMS)]
+type Metadata = Annotated[dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)]
+type ConversationId = Annotated[str, Field(min_length=1, max_length=100)]
 type ShortText = Annotated[str, Field(max_length=20)]
 
 
@@ -127,13 +130,31 @@ class ReasoningConfigIn(LenientInput):
     summary: ShortText | None = None
 
 
+class ConversationNameIn(Input):
+    """A conversation of `/v1/conversations`."""
+
+    id: ConversationId
+
+
 class ResponseInputIn(ForgivingInput):
-    """The model and the input of a request. `previous_response_id` names the stored response that it continues."""
+    """The model and the input of a request. It may continue a stored response, or a conversation of `/v1/conversations`."""
 
     model: Annotated[str, Field(min_length=1, max_length=100, examples=["offline"])]
     input: InputText | InputItems | None
+    conversation: ConversationId | ConversationNameIn | None = None
     instructions: str | None = None
     previous_response_id: Annotated[str, Field(max_length=100)] | None = None
+
+    @model_validator(mode="after")
+    def _continues_one_thing(self) -> Self:
+        if self.conversation is not None and self.previous_response_id is not None:
+            raise PydanticCustomError("continuation", "conversation and previous_response_id exclude each other")
+        return self
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The id of the conversation that the request continues."""
+        return self.conversation.id if isinstance(self.conversation, ConversationNameIn) else self.conversation
 
     @property
     def items(self) -> list[InputItem]:
@@ -142,7 +163,7 @@ class ResponseInputIn(ForgivingInput):
 
 
 class CompactIn(ResponseInputIn):
-    """The body of POST /v1/responses/compact. It needs an input or a response to continue; the other fields are ignored."""
+    """The body of POST /v1/responses/compact. It needs an input, or a response or conversation to continue; other fields are ignored."""
 
     input: Annotated[InputText | InputItems | None, Field(examples=["What is 12.5% of 840?"])] = None
     prompt_cache_key: Annotated[str, Field(max_length=1024)] | None = None
@@ -152,21 +173,37 @@ class CompactIn(ResponseInputIn):
 
     @model_validator(mode="after")
     def _has_an_input(self) -> Self:
-        if self.input is None and self.previous_response_id is None:
-            raise PydanticCustomError("no_input", "input or previous_response_id is required")
+        if self.input is None and self.previous_response_id is None and self.conversation is None:
+            raise PydanticCustomError("no_input", "input, previous_response_id or conversation is required")
         return self
+
+
+class ConversationMetadataIn(ForgivingInput):
+    """The body of POST /v1/conversations/{id}."""
+
+    metadata: Annotated[Metadata | None, Field(examples=[{"topic": "travel"}])]
+
+
+class ConversationItemsIn(ForgivingInput):
+    """The body of POST /v1/conversations/{id}/items."""
+
+    items: Annotated[list[InputItem], Field(min_length=1, max_length=MAX_NEW_ITEMS, examples=[[{"role": "user", "content": "Hello"}]])]
+
+
+class NewConversationIn(ForgivingInput):
+    """The body of POST /v1/conversations."""
+
+    items: Annotated[list[InputItem], Field(max_length=MAX_NEW_ITEMS)] | None = None
+    metadata: Metadata | None = None
 
 
 class ResponseHintsIn(ResponseInputIn):
     """Fields that do not change the content of the answer, and fields that are supported only with their default values."""
 
-    background: Literal[False] | None = None
     client_metadata: dict[str, Any] | None = None
     include: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=20)] | None = None
     max_tool_calls: Annotated[WholeNumber, Field(gt=0)] | None = None
-    metadata: Annotated[dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)] | None = (
-        None
-    )
+    metadata: Metadata | None = None
     prompt_cache_key: Annotated[str, Field(max_length=1024)] | None = None
     prompt_cache_options: dict[str, Any] | None = None
     prompt_cache_retention: ShortText | None = None
@@ -182,6 +219,7 @@ class ResponseIn(ResponseHintsIn):
     """The body of POST /v1/responses."""
 
     input: Annotated[InputText | InputItems, Field(examples=["What is 12.5% of 840?"])]
+    background: bool | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     max_output_tokens: Annotated[WholeNumber, Field(gt=0)] | None = None
     parallel_tool_calls: bool | None = None
@@ -194,6 +232,12 @@ class ResponseIn(ResponseHintsIn):
     tool_choice: Literal["none", "auto", "required"] | ChosenToolIn | AllowedToolsIn | None = None
     tools: Annotated[list[ResponseToolIn], Field(max_length=MAX_TOOLS)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _is_stored_in_background(self) -> Self:
+        if self.background and self.store is False:
+            raise PydanticCustomError("background", "a response in the background is always stored; leave out store, or set it to true")
+        return self
 
     def options(self) -> llm.GenerationOptions:
         """Return the options, without those that leave the answer as it is."""

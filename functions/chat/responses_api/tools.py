@@ -37,7 +37,7 @@ class ClientTools:
     def of(cls, body: ResponseIn) -> "ClientTools":
         """Convert the tools of a request. Raises InvalidInput if `tool_choice` does not match them."""
         offered = dict(_definitions(body.tools or ()))
-        free_form = frozenset(_free_form_names(body.tools or ()))
+        free_form = frozenset(free_form_names(body.tools or ()))
         choice = body.tool_choice
         if choice == "required" and not offered:
             raise InvalidInput("requires at least one tool", loc=("body", "tool_choice"))
@@ -74,6 +74,15 @@ def free_form_input(arguments: str) -> str:
     return text if isinstance(text, str) else arguments
 
 
+def free_form_names(tools: Sequence[ResponseToolIn], namespace: str | None = None) -> Iterator[str]:
+    """Yield the names of the functions that stand for free-form tools."""
+    for tool in tools:
+        if isinstance(tool, CustomToolIn):
+            yield qualified_name(tool.name, namespace)
+        elif isinstance(tool, NamespaceToolIn):
+            yield from free_form_names(tool.tools, tool.name)
+
+
 def _definitions(tools: Sequence[ResponseToolIn], namespace: str | None = None) -> Iterator[tuple[str, ToolDefinition]]:
     for tool in tools:
         match tool:
@@ -86,14 +95,6 @@ def _definitions(tools: Sequence[ResponseToolIn], namespace: str | None = None) 
                 yield name, ToolDefinition(name, _free_form_description(tool), _FREE_FORM)
             case NamespaceToolIn():
                 yield from _definitions(tool.tools, tool.name)
-
-
-def _free_form_names(tools: Sequence[ResponseToolIn], namespace: str | None = None) -> Iterator[str]:
-    for tool in tools:
-        if isinstance(tool, CustomToolIn):
-            yield qualified_name(tool.name, namespace)
-        elif isinstance(tool, NamespaceToolIn):
-            yield from _free_form_names(tool.tools, tool.name)
 
 
 def _free_form_description(tool: CustomToolIn) -> str:

@@ -30,6 +30,7 @@ OLD = {
     "responses": (
         "(user_id, id, input, document, created_at) VALUES ('{user}', gen_random_uuid(), '[]', '{{}}', now() - interval '31 days')"
     ),
+    "client_conversations": "(user_id, id, used_at) VALUES ('{user}', gen_random_uuid(), now() - interval '401 days')",
     "rate_limits": "(user_id, subject_id, free_at) VALUES ('{user}', '{user}', now() - interval '61 minutes')",
     "budget_reservations": (
         "(user_id, subject_id, id, month, amount_usd, expires_at)"
@@ -37,8 +38,8 @@ OLD = {
     ),
 }
 NAMES = {"one_time_codes": "codes"}
-# What is swept of turns needs a turn, and has tests of its own.
-TURNS = {"turn_keys", "turn_events", "interrupted", "approvals_expired"}
+# What is swept of turns and of responses needs one, and has tests of its own.
+TURNS = {"turn_keys", "turn_events", "interrupted", "approvals_expired", "response_pieces"}
 SENT = {"sent_again", "documents", "stalled_imports", "vectors"}
 
 

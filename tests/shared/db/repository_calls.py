@@ -16,6 +16,7 @@ from types import GeneratorType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 from uuid import UUID
 
+from parley.db.responses import StoredResponse
 from sqlalchemy import Connection, text
 
 from parley import db
@@ -26,7 +27,6 @@ from parley.db.chunks import NewChunk
 from parley.db.memories import MemoryOrigin
 from parley.db.metering.quotas import BillingSubject, DefaultLimits, ReservationDetail
 from parley.db.metering.usage import Charge
-from parley.db.responses import StoredResponse
 from parley.db.search import WindowStart
 from parley.db.tables import metadata
 from parley.db.turn.approvals import Approval

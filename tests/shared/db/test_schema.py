@@ -23,7 +23,7 @@ from tests.support.time_limits import HANG_S
 
 GUIDE = Path(__file__).parents[3] / "docs" / "deploy.md"
 MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHERE roleid = CAST('rds_iam' AS regrole)"
-NEWEST = "0041"
+NEWEST = "0043"
 OIDC = {"oidc_logins", "oidc_logout_tokens"}
 GROUPS = {"groups", "group_invitations", "group_budgets"}
 GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "alembic_version"} | OIDC | GROUPS
@@ -107,6 +107,8 @@ BACKGROUND = {
     "outbox": "delete select update(attempts claimed_until due_at tries)",
     "idempotency_keys": "delete select(created_at user_id)",
     "responses": "delete select(created_at user_id)",
+    "client_conversations": "delete select(used_at user_id)",
+    "response_pieces": "delete select(at user_id)",
     "one_time_codes": "delete select(expires_at user_id)",
     "oidc_identities": "select(issuer subject user_id)",
     "oidc_logins": "delete insert select",

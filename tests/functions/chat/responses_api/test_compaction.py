@@ -54,7 +54,7 @@ def test_a_stored_conversation_is_made_shorter_without_further_input(sdk, vendor
 
 
 def test_there_must_be_a_conversation_to_make_shorter(sdk):
-    with pytest.raises(openai.BadRequestError, match="input or previous_response_id is required"):
+    with pytest.raises(openai.BadRequestError, match="input, previous_response_id or conversation is required"):
         sdk.responses.compact(model="compatible")
 
 

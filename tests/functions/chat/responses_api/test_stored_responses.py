@@ -63,6 +63,15 @@ def test_an_item_of_a_stored_response_is_found_by_its_id(sdk, vendor):
     assert vendor.last_body["messages"][1] == {"role": "assistant", "content": "Yes", "reasoning_content": "Hm."}
 
 
+def test_a_response_whose_input_refers_to_items_is_continued(sdk, vendor):
+    first = sdk.responses.create(**ASK)
+    items = [{"type": "item_reference", "id": first.output[0].id}, {"role": "user", "content": "so?"}]
+    second = sdk.responses.create(model="compatible", input=[{"role": "user", "content": "hello"}, *items])
+    sdk.responses.create(model="compatible", input="and?", previous_response_id=second.id)
+
+    assert roles_and_texts(vendor)[:3] == [("user", "hello"), ("assistant", "Hello"), ("user", "so?")]
+
+
 @pytest.mark.parametrize("id", ["msg_1", "msg_", "odd", "msg_01996f6a000070008000000000000009_0"])
 def test_a_reference_to_an_unknown_item_is_refused(sdk, id):
     with pytest.raises(openai.BadRequestError, match="there is no such item") as refused:
@@ -125,16 +134,29 @@ def test_a_page_after_an_unknown_item_is_refused(sdk):
     assert refused.value.param == "after"
 
 
-def test_a_stored_response_is_not_streamed_again(sdk):
-    id = sdk.responses.create(**ASK).id
-    with pytest.raises(openai.BadRequestError) as refused:
-        sdk.responses.retrieve(id, stream=True)
+@pytest.mark.parametrize(
+    "script", [answers({"reasoning_content": "Hm."}, {"content": "Yes"}), calls_with('{"a": 1}'), streams("Hel", finish="length")]
+)
+def test_a_stored_response_is_streamed_again_with_each_item_whole(sdk, vendor, script):
+    vendor.script = script
+    sent = sdk.responses.create(**ASK, tools=[ADD])
+    *events, last = sdk.responses.retrieve(sent.id, stream=True)
+    items = [event.item for event in events if event.type == "response.output_item.done"]
 
-    assert refused.value.param == "stream"
+    assert ([event.sequence_number for event in events], items) == (list(range(len(events))), sent.output)
+    assert (last.type, last.response) == (f"response.{sent.status}", sent)
+
+
+def test_a_stored_stream_begins_after_an_event(sdk):
+    id = sdk.responses.create(**ASK).id
+    whole = list(sdk.responses.retrieve(id, stream=True))
+
+    assert list(sdk.responses.retrieve(id, stream=True, starting_after=3)) == whole[4:]
+    assert list(sdk.responses.retrieve(id, stream=True, starting_after=99)) == whole[-1:]
 
 
 def test_a_users_oldest_responses_beyond_a_number_are_deleted(sdk, sdk_of, bob, monkeypatch):
-    monkeypatch.setattr("parley.db.responses.MAX_STORED", 2)
+    monkeypatch.setattr("parley.db.responses_api.responses.MAX_STORED", 2)
     others = sdk_of(bob).responses.create(**ASK).id
     first, *rest = (sdk.responses.create(**ASK).id for _ in range(3))
 

@@ -25,7 +25,7 @@ from parley.db.tables.jobs import exports, idempotency_keys, imports, outbox
 from parley.db.tables.memory import memories, memory_sources, passages, summaries
 from parley.db.tables.metering import breakers, budget_reservations, budgets, rate_limits, usage
 from parley.db.tables.registration import guesses, invites, oidc_logins, oidc_logout_tokens, signups
-from parley.db.tables.responses import responses
+from parley.db.tables.responses import client_conversations, client_items, response_pieces, responses
 from parley.db.tables.tools import mcp_listings, mcp_servers, tool_settings
 from parley.db.tables.turns import approvals, stream_leases, turn_events, turns
 
@@ -37,6 +37,8 @@ __all__ = [
     "budget_reservations",
     "budgets",
     "chunks",
+    "client_conversations",
+    "client_items",
     "conversations",
     "credentials",
     "document_shares",
@@ -65,6 +67,7 @@ __all__ = [
     "rate_limits",
     "recovery_codes",
     "refresh_tokens",
+    "response_pieces",
     "responses",
     "second_factors",
     "sessions",
