@@ -24,11 +24,14 @@ class WrongPassword(ParleyError):
     public_message = "The current password is wrong."
 
 
-class LoginTooOld(ParleyError):
+class LoginTooOld(InvalidInput):
     """The action needs the current password, or a login at an issuer within the last ten minutes."""
 
-    status, code = 403, "login_too_old"
+    code = "login_too_old"
     public_message = "Send your password, or sign in again with your organization's account and repeat this within ten minutes."
+
+    def __init__(self, evidence: str) -> None:
+        super().__init__("required, unless an issuer has just logged you in", loc=("body", "password"), evidence=evidence)
 
 
 class InvalidRefreshToken(ParleyError):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Cookie, Depends, Query, Request, Response
+from fastapi import APIRouter, Cookie, Depends, Path, Query, Request, Response
 from pydantic import Field
 
 from functions.auth.oauth.schemas import form_body
@@ -67,6 +67,7 @@ async def _body(request: Request) -> str:
 
 SiteDep = Annotated[login.Site, Depends(_site)]
 ProgramDep = Annotated[login.Program | None, Depends(_program)]
+IssuerId = Annotated[str, Path(pattern="^[a-z0-9-]{1,32}$")]
 Browser = Annotated[str | None, Cookie(alias=BROWSER_COOKIE, max_length=200, include_in_schema=False)]
 
 
@@ -84,7 +85,7 @@ async def list_login_options(services: AuthServicesDep) -> LoginOptionsOut:
     responses=TO_ISSUER | error_responses(NotFound),
 )
 def start_login(
-    id: str, services: AuthServicesDep, origin: RequestOrigin, site: SiteDep, program: ProgramDep, browser: Browser = None
+    id: IssuerId, services: AuthServicesDep, origin: RequestOrigin, site: SiteDep, program: ProgramDep, browser: Browser = None
 ) -> Response:
     """Send the browser to the issuer, where the user signs in.
 
@@ -100,7 +101,7 @@ def start_login(
     responses=TO_PAGE | error_responses(NotFound),
 )
 def finish_login(
-    id: str, request: Request, services: AuthServicesDep, origin: RequestOrigin, site: SiteDep, browser: Browser = None
+    id: IssuerId, request: Request, services: AuthServicesDep, origin: RequestOrigin, site: SiteDep, browser: Browser = None
 ) -> Response:
     """Receive the issuer's answer and start a session.
 
@@ -123,7 +124,7 @@ def redeem_login_code(body: LoginCodeIn, services: AuthServicesDep) -> TokensOut
     responses=error_responses(NotFound, LogoutTokenInvalid, IssuerUnavailable),
     openapi_extra=form_body("logout_token", logout_token={"type": "string"}),
 )
-def end_issuer_sessions(id: str, services: AuthServicesDep, form: Annotated[str, Depends(_body)]) -> Response:
+def end_issuer_sessions(id: IssuerId, services: AuthServicesDep, form: Annotated[str, Depends(_body)]) -> Response:
     """End the sessions that the issuer's logout token names (OpenID Connect Back-Channel Logout). Issuers call this route."""
     login.log_out(services, id, form)
     return Response(status_code=200)
