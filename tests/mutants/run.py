@@ -101,19 +101,23 @@ class Copy:
     def test(self, names: Iterable[str]) -> Verdicts:
         """Run the named tests. Raises MutantError if pytest cannot run them, for example because a test does not exist."""
         self._report.unlink(missing_ok=True)
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", *self._pytest_options(), *names],
+        done = self.pytest(names, timeout_s=TIMEOUT_S)
+        if done.returncode not in (0, 1) or not self._report.exists():
+            raise MutantError(f"pytest exited with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
+        return _verdicts(self._report)
+
+    def pytest(self, names: Iterable[str], *options: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
+        """Run pytest on the named tests or files, and return the ended process. Raises subprocess.TimeoutExpired."""
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", *self._pytest_options(), *options, *names],
             cwd=self.root,
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_S,
+            timeout=timeout_s,
             check=False,
             stdin=subprocess.DEVNULL,
         )
-        if done.returncode not in (0, 1) or not self._report.exists():
-            raise MutantError(f"pytest exited with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
-        return _verdicts(self._report)
 
     def _pytest_options(self) -> list[str]:
         files = [f"--junitxml={self._report}", f"--basetemp={self._temporary}"]
