@@ -16,7 +16,6 @@ from types import GeneratorType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 from uuid import UUID
 
-from parley.db.responses import StoredResponse
 from sqlalchemy import Connection, text
 
 from parley import db
@@ -27,6 +26,7 @@ from parley.db.chunks import NewChunk
 from parley.db.memories import MemoryOrigin
 from parley.db.metering.quotas import BillingSubject, DefaultLimits, ReservationDetail
 from parley.db.metering.usage import Charge
+from parley.db.responses_api.responses import StoredResponse
 from parley.db.search import WindowStart
 from parley.db.tables import metadata
 from parley.db.turn.approvals import Approval
@@ -68,6 +68,8 @@ PREPARATIONS = (
 )
 # Further preparations of single functions, in the transaction of the call.
 STATES = {
+    "responses.record_pieces": "UPDATE responses SET heartbeat_at = now() WHERE user_id = :owner",
+    "responses.finish": "UPDATE responses SET heartbeat_at = now() WHERE user_id = :owner",
     "turn_begin.store_turn": "UPDATE turns SET status = 'completed' WHERE user_id = :owner",
     "summaries.lacking_tokens": "UPDATE messages SET seq = 5 WHERE user_id = :owner",
     "turn_checkpoint.resume": "UPDATE turns SET status = 'waiting' WHERE user_id = :owner",
@@ -159,6 +161,7 @@ class Rows:
         }
 
     def _exceptions(self) -> dict[str, dict[str, Any]]:
+        of_client = {"conversation_id": self.id_of("client_conversations")}
         return {
             "authorization_codes.lock": {"code_hash": self.text_of("authorization_codes", "hash").encode()},
             "authorization_codes.redeem": {"code_hash": self.text_of("authorization_codes", "hash").encode(), "token_hash": b"new"},
@@ -175,6 +178,17 @@ class Rows:
             "mcp_servers.add": {"server_id": new_id()},
             "summaries.add": {"upto_seq": 2},
             "idempotency.store_response": {"response": {}},
+            "responses.begin": {"response": StoredResponse(new_id(), None, [], {})},
+            "responses.record_pieces": {"pieces": [["text", "x"]], "number": 7},
+            "responses.pieces_after": {"count": 0},
+            "responses.finish": {"document": {"output": []}},
+            "client_conversations.create": {"conversation_id": new_id(), "metadata": {}},
+            "client_conversations.get": of_client,
+            "client_conversations.change": of_client | {"metadata": {}},
+            "client_conversations.remove": of_client,
+            "client_conversations.items": of_client,
+            "client_conversations.add_items": of_client | {"new": [{"id": "item_2"}]},
+            "client_conversations.remove_item": of_client | {"item_id": "item_1"},
             "turns.progress": {"after": 0},
             "turns.read_events": {"after": 0},
             "users.change": {"changes": {"display_name": "x"}},
