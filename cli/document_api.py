@@ -61,9 +61,10 @@ def title_and_id(document: Fields) -> str:
 
 
 def title_and_page(chunk: Fields) -> str:
-    """Return the document title and page of a chunk or source."""
-    page = chunk.number("page")
-    return shortened(chunk.text("title"), characters=80) + ("" if page is None else f", page {page:.0f}")
+    """Return the title and page of a chunk or source, or the title and address of a web page."""
+    page, url = chunk.number("page"), chunk.text("url")
+    where = f", page {page:.0f}" if page is not None else f", {shortened(url, characters=120)}" if url else ""
+    return shortened(chunk.text("title"), characters=80) + where
 
 
 def chunk_count(document: Fields) -> str:

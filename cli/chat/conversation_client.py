@@ -52,7 +52,10 @@ class TurnOptions:
 
 
 class ConversationClient:
-    """Sends messages in one conversation. Without an id, the first message creates the conversation."""
+    """Sends messages in one conversation. Without an id, the first message creates the conversation.
+
+    `message_id` is the id of the last answer, empty before the first and after a turn without a complete answer.
+    """
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class ConversationClient:
     ) -> None:
         self.api = api
         self.conversation_id = conversation_id
+        self.message_id = ""
         self.options = options or TurnOptions()
         self.approval = approval or ApprovalPrompt()
         self._make_view = make_view
@@ -81,6 +85,13 @@ class ConversationClient:
         """Answer the conversation's last question again, and show the new answer as `ask` does."""
         body = {"conversation_id": self.conversation_id, "stream": True} | self.options.regeneration_fields()
         self._show_turn(_call("/chat/regenerate", body, stream=True))
+
+    def rate(self, rating: str, reason: str) -> None:
+        """Rate the last answer `good` or `bad`, with a reason if it is not empty. Raises `CliError` if there is no answer yet."""
+        if not self.message_id:
+            raise CliError("There is no answer to rate yet.")
+        body = {"rating": rating, "reason": reason or None}
+        self.api.fetch(HttpCall("PUT", f"/messages/{quote(self.message_id, safe='')}/feedback", body))
 
     def fetch(self, message: str, attachments: Mapping[str, object] = NO_ATTACHMENTS) -> object:
         """Send a message and return the API's whole answer. Ctrl-C stops the turn on the server and raises KeyboardInterrupt.
@@ -110,6 +121,7 @@ class ConversationClient:
             view.close()
             # A failed turn keeps its question, so the next message belongs to the same conversation.
             self.conversation_id = view.conversation_id or self.conversation_id
+            self.message_id = view.message_id
 
     def _show(self, view: TurnView, events: Iterator[TurnEvent]) -> None:
         for event in events:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 import click
 
@@ -20,6 +21,7 @@ HELP = """\
 /documents ID   answer from these documents: one or more IDs, `all` or `none`; without ID, show the current choice
 /history        show this conversation
 /regenerate     answer the last question again
+/good, /bad     rate the last answer; a reason may follow, for the server's admins
 /edit           write the next message in your editor ($VISUAL or $EDITOR)
 /help           show this help
 /quit           exit, like Ctrl-D; Ctrl-C stops an answer
@@ -39,6 +41,8 @@ class Repl:
             "documents": self._documents,
             "history": self._history,
             "regenerate": self._regenerate,
+            "good": partial(self._rate, "good"),
+            "bad": partial(self._rate, "bad"),
             "edit": self._edit,
             "help": lambda _: click.echo(HELP),
         }
@@ -112,6 +116,10 @@ class Repl:
     def _regenerate(self, _: str) -> None:
         self._require_conversation()
         self.client.regenerate()
+
+    def _rate(self, rating: str, reason: str) -> None:
+        self.client.rate(rating, reason)
+        click.secho("Thank you for the feedback.", dim=True)
 
     def _edit(self, text: str) -> None:
         message = click.edit(text, extension=".md", require_save=True)

@@ -35,6 +35,7 @@ class TurnView:
 
     def __init__(self, url: str, *, output: AnswerOutput | None = None, is_quiet: bool = False) -> None:
         self.conversation_id = ""
+        self.message_id = ""
         self._pending_calls: list[Fields] = []
         self._text = ""
         self._sources: list[Fields] = []
@@ -68,6 +69,7 @@ class TurnView:
             case "turn.waiting" if self._pending_calls:
                 self.close()
             case "turn.completed":
+                self.message_id = fields.text("message_id")
                 self._show_cited()
                 self._note(turn_summary(fields))
             case "turn.stopped":

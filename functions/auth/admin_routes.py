@@ -1,6 +1,7 @@
-"""The admin routes: accounts, invites and usage. Each route checks the caller's current role, not only the role in the token."""
+"""The admin routes: accounts, invites, usage and feedback. Each route checks the caller's current role, not only the role in the token."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -8,13 +9,15 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, TypeAdapter
 
 from functions.auth import admin
-from functions.auth.admin_schemas import AccountChange, AccountOut, CreatedInviteOut, InviteIn, InviteOut, UsageGroupOut
+from functions.auth.admin_schemas import AccountChange, AccountOut, CreatedInviteOut, InviteIn, InviteOut, RatedAnswerOut, UsageGroupOut
 from functions.auth.errors import OwnAccount
 from functions.auth.services import AuthServicesDep
 from parley.db.accounts import administration as accounts
 from parley.db.accounts import invites
 from parley.db.engine import Connection
 from parley.db.transactions import global_scope
+from parley.db.turn import feedback
+from parley.db.turn.feedback import Rating
 from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.date_range import DateRangeQuery
 from parley.http.dependencies import CurrentPrincipal, requires
@@ -24,6 +27,7 @@ from parley.http.paging import CursorNumber, Listing, Page
 from parley.http.problems import error_responses
 
 OFFSET_KEY = TypeAdapter(tuple[CursorNumber])
+FEEDBACK_KEY = TypeAdapter(tuple[datetime, UUID])
 
 router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("admin"))])
 
@@ -67,6 +71,15 @@ def usage(
     rows = accounts.grouped_usage(transaction, start=period.start, end=period.end, group_by=groups, limit=page.limit + 1, offset=offset)
     numbered = list(enumerate(rows, offset + 1))
     return page.listing(numbered, to_item=lambda row: UsageGroupOut.model_validate(row[1]), key=lambda row: row[:1])
+
+
+@router.get("/admin/feedback")
+def list_feedback(transaction: AdminTransaction, page: Page, rating: Rating | None = None) -> Listing[RatedAnswerOut]:
+    """List users' ratings of answers, newest first, without the answers."""
+    key = page.after(FEEDBACK_KEY)
+    after = feedback.FeedbackCursor(*key) if key else None
+    rows = feedback.page(transaction, limit=page.limit + 1, after=after, rating=rating)
+    return page.listing(rows, to_item=RatedAnswerOut.model_validate, key=lambda row: [row.created_at, row.message_id])
 
 
 @router.post("/admin/invites", status_code=201, response_model=CreatedInviteOut, responses=error_responses(IdempotencyKeyReused))

@@ -9,6 +9,7 @@ from pydantic import Field
 from functions.auth.schemas import Email, RfcTimestamp
 from parley.db.accounts.administration import Account
 from parley.db.accounts.invites import Invite
+from parley.db.turn.feedback import Rating
 from parley.http.schemas import Input, Output, Timestamp
 
 
@@ -43,6 +44,17 @@ class AccountOut(Output):
             monthly_budget_usd=float(account.monthly_budget_usd) if account.monthly_budget_usd is not None else None,
             created_at=account.created_at,
         )
+
+
+class RatedAnswerOut(Output):
+    """A user's rating of an answer of `model`."""
+
+    user_id: UUID
+    message_id: UUID
+    model: str | None
+    rating: Rating
+    reason: str | None
+    created_at: Timestamp
 
 
 class UsageGroupOut(Output):

@@ -27,6 +27,7 @@ from parley.observability import logger
 from parley.settings import DatabaseSettings, HttpSettings, ModelSettings, StreamSettings, ToolSettings
 from parley.tools.invoker import Invoker
 from parley.tools.mcp_registry import McpRegistry
+from parley.tools.web_search import WebSearch
 
 BODY_LIMIT = 4 * 1024 * 1024
 
@@ -61,7 +62,7 @@ services = ChatServices(
     memory_queue=MemoryQueue(settings.memory_queue_url),
     images=Images(settings.files_bucket),
     reranker_for=providers.reranker,
-    toolbox_for=make_toolbox_for(engine, invoker, mcp_registry, embedding),
+    toolbox_for=make_toolbox_for(engine, invoker, mcp_registry, embedding, WebSearch.of(settings, invoker.ask, os.environ).tools()),
     stream_limits=StreamLimits(settings.answers_per_user, settings.followers_per_user, settings.waits_per_user),
 )
 app = create_app(

@@ -152,6 +152,15 @@ class SourceOut(Output):
     score: float
 
 
+class WebSourceOut(Output):
+    """A web page that the answer cites as `[number]`. `snippet` is the excerpt that contains most of the search query's words."""
+
+    number: int
+    url: str
+    title: str
+    snippet: str
+
+
 class TurnOut(Output):
     """A turn that was not streamed. `message` is null while the turn waits; `approvals` then lists the tool calls to decide.
 
@@ -163,7 +172,7 @@ class TurnOut(Output):
     status: Literal["completed", "stopped", "interrupted", "waiting"]
     message: HistoryMessageOut | None
     usage: UsageOut | None
-    sources: list[SourceOut]
+    sources: list[SourceOut | WebSourceOut]
     tool_results: list[ToolResultOut]
     approvals: list[PendingToolCallOut]
 

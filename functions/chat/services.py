@@ -1,6 +1,6 @@
 """The dependencies of a turn, created once per worker: database, models, tools and queues."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -22,7 +22,7 @@ from parley.tools.invoker import ToolRunner
 from parley.tools.mcp_discovery import McpDiscovery
 from parley.tools.mcp_registry import McpRegistry
 from parley.tools.search_tools import make_search_tools
-from parley.tools.toolbox import make_toolbox
+from parley.tools.toolbox import InProcessTool, make_toolbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,20 @@ class ChatServices:
 ChatServicesDep = Annotated[ChatServices, FROM_APP]
 
 
-def make_toolbox_for(engine: Engine, runner: ToolRunner, mcp_registry: McpRegistry, embedding: MeteredEmbedder) -> ToolboxFactory:
+def make_toolbox_for(
+    engine: Engine,
+    runner: ToolRunner,
+    mcp_registry: McpRegistry,
+    embedding: MeteredEmbedder,
+    web_tools: Sequence[InProcessTool] = (),
+) -> ToolboxFactory:
     """Return the factory of users' toolboxes. It makes all its queries and remote calls before the turn's transaction begins."""
     discovery = McpDiscovery(mcp_registry)
 
     def toolbox_for(principal: Principal) -> Callable[[Connection], TurnToolbox]:
         runner.specs()
         discovery.refresh(partial(user_scope, engine, principal.user_id))
-        in_process_tools = make_search_tools(engine, embedding, principal)
+        in_process_tools = [*make_search_tools(engine, embedding, principal), *web_tools]
         with user_scope(engine, principal.user_id) as connection:
             toolbox = make_toolbox(
                 connection,

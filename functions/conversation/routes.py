@@ -15,6 +15,7 @@ from functions.conversation.schemas import (
     ConversationIn,
     ConversationOut,
     DailyUsageOut,
+    FeedbackIn,
     ForkIn,
     FoundMemoriesPage,
     FoundMemoryOut,
@@ -29,9 +30,10 @@ from functions.conversation.schemas import (
 )
 from functions.conversation.search import MAX_RESULTS, SearchMode, search_conversations, search_memories
 from functions.conversation.services import ConversationServicesDep
+from functions.conversation.sharing_routes import public_router, sharing_router
 from parley.db import conversations, memories, messages, summaries
 from parley.db.metering import budgets, usage
-from parley.db.turn import turns
+from parley.db.turn import feedback, turns
 from parley.errors import IdempotencyKeyReused, InvalidInput, NotFound
 from parley.http.app import join_routers
 from parley.http.date_range import DateRangeQuery
@@ -40,7 +42,7 @@ from parley.http.idempotency import IdempotencyHeader
 from parley.http.lazy_routes import LazyRoute
 from parley.http.paging import PAGE_BYTES, CursorNumber, CursorText, Listing, Page, PageRequest
 from parley.http.problems import error_responses
-from parley.http.schemas import HistoryMessageOut, UsageOut
+from parley.http.schemas import FeedbackOut, HistoryMessageOut, UsageOut
 from parley.ids import new_id
 from parley.turn_recovery import request_stop
 
@@ -196,13 +198,36 @@ def list_messages(
         after=messages.MessageCursor(*key) if key else None,
         variants=variants,
     )
-    figures = turns.answer_figures(transaction, [row.id for row in rows.rows], user_id=principal.user_id)
-    return page.listing(rows, to_item=lambda row: _shown_message(row, figures.get(row.id)), key=lambda row: [row.seq, row.variant])
+    ids = [row.id for row in rows.rows]
+    figures = turns.answer_figures(transaction, ids, user_id=principal.user_id)
+    ratings = feedback.of_messages(transaction, ids, user_id=principal.user_id)
+    return page.listing(
+        rows, to_item=lambda row: _shown_message(row, figures.get(row.id), ratings.get(row.id)), key=lambda row: [row.seq, row.variant]
+    )
 
 
-def _shown_message(message: messages.StoredMessage, figures: turns.AnswerFigures | None) -> HistoryMessageOut:
-    usage = UsageOut.model_validate(figures) if figures else None
-    return HistoryMessageOut.of_history(message, usage=usage, total_ms=figures.total_ms if figures else None)
+def _shown_message(
+    message: messages.StoredMessage, figures: turns.AnswerFigures | None, rating: feedback.Feedback | None
+) -> HistoryMessageOut:
+    return HistoryMessageOut.of_history(
+        message,
+        usage=UsageOut.model_validate(figures) if figures else None,
+        total_ms=figures.total_ms if figures else None,
+        feedback=FeedbackOut.model_validate(rating) if rating else None,
+    )
+
+
+@conversations_router.put("/messages/{id}/feedback")
+def rate(id: UUID, body: FeedbackIn, principal: CurrentPrincipal, transaction: Transaction) -> FeedbackOut:
+    """Rate an answer. Admins see the rating and the reason, with the model and without the conversation."""
+    stored = feedback.put(transaction, id, user_id=principal.user_id, rating=body.rating, reason=body.reason)
+    return FeedbackOut.model_validate(stored)
+
+
+@conversations_router.delete("/messages/{id}/feedback", status_code=204)
+def withdraw_rating(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> None:
+    """Withdraw the rating of an answer."""
+    feedback.remove(transaction, id, user_id=principal.user_id)
 
 
 summaries_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])
@@ -274,4 +299,6 @@ def show_usage(
 
 
 # Search comes first, because `/conversations/{id}` would match its path.
-router = join_routers(stop_router, search_router, conversations_router, summaries_router, memories_router, usage_router)
+router = join_routers(
+    stop_router, search_router, conversations_router, summaries_router, memories_router, usage_router, public_router, sharing_router
+)

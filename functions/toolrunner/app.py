@@ -15,9 +15,11 @@ from functions.toolrunner.requests import (
     McpCallRequest,
     McpListRequest,
     RunRequest,
+    SearchWebRequest,
     ToolrunnerRequest,
     parse_request,
 )
+from functions.toolrunner.web_search import search_web
 from parley.observability import logger
 from parley.observability.invocations import invocation_handler
 from parley.settings import Settings
@@ -57,6 +59,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     - `{"op": "mcp_list", "server": {"url", "headers"}, "timeout_s"}` and `{"op": "mcp_call", "server", "name", "arguments",
       "timeout_s"}` do the same with a remote MCP server, or return `{"error"}`.
     - `{"op": "fetch_json", "url", "timeout_s"}` returns a public JSON document as `{"status", "url", "document"}`, or `{"error"}`.
+    - `{"op": "search_web", "engine", "url", "key", "query", "timeout_s"}` returns `{"results": [{"url", "title", "text"}]}`, or
+      `{"error"}`.
 
     A tool that exceeds its time ends this process, and the caller sees a failed invocation. Raises ValidationError for any
     other event.
@@ -79,6 +83,8 @@ def _serve(request: ToolrunnerRequest) -> dict[str, Any]:
             return call_tool(request, egress_filter=egress_filter)
         case FetchJsonRequest():
             return fetch_json(request, http)
+        case SearchWebRequest():
+            return search_web(request, http)
 
 
 cold_start.finish()

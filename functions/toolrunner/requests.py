@@ -63,10 +63,21 @@ class FetchJsonRequest(_Request):
     timeout_s: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
 
 
-type ToolrunnerRequest = ListRequest | RunRequest | McpListRequest | McpCallRequest | FetchJsonRequest
+class SearchWebRequest(_Request):
+    """Search the web. `url` replaces the engine's public address, and is the address of a SearXNG server."""
+
+    op: Literal["search_web"]
+    engine: Literal["tavily", "brave", "exa", "searxng"]
+    url: Annotated[str, Field(max_length=500)] = ""
+    key: Annotated[str, Field(max_length=500, repr=False)] = ""
+    query: Annotated[str, Field(min_length=1, max_length=1000)]
+    timeout_s: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
+
+
+type ToolrunnerRequest = ListRequest | RunRequest | McpListRequest | McpCallRequest | FetchJsonRequest | SearchWebRequest
 
 _REQUEST: TypeAdapter[ToolrunnerRequest] = TypeAdapter(
-    Annotated[ListRequest | RunRequest | McpListRequest | McpCallRequest | FetchJsonRequest, Field(discriminator="op")]
+    Annotated[ListRequest | RunRequest | McpListRequest | McpCallRequest | FetchJsonRequest | SearchWebRequest, Field(discriminator="op")]
 )
 
 

@@ -16,6 +16,7 @@ from parley.db.engine import Connection, Engine
 from parley.db.groups import membership
 from parley.db.metering import budgets, quotas
 from parley.db.responses_api import client_conversations, responses
+from parley.db.sharing import links
 from parley.db.transactions import global_scope
 from parley.db.turn import turn_begin, turn_events
 from parley.errors import NotFound
@@ -53,6 +54,7 @@ _EXPIRED_ROWS: dict[str, Callable[[Connection], int]] = {
     "responses": responses.sweep,
     "response_pieces": responses.sweep_pieces,
     "client_conversations": client_conversations.sweep,
+    "shared_links": links.sweep,
 }
 
 

@@ -40,6 +40,22 @@ def make_conversation(functions: Functions, owner: Person) -> str:
     return id
 
 
+def make_answer(functions: Functions, owner: Person) -> str:
+    """A rated answer."""
+    asked = {"message": f"secret of {owner.email}", "stream": False}
+    id = str(_created(functions["chat"].post("/chat", asked, as_=owner))["message"]["id"])
+    rating = {"rating": "bad", "reason": f"secret of {owner.email}"}
+    _created(functions["conversation"].call("PUT", f"/messages/{id}/feedback", rating, as_=owner))
+    return id
+
+
+def make_link(functions: Functions, owner: Person) -> str:
+    """A link to a conversation."""
+    shared = {"audience": "signed_in", "expires_in_days": 1}
+    path = f"/conversations/{make_conversation(functions, owner)}/links"
+    return str(_created(functions["conversation"].post(path, shared, as_=owner))["id"])
+
+
 def make_turn(functions: Functions, owner: Person) -> str:
     """A finished turn with an approved tool call."""
     from functions.chat.app import engine
@@ -150,6 +166,8 @@ MAKERS_BY_COLLECTION: dict[str, Maker] = {
     "/conversations": make_conversation,
     "/conversations/imports": make_import,
     "/memories": make_memory,
+    "/messages": make_answer,
+    "/links": make_link,
     "/chat/turns": make_turn,
     "/chat/images": make_image,
     "/v1/responses": make_response,
@@ -164,6 +182,7 @@ MAKERS_BY_COLLECTION: dict[str, Maker] = {
 }
 # Objects that have an id but appear in no list.
 UNLISTED_COLLECTIONS = {"/chat/turns", "/chat/images", "/v1/responses", "/v1/conversations"}
+UNLISTED_COLLECTIONS = {"/messages", "/chat/turns", "/chat/images", "/v1/responses"}
 ADMIN_MAKERS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": make_user, "/admin/invites": make_invite, "/admin/groups": make_group}
 MAKERS_BY_FIELD: dict[str, Maker] = {
     "conversation_id": make_conversation,

@@ -25,6 +25,7 @@ ASKING, EMBEDDING = {"chat", "ingest", "summarize"}, {"conversation", "documents
 SET_BY_LAMBDA = {"aws_region"}
 OBSERVABILITY = {"PARLEY_STACK", "PARLEY_METRICS", "PARLEY_TRACES_ENDPOINT", "PARLEY_TRACES_HEADERS", "PARLEY_SENTRY_DSN"}
 HAS_NO_VECTORS = {"ANTHROPIC_API_KEY"}
+SEARCHING = {"chat", "tools"}
 
 
 def settings_of(name):
@@ -99,7 +100,8 @@ def test_beside_its_settings_only_who_asks_models_has_variables_and_those_are_th
     others = {variable for variable in function.environment if not variable.startswith(("PARLEY_", "POWERTOOLS_"))}
 
     keys = keys_of_shipped_models()
-    assert others == (keys if name in ASKING else keys - HAS_NO_VECTORS if name in EMBEDDING else set())
+    searching = {"WEB_SEARCH_KEY"} if name in SEARCHING else set()
+    assert others == (keys if name in ASKING else keys - HAS_NO_VECTORS if name in EMBEDDING else set()) | searching
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -29,6 +29,7 @@ PUBLIC = {
     "GET /auth/oidc/{id}/callback",
     "POST /auth/oidc/token",
     "POST /auth/oidc/{id}/logout",
+    "POST /links/view-public",
     "GET /openapi.json",
     "GET /docs",
     "GET /",

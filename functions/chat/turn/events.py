@@ -98,6 +98,21 @@ class SourceGiven:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSourceGiven:
+    """A web page in the model's prompt. The answer may cite the page by its number. `snippet` is an exact excerpt of the engine's text."""
+
+    name: ClassVar = "source"
+    number: int
+    url: str
+    title: str
+    snippet: str
+
+    def data(self) -> dict[str, Any]:
+        """Return the event's JSON."""
+        return {"number": self.number, "url": self.url, "title": self.title, "snippet": self.snippet}
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerDelta:
     """The next text of the answer."""
 
@@ -242,6 +257,7 @@ type TurnEvent = (
     TurnStarted
     | MemoryUsed
     | SourceGiven
+    | WebSourceGiven
     | AnswerDelta
     | ToolCalled
     | ToolApproval

@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 from functions.chat.services import ChatServices
-from functions.chat.turn.events import NumberedEvent, SourceGiven
+from functions.chat.turn.events import NumberedEvent, SourceGiven, WebSourceGiven
 from functions.chat.turn.prompt import PromptContext, prepare_request, retrieval_budget
 from functions.chat.turn.state import Turn
 from parley.clock import date_in_words, utc_now
@@ -35,6 +35,7 @@ from parley.metering.embeddings import QUERY_CHARACTERS
 from parley.metering.limits import BudgetExhausted
 from parley.observability import logger
 from parley.snippets import excerpt
+from parley.tools.outcome import FoundPage
 
 # The longest that a turn waits for a slow embedding service. A reranker may add `reranking.RERANK_TIMEOUT_S`.
 QUERY_EMBEDDING_TIMEOUT_S = 0.5
@@ -55,11 +56,11 @@ MIN_PASSAGE_SCORE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class NumberedChunk:
-    """A chunk that a tool found, numbered as a source. `is_new` is False if the turn already had the source."""
+class NumberedResult:
+    """A chunk or web page that a tool found, numbered as a source. `is_new` is False if the turn already had the source."""
 
     numbered_source: Source
-    source_event: SourceGiven
+    source_event: SourceGiven | WebSourceGiven
     is_new: bool
 
 
@@ -185,20 +186,29 @@ def number_sources(chunks: Sequence[FoundChunk], *, budget_tokens: int) -> list[
     return chosen
 
 
-def number_tool_results(sources: Sequence[MessagePart], chunks: Sequence[FoundChunk], *, query: str) -> list[NumberedChunk]:
-    """Return the chunks that a tool found, numbered after the turn's sources. A chunk that is a source already keeps its number."""
-    known = {part["chunk_id"]: part["number"] for part in sources}
+def number_tool_results(sources: Sequence[MessagePart], found: Sequence[FoundChunk | FoundPage], *, query: str) -> list[NumberedResult]:
+    """Return what a tool found, numbered after the turn's sources. A chunk or page that is a source already keeps its number."""
+    known = {part.get("url") or part["chunk_id"]: part["number"] for part in sources}
     new_numbers = count(len(known) + 1)
-    numbered = [(known.get(str(chunk.id)) or next(new_numbers), chunk) for chunk in chunks]
-    return [
-        NumberedChunk(prompt_source(number, chunk), source_event(number, chunk, query), str(chunk.id) not in known)
-        for number, chunk in numbered
-    ]
+    numbered = []
+    for result in found:
+        key = result.url if isinstance(result, FoundPage) else str(result.id)
+        is_new = key not in known
+        number = known.setdefault(key, next(new_numbers)) if is_new else known[key]
+        numbered.append(_numbered_result(number, result, query, is_new=is_new))
+    return numbered
 
 
-def format_sources(chunks: Sequence[NumberedChunk]) -> str:
-    """Format the chunks that a tool found as its result for the model."""
-    return "\n\n".join([CITE_INSTRUCTION, *(quoted_source(chunk.numbered_source) for chunk in chunks)])
+def _numbered_result(number: int, found: FoundChunk | FoundPage, query: str, *, is_new: bool) -> NumberedResult:
+    if isinstance(found, FoundPage):
+        source = Source(number, f"{found.title}, {found.url}", found.text)
+        return NumberedResult(source, WebSourceGiven(number, found.url, found.title, excerpt(found.text, query)), is_new)
+    return NumberedResult(prompt_source(number, found), source_event(number, found, query), is_new)
+
+
+def format_sources(results: Sequence[NumberedResult]) -> str:
+    """Format the chunks or pages that a tool found as its result for the model."""
+    return "\n\n".join([CITE_INSTRUCTION, *(quoted_source(result.numbered_source) for result in results)])
 
 
 def prompt_source(number: int, chunk: FoundChunk) -> Source:

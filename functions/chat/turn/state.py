@@ -20,6 +20,7 @@ from functions.chat.turn.events import (
     TurnStarted,
     TurnTimings,
     TurnUsage,
+    WebSourceGiven,
 )
 from functions.chat.turn.prompt import PromptContext
 from functions.chat.turn.tools import EmptyToolbox, ParsedToolCall, TurnToolbox
@@ -194,7 +195,7 @@ class Turn:
         """Add the event for a memory in the prompt and return it."""
         return self.event_buffer.add(MemoryUsed(kind, id, text))
 
-    def add_source(self, source: SourceGiven) -> NumberedEvent:
+    def add_source(self, source: SourceGiven | WebSourceGiven) -> NumberedEvent:
         """Add a source of the prompt to the answer's parts and return its event."""
         self.parts.add_source(source.data())
         return self.event_buffer.add(source)

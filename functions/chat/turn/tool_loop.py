@@ -77,10 +77,10 @@ def _run_ready(turn: Turn, heartbeat: Heartbeat, ready: dict[ParsedToolCall, Tur
     while running.is_running:
         if ended := running.next(timeout_s=POLL_S):
             call, outcome = ended
-            chunks = number_tool_results(turn.parts.sources, outcome.found, query=str(call.arguments.get("query", "")))
-            result = replace(outcome, content=truncate_result(format_sources(chunks))) if chunks else outcome
+            found = number_tool_results(turn.parts.sources, outcome.found, query=str(call.arguments.get("query", "")))
+            result = replace(outcome, content=truncate_result(format_sources(found))) if found else outcome
             yield heartbeat.mark_sent(turn.add_tool_result(call, result, is_trusted=is_trusted(ready[call].spec)))
-            yield from (heartbeat.mark_sent(turn.add_source(chunk.source_event)) for chunk in chunks if chunk.is_new)
+            yield from (heartbeat.mark_sent(turn.add_source(source.source_event)) for source in found if source.is_new)
         yield from heartbeat.beat()
 
 

@@ -105,7 +105,17 @@ class KeySettings(Settings):
     keys_path: str
 
 
-class ToolSettings(KeySettings):
+class WebSearchSettings(Settings):
+    """The search engine of the tool `web_search`, and the address that replaces the engine's own. Empty if there is no web search.
+
+    The engine's key is in the variable `WEB_SEARCH_KEY`, or a reference to it, as models' keys are.
+    """
+
+    web_search_engine: Literal["", "tavily", "brave", "exa", "searxng"] = ""
+    web_search_url: str = ""
+
+
+class ToolSettings(KeySettings, WebSearchSettings):
     """The function that runs tools, and the deployment's MCP servers as JSON (`parley.tools.mcp`), or an empty string.
 
     The key that encrypts the headers of users' MCP servers is stored under the same path as the signing keys.

@@ -204,3 +204,13 @@ def test_the_last_question_is_answered_again(server, person):
         person.expect(PROMPT)
 
     assert server.requests[-1].body == {"conversation_id": "c-1", "stream": True}
+
+
+def test_the_last_answer_is_rated_with_a_reason(server, person):
+    server.on("PUT /messages/m-2/feedback", replies.reply(200, {"rating": "bad", "reason": "Too long."}))
+    for typed, shown in (("/good", "no answer to rate"), ("Hi", "1.4 s"), ("/bad Too long.", "Thank you")):
+        person.type(f"{typed}\r")
+        person.expect(shown)
+        person.expect(PROMPT)
+
+    assert server.requests[-1].body == {"rating": "bad", "reason": "Too long."}

@@ -14,6 +14,7 @@ ROUTES = [
     ("GET", "/admin/users"),
     ("PATCH", f"/admin/users/{SOMETHING}"),
     ("GET", "/admin/usage"),
+    ("GET", "/admin/feedback"),
     ("POST", "/admin/invites"),
     ("GET", "/admin/invites"),
     ("DELETE", f"/admin/invites/{SOMETHING}"),
@@ -162,3 +163,30 @@ def test_of_two_admins_who_demote_each_other_one_remains(auth, admin, alice, dat
 
     results = outcomes([partial(demote, admin, alice), partial(demote, alice, admin)])
     assert sorted(type(result).__name__ for result in results) == ["Account", "Forbidden"]
+
+
+def rated_answer(chat, conversation, person, **body):
+    asked = {"message": "What is the secret?", "model": "offline", "stream": False}
+    id = chat.post("/chat", asked, as_=person).json["message"]["id"]
+    assert conversation.call("PUT", f"/messages/{id}/feedback", body, as_=person).status == 200
+
+
+def test_admins_read_ratings_and_reasons_without_the_conversation(auth, conversation, chat, admin, alice):
+    rated_answer(chat, conversation, alice, rating="bad", reason="Too long.")
+    listed = auth.get("/admin/feedback?rating=bad&limit=100", as_=admin)
+    (item,) = [item for item in listed.json["items"] if item["user_id"] == str(alice.id)]
+
+    assert {name: item[name] for name in ("rating", "reason", "model")} == {"rating": "bad", "reason": "Too long.", "model": "offline"}
+    assert "secret" not in str(listed.json)
+
+
+def test_pages_of_ratings_show_every_rating_once(auth, conversation, chat, admin, alice):
+    for _ in range(3):
+        rated_answer(chat, conversation, alice, rating="good")
+    found, cursor = [], ""
+    while cursor is not None:
+        page = auth.get(f"/admin/feedback?rating=good&limit=2{cursor and '&cursor=' + cursor}", as_=admin).json
+        found += [item["message_id"] for item in page["items"] if item["user_id"] == str(alice.id)]
+        cursor = page["next_cursor"]
+
+    assert len(found) == len(set(found)) == 3

@@ -68,7 +68,21 @@ def test_only_expired_rows_are_deleted(upkeep, postgres, count, table, alice):
 
 
 def test_every_table_with_expiring_rows_is_swept(upkeep):
-    assert upkeep.sweep().keys() == {NAMES.get(table, table) for table in OLD} | TURNS | SENT
+    assert upkeep.sweep().keys() == {NAMES.get(table, table) for table in OLD} | TURNS | SENT | {
+        "shared_links",
+        "imports",
+        "stalled_imports",
+    }
+
+
+def test_only_expired_links_are_deleted(upkeep, chat, conversation, postgres, alice):
+    id = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json["conversation_id"]
+    old, new = (conversation.post(f"/conversations/{id}/links", {}, as_=alice).json["id"] for _ in range(2))
+    upkeep.sweep()
+    postgres.execute(f"UPDATE shared_links SET expires_at = now() - interval '1 second' WHERE id = '{old}'")
+
+    assert upkeep.sweep()["shared_links"] == 1
+    assert postgres.execute(f"SELECT id::text FROM shared_links WHERE user_id = '{alice.id}'") == [(new,)]
 
 
 def test_an_import_without_a_live_worker_is_queued_again(upkeep, postgres, alice):

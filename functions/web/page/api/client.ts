@@ -46,6 +46,10 @@ export class Client {
     return this.call("PATCH", path, { body });
   }
 
+  put<Result>(path: string, body: unknown): Promise<Result> {
+    return this.call("PUT", path, { body });
+  }
+
   delete(path: string, body?: unknown): Promise<null> {
     return this.call("DELETE", path, body === undefined ? {} : { body });
   }

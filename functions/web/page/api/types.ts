@@ -46,7 +46,7 @@ export interface Conversation {
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
-export interface Source {
+export interface DocumentSource {
   number: number;
   document_id: string;
   title: string;
@@ -55,6 +55,15 @@ export interface Source {
   snippet: string;
   score: number;
 }
+
+export interface WebSource {
+  number: number;
+  url: string;
+  title: string;
+  snippet: string;
+}
+
+export type Source = DocumentSource | WebSource;
 
 export type MessagePart =
   | { type: "text"; text: string }
@@ -78,6 +87,47 @@ export interface Message {
   is_active: boolean;
   usage: Usage | null;
   total_ms: number | null;
+  feedback: Feedback | null;
+}
+
+export interface Feedback {
+  rating: "good" | "bad";
+  reason: string | null;
+}
+
+/** A link to a snapshot of a conversation. */
+export interface SharedLink {
+  id: string;
+  conversation_id: string;
+  audience: "public" | "signed_in";
+  title: string | null;
+  created_at: string;
+  expires_at: string;
+}
+
+export interface CreatedLink extends SharedLink {
+  token: string;
+}
+
+export interface SharedMessage {
+  role: "user" | "assistant";
+  text: string;
+  sources: { number: number; title: string; page: number | null; url: string | null }[];
+  created_at: string;
+}
+
+export interface Snapshot {
+  title: string | null;
+  messages: SharedMessage[];
+  created_at: string;
+}
+
+/** A rating as admins see it. */
+export interface RatedAnswer extends Feedback {
+  user_id: string;
+  message_id: string;
+  model: string | null;
+  created_at: string;
 }
 
 /** The form that uploads a large file, without its `file`. */

@@ -10,6 +10,7 @@ import { type AnswerPart, hasEnded, type ToolRun, type Turn, textOf } from "../s
 import { dollars, explainProblem } from "../text/format.ts";
 import { t } from "../text/index.ts";
 import { Button, IconButton } from "./controls.tsx";
+import { FeedbackButtons } from "./FeedbackButtons.tsx";
 import { Icon } from "./Icon.tsx";
 import { Markdown } from "./Markdown.tsx";
 import { Approval, ToolLine } from "./ToolLine.tsx";
@@ -224,16 +225,24 @@ function Sources({ turn, onSource }: { turn: Turn; onSource: (source: Source) =>
   return (
     <div class="sources" role="group" aria-label={t.chat.sources}>
       {cited.map((source) => (
-        <button key={source.chunk_id} type="button" class="source" onClick={() => onSource(source)}>
+        <button key={source.number} type="button" class="source" onClick={() => onSource(source)}>
           <span class="citation" aria-hidden="true">
             {source.number}
           </span>
           <span dir="auto">{source.title}</span>
-          {source.page !== null && <small>{t.chat.page(source.page)}</small>}
+          {"url" in source ? (
+            <small>{hostOf(source.url)}</small>
+          ) : (
+            source.page !== null && <small>{t.chat.page(source.page)}</small>
+          )}
         </button>
       ))}
     </div>
   );
+}
+
+function hostOf(url: string): string {
+  return URL.parse(url)?.hostname.replace(/^www\./, "") ?? "";
 }
 
 interface AnswerFootProps {
@@ -257,6 +266,7 @@ const AnswerFoot = memo(function AnswerFoot({ turn, variants, onRegenerate, onFo
       />
       {onRegenerate && <IconButton icon="refresh" label={t.chat.regenerate} onClick={onRegenerate} />}
       {onFork && <IconButton icon="fork" label={t.chat.fork} onClick={onFork} />}
+      {turn.messageId && <FeedbackButtons key={turn.messageId} messageId={turn.messageId} given={turn.feedback} />}
       <span class="figures">
         {turn.model && <span>{turn.model}</span>}
         {turn.usage && (

@@ -36,6 +36,8 @@ const PATHS = {
   download: "M12 4v11M7 11l5 5 5-5M5 20h14",
   mail: "M4 6h16v12H4zM4 7l8 6 8-6",
   pulse: "M3 12h4l3-7 4 14 3-7h4",
+  thumbUp: "M7 11v9H4v-9zM7 11l4-8a2 2 0 0 1 2 2.5L12 9h6.5a2 2 0 0 1 2 2.4l-1.3 7a2 2 0 0 1-2 1.6H7",
+  thumbDown: "M17 13V4h3v9zM17 13l-4 8a2 2 0 0 1-2-2.5l1-3.5H5.5a2 2 0 0 1-2-2.4l1.3-7a2 2 0 0 1 2-1.6H17",
   share: "M12 15V4M8 7l4-4 4 4M6 12H5v8h14v-8h-1",
 } as const;
 

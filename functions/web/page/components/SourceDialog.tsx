@@ -1,8 +1,8 @@
-/** The passage that an answer cites, with its neighbours, highlighted. */
+/** What an answer cites: a passage of a document with its neighbours, highlighted, or the excerpt of a web page with its address. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/errors.ts";
-import type { Chunk, Page, Source } from "../api/types.ts";
+import type { Chunk, DocumentSource, Page, Source, WebSource } from "../api/types.ts";
 import { report } from "../state/notices.ts";
 import { href } from "../state/router.ts";
 import { api } from "../state/session.ts";
@@ -13,6 +13,32 @@ import { Dialog } from "./overlays.tsx";
 const MAX_PAGES = 20;
 
 export function SourceDialog({ source, onClose }: { source: Source; onClose: () => void }) {
+  return "url" in source ? (
+    <WebPage source={source} onClose={onClose} />
+  ) : (
+    <Passages source={source} onClose={onClose} />
+  );
+}
+
+function WebPage({ source, onClose }: { source: WebSource; onClose: () => void }) {
+  const isWeb = /^https?:\/\//.test(source.url);
+  return (
+    <Dialog title={source.title} onClose={onClose} wide>
+      <blockquote class="passage-text" dir="auto">
+        {source.snippet}
+      </blockquote>
+      {isWeb && (
+        <p>
+          <a href={source.url} target="_blank" rel="noopener noreferrer nofollow">
+            {source.url}
+          </a>
+        </p>
+      )}
+    </Dialog>
+  );
+}
+
+function Passages({ source, onClose }: { source: DocumentSource; onClose: () => void }) {
   const [chunks, setChunks] = useState<Chunk[] | null>(null);
   const cited = useRef<HTMLElement>(null);
   useEffect(() => {
@@ -54,7 +80,7 @@ export function SourceDialog({ source, onClose }: { source: Source; onClose: () 
 }
 
 /** Return the cited chunk with one chunk before and after it. */
-async function around(source: Source): Promise<Chunk[]> {
+async function around(source: DocumentSource): Promise<Chunk[]> {
   let chunks: Chunk[] = [];
   let cursor: string | null = null;
   for (let number = 0; number < MAX_PAGES; number++) {

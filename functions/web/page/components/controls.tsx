@@ -3,8 +3,9 @@
 import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
 import { ApiError, Offline } from "../api/errors.ts";
-import { report } from "../state/notices.ts";
+import { notify, report } from "../state/notices.ts";
 import { explain } from "../text/format.ts";
+import { t } from "../text/index.ts";
 import { Icon, type IconName } from "./Icon.tsx";
 
 interface ButtonProps {
@@ -198,6 +199,22 @@ export function Empty({
       <p class="empty-title">{title}</p>
       {lead && <p class="hint">{lead}</p>}
       {children}
+    </div>
+  );
+}
+
+/** A secret that is shown once, with a button to copy it. */
+export function Secret({ text, hint }: { text: string; hint: string }) {
+  return (
+    <div class="secret" role="status">
+      <p>{hint}</p>
+      <code tabIndex={0}>{text}</code>
+      <Button
+        icon="copy"
+        onClick={() => navigator.clipboard.writeText(text).then(() => notify(t.common.copied), report)}
+      >
+        {t.common.copy}
+      </Button>
     </div>
   );
 }

@@ -17,32 +17,33 @@ export const href = {
   documents: (id?: string) => (id ? `#/documents/${id}` : "#/documents"),
   memory: () => "#/memory",
   groups: () => "#/groups",
+  shared: (token: string) => `#/shared/${token}`,
   signIn: () => "#/sign-in",
   register: () => "#/register",
   reset: () => "#/reset",
 };
 
-/** Where an application's request waits while the user signs in at an issuer, which leads back to the page's plain address. */
-const CONNECT_KEY = "parley.connect";
-/** The address of the application's request with which this visit began: the screen after a sign-in. */
-const connect = route.peek().view === "connect" ? location.hash : connectBeforeIssuer();
+/** Where the first address waits while the user signs in at an issuer, which leads back to the page's plain address. */
+const FIRST_KEY = "parley.first";
+/** The address with which this visit began, if it is an application's request or a shared link: the screen after a sign-in. */
+const first = ["connect", "shared"].includes(route.peek().view) ? location.hash : firstBeforeIssuer();
 
-/** Remember the application's request, if there is one, and leave the page to sign in at an issuer. */
+/** Remember the first address, if there is one, and leave the page to sign in at an issuer. */
 export function leaveToSignIn(address: URL): void {
-  if (connect) sessionStorage.setItem(CONNECT_KEY, connect);
+  if (first) sessionStorage.setItem(FIRST_KEY, first);
   location.assign(address);
 }
 
-function connectBeforeIssuer(): string | null {
-  const kept = sessionStorage.getItem(CONNECT_KEY);
-  sessionStorage.removeItem(CONNECT_KEY);
+function firstBeforeIssuer(): string | null {
+  const kept = sessionStorage.getItem(FIRST_KEY);
+  sessionStorage.removeItem(FIRST_KEY);
   // After a failed sign-in, the address names the problem.
   if (kept && location.hash.length <= 2) location.hash = kept;
   return kept;
 }
 
 export function afterSignIn(): string {
-  return connect ?? href.chat(null);
+  return first ?? href.chat(null);
 }
 
 export function navigate(to: string, { replace = false } = {}): void {

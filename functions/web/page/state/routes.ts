@@ -8,6 +8,7 @@ export type Route =
   | { view: "memory" }
   | { view: "groups" }
   | { view: "connect"; query: string }
+  | { view: "shared"; token: string }
   | { view: "sign-in"; problem: string | null }
   | { view: "register" | "reset" };
 
@@ -25,6 +26,8 @@ export function parseRoute(text: string): Route {
       return { view: "admin", section: second || "users" };
     case "documents":
       return { view: "documents", id: second || null };
+    case "shared":
+      return { view: "shared", token: second };
     case "sign-in":
       return { view: first, problem: second || null };
     case "groups":

@@ -1,6 +1,6 @@
 /** A turn while it runs: what its events say so far. Pure functions, so that a replay gives the same result as the stream. */
 
-import type { Memory, MessagePart, Problem, Source, ToolCall, TurnEvent, Usage } from "../api/types.ts";
+import type { Feedback, Memory, MessagePart, Problem, Source, ToolCall, TurnEvent, Usage } from "../api/types.ts";
 
 export interface ToolRun extends ToolCall {
   type: "tool";
@@ -28,6 +28,7 @@ export interface Turn {
   totalMs: number | null;
   reason: string | null;
   problem: Problem | null;
+  feedback: Feedback | null;
 }
 
 export const NEW_TURN: Turn = {
@@ -40,6 +41,7 @@ export const NEW_TURN: Turn = {
   parts: [],
   sources: [],
   memories: [],
+  feedback: null,
   lastEvent: 0,
   usage: null,
   totalMs: null,

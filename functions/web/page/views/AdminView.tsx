@@ -1,9 +1,9 @@
-/** The administration: users, invites, usage, and the models and health of the server. */
+/** The administration: users, invites, usage, feedback, and the models and health of the server. */
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { Account, Invite, Page, UsageGroup } from "../api/types.ts";
-import { Button, Field, Form, Spinner } from "../components/controls.tsx";
+import type { Account, Invite, Page, RatedAnswer, UsageGroup } from "../api/types.ts";
+import { Button, Field, Form, Secret, Spinner } from "../components/controls.tsx";
 import { Icon, type IconName } from "../components/Icon.tsx";
 import { Dialog, Menu, openDialog } from "../components/overlays.tsx";
 import { report } from "../state/notices.ts";
@@ -11,13 +11,13 @@ import { href } from "../state/router.ts";
 import { api, models, user } from "../state/session.ts";
 import { date, dollars } from "../text/format.ts";
 import { t } from "../text/index.ts";
-import { Secret } from "./SettingsView.tsx";
 import { Topbar } from "./Topbar.tsx";
 
 const SECTIONS: Record<string, { icon: IconName; view: () => ComponentChildren }> = {
   users: { icon: "user", view: () => <Users /> },
   invites: { icon: "mail", view: () => <Invites /> },
   usage: { icon: "chart", view: () => <UsageByGroup /> },
+  feedback: { icon: "thumbUp", view: () => <RatedAnswers /> },
   system: { icon: "pulse", view: () => <System /> },
 };
 
@@ -249,6 +249,29 @@ function UsageByGroup() {
               <td class="number">{row.input_tokens.toLocaleString(t.locale)}</td>
               <td class="number">{row.output_tokens.toLocaleString(t.locale)}</td>
               <td class="number">{dollars(row.cost_usd)}</td>
+            </tr>
+          ))}
+        </Table>
+      )}
+      {more}
+    </>
+  );
+}
+
+function RatedAnswers() {
+  const { items, more } = usePages<RatedAnswer>("admin/feedback", {});
+  return (
+    <>
+      {items === null && <Spinner label={t.common.loading} />}
+      {items?.length === 0 && <p class="hint">{t.admin.feedbackEmpty}</p>}
+      {items !== null && items.length > 0 && (
+        <Table head={t.admin.feedbackHead}>
+          {items.map((row) => (
+            <tr key={row.message_id}>
+              <td>{date(row.created_at)}</td>
+              <td>{t.admin.rating[row.rating]}</td>
+              <td dir="auto">{row.model}</td>
+              <td dir="auto">{row.reason}</td>
             </tr>
           ))}
         </Table>

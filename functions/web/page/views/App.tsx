@@ -19,6 +19,7 @@ const ConnectView = lazy(() => import("./ConnectView.tsx").then((module) => modu
 const DocumentsView = lazy(() => import("./DocumentsView.tsx").then((module) => module.DocumentsView));
 const GroupsView = lazy(() => import("./GroupsView.tsx").then((module) => module.GroupsView));
 const MemoryView = lazy(() => import("./MemoryView.tsx").then((module) => module.MemoryView));
+const SharedView = lazy(() => import("./SharedView.tsx").then((module) => module.SharedView));
 const SettingsView = lazy(() => import("./SettingsView.tsx").then((module) => module.SettingsView));
 
 export const isSidebarOpen = signal(false);
@@ -52,7 +53,11 @@ export function App() {
   if (person === undefined) return <Loading />;
   return (
     <>
-      {person === null ? (
+      {current.view === "shared" ? (
+        <Suspense fallback={<Spinner label={t.common.loading} />}>
+          <SharedView token={current.token} />
+        </Suspense>
+      ) : person === null ? (
         <SignInView />
       ) : current.view === "connect" ? (
         <Connect query={current.query} />

@@ -215,6 +215,7 @@ function turnOf(message: Message): Turn {
     totalMs: message.total_ms,
     reason: null,
     problem: null,
+    feedback: message.feedback,
   };
 }
 

@@ -2,8 +2,8 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { ApiKey, AuditEvent, Page, Session, Tool, User } from "../api/types.ts";
-import { Button, Field, Form, Spinner, Switch } from "../components/controls.tsx";
+import type { ApiKey, AuditEvent, Page, Session, SharedLink, Tool, User } from "../api/types.ts";
+import { Button, Field, Form, Secret, Spinner, Switch } from "../components/controls.tsx";
 import { Icon, type IconName } from "../components/Icon.tsx";
 import { confirmDeletion, Dialog, openDialog } from "../components/overlays.tsx";
 import { notify, report } from "../state/notices.ts";
@@ -24,6 +24,7 @@ const SECTIONS: Record<string, { icon: IconName; view: () => ComponentChildren }
   tools: { icon: "tool", view: () => <Tools /> },
   keys: { icon: "key", view: () => <Keys /> },
   security: { icon: "shield", view: () => <Security /> },
+  links: { icon: "share", view: () => <Links /> },
   data: { icon: "download", view: () => <Data /> },
 };
 
@@ -217,22 +218,6 @@ function Keys() {
   );
 }
 
-/** A secret that is shown once, with a button to copy it. */
-export function Secret({ text, hint }: { text: string; hint: string }) {
-  return (
-    <div class="secret" role="status">
-      <p>{hint}</p>
-      <code tabIndex={0}>{text}</code>
-      <Button
-        icon="copy"
-        onClick={() => navigator.clipboard.writeText(text).then(() => notify(t.common.copied), report)}
-      >
-        {t.common.copy}
-      </Button>
-    </div>
-  );
-}
-
 function Security() {
   const sessions = useList<Session>("auth/sessions");
   const audit = useList<AuditEvent>("auth/audit");
@@ -322,6 +307,31 @@ function browserOf(agent: string | null): string {
     .replace("OPR", "Opera");
   const system = /(Windows|Mac OS X|Android|iPhone|iPad|Linux)/.exec(agent)?.[0]?.replace("Mac OS X", "macOS");
   return browser ? [browser, system].filter(Boolean).join(" · ") : agent.slice(0, 60);
+}
+
+function Links() {
+  const { items, reload } = useList<SharedLink>("links");
+  return (
+    <div class="panel">
+      <p class="hint">{t.share.listLead}</p>
+      {items?.length === 0 && <p class="hint">{t.share.empty}</p>}
+      <ul class="rows">
+        {items?.map((link) => (
+          <li key={link.id}>
+            <div>
+              <strong dir="auto">{link.title ?? t.sidebar.untitled}</strong>
+              <p class="hint">
+                {t.share.audiences[link.audience]} · {t.share.until(date(link.expires_at))}
+              </p>
+            </div>
+            <Button kind="quiet" onClick={() => api.delete(`links/${link.id}`).then(reload, report)}>
+              {t.share.revoke}
+            </Button>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
 }
 
 function Data() {

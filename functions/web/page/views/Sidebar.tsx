@@ -5,6 +5,7 @@ import { Field, Form, IconButton } from "../components/controls.tsx";
 import { Icon, type IconName, Mark } from "../components/Icon.tsx";
 import { Marked } from "../components/Marked.tsx";
 import { confirmDeletion, Dialog, Menu, openDialog } from "../components/overlays.tsx";
+import { ShareDialog } from "../components/ShareDialog.tsx";
 import {
   changeConversation,
   conversations,
@@ -111,6 +112,11 @@ function Entry({ conversation }: { conversation: Conversation }) {
             icon: "edit",
             label: t.sidebar.rename,
             onSelect: () => openDialog((close) => <Rename conversation={conversation} close={close} />),
+          },
+          {
+            icon: "share",
+            label: t.share.action,
+            onSelect: () => openDialog((close) => <ShareDialog conversationId={id} onClose={close} />),
           },
           {
             icon: "trash",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema, field_validator, model_validator
@@ -97,18 +97,29 @@ class UsageOut(Output):
     cost_usd: float
 
 
+class FeedbackOut(Output):
+    """The user's rating of an answer, and the reason, if given."""
+
+    rating: Literal["good", "bad"]
+    reason: str | None
+
+
 class HistoryMessageOut(MessageOut):
-    """A stored message. An answer has the usage and the duration of its turn; a question or a copy in a fork has neither."""
+    """A stored message. An answer has the usage and the duration of its turn; a question or a copy in a fork has neither.
+
+    `feedback` is null if the user has not rated the answer.
+    """
 
     usage: UsageOut | None
     total_ms: float | None
+    feedback: FeedbackOut | None
 
     @classmethod
-    def of_history(cls, message: object, *, usage: UsageOut | None, total_ms: float | None) -> Self:
-        """Render a stored message with the figures of its turn."""
+    def of_history(cls, message: object, *, usage: UsageOut | None, total_ms: float | None, feedback: FeedbackOut | None = None) -> Self:
+        """Render a stored message with the figures of its turn and its rating."""
         plain = MessageOut.model_validate(message)
         # Constructed, because the validators of `parts` must not run twice.
-        return cls.model_construct(**dict(plain), usage=usage, total_ms=total_ms)
+        return cls.model_construct(**dict(plain), usage=usage, total_ms=total_ms, feedback=feedback)
 
 
 def _with_text_once(parts: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -29,17 +29,26 @@ class ArgumentError:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundPage:
+    """A web page that a search engine found. `text` contains the engine's excerpts."""
+
+    url: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolOutcome:
     """A tool's result as text, or, if `ok` is false, the reason for the failure, worded for the model.
 
-    `found` contains the document chunks of the text, which an answer may cite. If there are `argument_errors`, the tool did not
-    run.
+    `found` contains the document chunks or web pages of the text, which an answer may cite. If there are `argument_errors`, the tool
+    did not run.
     """
 
     ok: bool
     content: str
     elapsed_ms: float
-    found: Sequence["FoundChunk"] = ()
+    found: Sequence["FoundChunk | FoundPage"] = ()
     argument_errors: Sequence[ArgumentError] = ()
 
 

@@ -138,3 +138,11 @@ def test_a_form_reaches_no_address_that_is_not_admitted(http, canary):
         http.post_form(f"http://127.0.0.1:{canary.port}/", {"secret": "s"})
 
     assert canary.hits == []
+
+
+def test_a_post_is_checked_like_a_get_and_follows_no_redirect(http, nest, canary):
+    moved = http.post_json(f"{nest}/to/{nest}/plain", {"query": "x"})
+    with pytest.raises(AddressRefused):
+        http.post_json(f"http://127.0.0.1:{canary.port}/", {"query": "x"})
+
+    assert (moved.status, len(canary.hits)) == (302, 1)

@@ -24,6 +24,7 @@ EXCLUDED_COLUMNS = {
     "authorization_codes": {"hash", "code_challenge"},
     "idempotency_keys": {"fingerprint", "answer"},
     "exports": {"file_key"},
+    "shared_links": {"token_hash"},
     "chunks": {"description", "embedding", "words", "shelf"},
     "documents": {"leased_until", "sha256"},
     "memories": {"embedding", "words"},

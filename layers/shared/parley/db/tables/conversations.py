@@ -1,4 +1,4 @@
-"""Conversations and their messages."""
+"""Conversations, their messages, and users' ratings of answers."""
 
 from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, Table, Text, UniqueConstraint, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
@@ -50,3 +50,16 @@ messages = Table(
     UniqueConstraint("user_id", "conversation_id", "seq", "variant", name="messages_place"),
 )
 Index("messages_active", messages.c.user_id, messages.c.conversation_id, messages.c.seq, unique=True, postgresql_where=messages.c.is_active)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    owner(),
+    Column("message_id", Uuid, primary_key=True),
+    Column("rating", Text, CheckConstraint("rating IN ('good', 'bad')", name="feedback_rating_check"), nullable=False),
+    Column("reason", Text),
+    Column("model", Text),
+    timestamp("created_at"),
+    ForeignKeyConstraint(["user_id", "message_id"], ["messages.user_id", "messages.id"], ondelete="CASCADE"),
+    Index("feedback_newest", "created_at", "message_id"),
+)

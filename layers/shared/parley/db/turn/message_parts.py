@@ -5,6 +5,7 @@
     {"type": "tool_call", "call_id", "name", "arguments"}     `arguments` is an object
     {"type": "tool_result", "call_id", "ok", "content"}       "is_vouched": true marks trusted content
     {"type": "source", "number", "document_id", "chunk_id", …} a document chunk that the answer may cite as `[number]`
+    {"type": "source", "number", "url", "title", "snippet"}   a web page that it may cite so
     {"type": "memory"}                                        the prompt had untrusted memory; not shown by any API
 
 All calls of a model response precede their results. While the answer is being generated, a source is at the place where it

@@ -120,13 +120,30 @@ class GuardedHttp:
 
         Raises AddressRefused if the URL must not be fetched, and FetchFailed if fetching fails.
         """
+        return self._post(url, {"data": dict(form)}, headers=headers, timeout_s=timeout_s, max_bytes=MAX_BYTES)
+
+    def post_json(
+        self,
+        url: str,
+        body: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
+        max_bytes: int = MAX_BYTES,
+    ) -> FetchResult:
+        """Send a JSON object to a URL, as `post_form` sends a form."""
+        return self._post(url, {"json": dict(body)}, headers=headers, timeout_s=timeout_s, max_bytes=min(max_bytes, MAX_BYTES))
+
+    def _post(
+        self, url: str, content: Mapping[str, Any], *, headers: Mapping[str, str] | None, timeout_s: float, max_bytes: int
+    ) -> FetchResult:
         import httpx2
 
         def send(client: httpx2.Client) -> FetchResult:
             address = httpx2.URL(url)
             _check(address)
-            with client.stream("POST", address, data=dict(form), headers=_DEFAULT_HEADERS | dict(headers or {})) as response:
-                return _read(response, str(address), max_bytes=MAX_BYTES)
+            with client.stream("POST", address, headers=_DEFAULT_HEADERS | dict(headers or {}), **content) as response:
+                return _read(response, str(address), max_bytes=max_bytes)
 
         return self._run(send, timeout_s=timeout_s)
 
@@ -135,9 +152,9 @@ class GuardedHttp:
 
         from parley.tools.guarded_http.transport import GuardedTransport
 
-        deadline = FetchDeadline(min(timeout_s, TIMEOUT_S))
+        transport = GuardedTransport(self._filter, FetchDeadline(min(timeout_s, TIMEOUT_S)))
         try:
-            with httpx2.Client(transport=GuardedTransport(self._filter, deadline), trust_env=False, timeout=TIMEOUT_S) as client:
+            with httpx2.Client(transport=transport, trust_env=False, timeout=TIMEOUT_S) as client:
                 return send(client)
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as exc:
             raise AddressRefused("This is not an http or https address.", evidence=type(exc).__name__) from exc

@@ -1,0 +1,156 @@
+"""The routes of shared links. A token is sent in a body and never in an address, so that no log and no referrer contains it."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, Field
+
+from functions.conversation import sharing
+from functions.conversation.schemas import ConversationOut
+from functions.conversation.services import ConversationServicesDep
+from functions.conversation.sharing import NewLink, NothingToShare, TooLongToShare, TooManyLinks
+from parley.db.sharing import links
+from parley.db.sharing.links import Audience
+from parley.db.transactions import global_scope
+from parley.errors import IdempotencyKeyReused, NotFound
+from parley.http.dependencies import CurrentPrincipal, Transaction, requires
+from parley.http.idempotency import IdempotencyHeader
+from parley.http.lazy_routes import LazyRoute
+from parley.http.paging import Listing, Page
+from parley.http.problems import error_responses
+from parley.http.schemas import Input, Output, Timestamp
+
+MAX_DAYS = 365
+
+
+class LinkIn(Input):
+    """POST /conversations/{id}/links. Without `upto_seq`, the whole conversation is shared."""
+
+    audience: Audience = "signed_in"
+    expires_in_days: Annotated[int, Field(ge=1, le=MAX_DAYS)] = 30
+    upto_seq: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+
+
+class LinkOut(Output):
+    """A link to a snapshot of a conversation."""
+
+    id: UUID
+    conversation_id: UUID
+    audience: Literal["public", "signed_in"]
+    title: str | None
+    created_at: Timestamp
+    expires_at: Timestamp
+
+
+class CreatedLinkOut(LinkOut):
+    """A new link. Only this response has its token; the page shows the snapshot at `#/shared/<token>`."""
+
+    token: str
+
+    @classmethod
+    def of(cls, new: NewLink) -> "CreatedLinkOut":
+        """Render a new link."""
+        return cls(**LinkOut.model_validate(new.link).model_dump(), token=new.token)
+
+
+class TokenIn(Input):
+    """The token of a shared link."""
+
+    token: Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class SharedSourceOut(Output):
+    """A source that an answer cites as `[number]`; `url` is set for a web page."""
+
+    number: int
+    title: str
+    page: int | None
+    url: str | None
+
+
+class SharedMessageOut(Output):
+    """A message of a snapshot."""
+
+    role: Literal["user", "assistant"]
+    text: str
+    sources: list[SharedSourceOut]
+    created_at: Timestamp
+
+
+class SnapshotOut(Output):
+    """A shared conversation, as it was at `created_at`. It does not say whose it is."""
+
+    title: str | None
+    messages: list[SharedMessageOut]
+    created_at: Timestamp
+
+
+# Anyone who has a public link may read it; the gateway limits the rate.
+public_router = APIRouter(route_class=LazyRoute)
+
+
+@public_router.post("/links/view-public", responses=error_responses(NotFound))
+def view_public(body: TokenIn, services: ConversationServicesDep, response: Response) -> SnapshotOut:
+    """Return the snapshot of a public link. No account is needed."""
+    with global_scope(services.engine) as connection:
+        snapshot = links.find(connection, body.token, audience="public")
+    response.headers["X-Robots-Tag"] = "noindex"
+    return SnapshotOut.model_validate(snapshot)
+
+
+sharing_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])
+
+
+@sharing_router.post("/links/view", responses=error_responses(NotFound))
+def view(body: TokenIn, transaction: Transaction) -> SnapshotOut:
+    """Return the snapshot of a link for signed-in users, or of a public link."""
+    return SnapshotOut.model_validate(links.find(transaction, body.token, audience="signed_in"))
+
+
+@sharing_router.post(
+    "/links/copy", status_code=201, response_model=ConversationOut, responses=error_responses(NotFound, IdempotencyKeyReused)
+)
+def copy(
+    body: TokenIn, principal: CurrentPrincipal, transaction: Transaction, idempotency: IdempotencyHeader
+) -> BaseModel | dict[str, Any]:
+    """Continue a shared conversation: copy its texts into a new conversation of the caller."""
+    user_id = principal.user_id
+    request = idempotency.request("POST /links/copy", body, render=ConversationOut.model_validate, secrets={"token"})
+    return request.run_once(
+        transaction,
+        user_id,
+        lambda: sharing.copy(transaction, links.find(transaction, body.token, audience="signed_in"), user_id=user_id),
+    ).response
+
+
+@sharing_router.post(
+    "/conversations/{id}/links",
+    status_code=201,
+    response_model=CreatedLinkOut,
+    responses=error_responses(TooManyLinks, TooLongToShare, NothingToShare, IdempotencyKeyReused),
+)
+def share(
+    id: UUID, body: LinkIn, principal: CurrentPrincipal, transaction: Transaction, idempotency: IdempotencyHeader
+) -> BaseModel | dict[str, Any]:
+    """Share a snapshot of a conversation: its texts and the titles of cited sources, without images, tool calls and later messages."""
+    user_id = principal.user_id
+    request = idempotency.request(f"POST /conversations/{id}/links", body, render=CreatedLinkOut.of, secrets={"token"})
+    return request.run_once(
+        transaction,
+        user_id,
+        lambda: sharing.share(transaction, id, user_id=user_id, audience=body.audience, days=body.expires_in_days, upto_seq=body.upto_seq),
+    ).response
+
+
+@sharing_router.get("/links")
+def list_links(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[LinkOut]:
+    """List the user's links that have not expired, newest first, without their tokens."""
+    rows = links.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=page.after_id())
+    return page.listing(rows, to_item=LinkOut.model_validate, key=lambda row: [row.id])
+
+
+@sharing_router.delete("/links/{id}", status_code=204)
+def revoke(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> None:
+    """Revoke a link. Its snapshot is deleted; copies that others made of it stay."""
+    links.remove(transaction, id, user_id=principal.user_id)

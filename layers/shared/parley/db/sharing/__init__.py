@@ -1,0 +1,1 @@
+"""What users share with others."""

@@ -1,0 +1,161 @@
+"""Links to snapshots of conversations: who may read them, for how long, and what they show."""
+
+import pytest
+
+from tests.support.api_gateway import Person
+
+
+@pytest.fixture
+def talk(chat, alice):
+    """A conversation of alice with one question and its answer."""
+    return chat.post("/chat", {"message": "What is 6 * 7?", "model": "offline", "stream": False}, as_=alice).json["conversation_id"]
+
+
+@pytest.fixture
+def share(conversation, alice, talk):
+    """Share alice's conversation, and return the link."""
+
+    def share(**body):
+        made = conversation.post(f"/conversations/{talk}/links", body, as_=alice)
+        assert made.status == 201, made.body
+        return made.json
+
+    return share
+
+
+def view(conversation, link, as_=None):
+    path = "/links/view" if as_ else "/links/view-public"
+    return conversation.post(path, {"token": link["token"]}, as_=as_)
+
+
+def test_anyone_reads_a_public_link(conversation, share):
+    shown = view(conversation, share(audience="public"))
+
+    assert [message["role"] for message in shown.json["messages"]] == ["user", "assistant"]
+    assert (shown.json["messages"][0]["text"], shown.headers["x-robots-tag"]) == ("What is 6 * 7?", "noindex")
+
+
+def test_a_shared_conversation_does_not_say_whose_it_is(conversation, share, talk, alice):
+    body = str(view(conversation, share(audience="public")).json)
+
+    assert [word for word in (str(alice.id), alice.email, talk) if word in body] == []
+
+
+def test_a_link_for_signed_in_users_needs_an_account(conversation, share, bob):
+    link = share(audience="signed_in")
+
+    assert [view(conversation, link).status, view(conversation, link, bob).status] == [404, 200]
+
+
+def test_a_signed_in_user_reads_a_public_link_too(conversation, share, bob):
+    assert view(conversation, share(audience="public"), bob).status == 200
+
+
+@pytest.mark.parametrize("reader", [None, "bob"])
+def test_a_revoked_link_leads_to_nothing(conversation, share, alice, request, reader):
+    link = share(audience="public")
+    conversation.call("DELETE", f"/links/{link['id']}", as_=alice)
+
+    assert view(conversation, link, reader and request.getfixturevalue(reader)).status == 404
+
+
+def test_an_expired_link_leads_to_nothing(conversation, share, alice, postgres):
+    link = share(audience="public", expires_in_days=1)
+    postgres.execute(f"UPDATE shared_links SET expires_at = now() - interval '1 second' WHERE id = '{link['id']}'", dbname="parley")
+
+    assert view(conversation, link).status == 404
+    assert conversation.get("/links", as_=alice).json["items"] == []
+
+
+def test_a_link_of_a_disabled_account_leads_to_nothing(conversation, share, alice, postgres):
+    link = share(audience="public")
+    postgres.execute(f"UPDATE users SET disabled_at = now() WHERE id = '{alice.id}'", dbname="parley")
+
+    assert view(conversation, link).status == 404
+
+
+def test_a_deleted_conversation_takes_its_links_along(conversation, share, alice, talk):
+    link = share(audience="public")
+    conversation.call("DELETE", f"/conversations/{talk}", as_=alice)
+
+    assert view(conversation, link).status == 404
+
+
+def test_a_link_shows_the_conversation_as_it_was(chat, conversation, share, alice, talk):
+    link = share(audience="public")
+    chat.post("/chat", {"message": "And a secret?", "model": "offline", "conversation_id": talk, "stream": False}, as_=alice)
+
+    assert "secret" not in str(view(conversation, link).json)
+
+
+def test_a_link_can_end_before_the_last_messages(chat, conversation, share, alice, talk):
+    chat.post("/chat", {"message": "And a secret?", "model": "offline", "conversation_id": talk, "stream": False}, as_=alice)
+
+    assert len(view(conversation, share(audience="public", upto_seq=2)).json["messages"]) == 2
+
+
+def test_only_the_owner_sees_and_revokes_a_link(conversation, share, alice, bob):
+    link = share(audience="public")
+
+    assert conversation.get("/links", as_=bob).json["items"] == []
+    assert conversation.call("DELETE", f"/links/{link['id']}", as_=bob).status == 404
+    assert [item["id"] for item in conversation.get("/links", as_=alice).json["items"]] == [link["id"]]
+
+
+def test_the_token_is_shown_once_and_not_stored(conversation, share, alice, postgres):
+    link = share()
+    stored = postgres.execute(f"SELECT shared_links::text FROM shared_links WHERE id = '{link['id']}'", dbname="parley")
+
+    assert link["token"] not in str(conversation.get("/links", as_=alice).json) + str(stored)
+
+
+def test_a_copy_continues_the_conversation_as_the_readers_own(chat, conversation, share, bob):
+    copy = conversation.post("/links/copy", {"token": share(audience="signed_in")["token"]}, as_=bob)
+    asked = {"message": "What is 2 + 2?", "model": "offline", "conversation_id": copy.json["id"], "stream": False}
+    answered = chat.post("/chat", asked, as_=bob)
+    items = conversation.get(f"/conversations/{copy.json['id']}/messages", as_=bob).json["items"]
+
+    assert (copy.status, answered.status, [item["seq"] for item in items]) == (201, 200, [1, 2, 3, 4])
+    assert items[0]["text"] == "What is 6 * 7?"
+
+
+def test_a_copied_conversation_is_untrusted_and_adds_nothing_to_memory(conversation, share, bob, postgres):
+    copy = conversation.post("/links/copy", {"token": share()["token"]}, as_=bob).json["id"]
+    rows = postgres.execute(
+        f"SELECT c.mined_upto_seq = c.last_seq, m.parts FROM conversations c JOIN messages m ON m.conversation_id = c.id"
+        f" WHERE c.id = '{copy}' AND m.role = 'assistant'",
+        dbname="parley",
+    )
+
+    assert [(row[0], {"type": "memory"} in row[1]) for row in rows] == [(True, True)]
+
+
+def test_an_empty_conversation_cannot_be_shared(conversation, alice):
+    id = conversation.post("/conversations", {}, as_=alice).json["id"]
+    refused = conversation.post(f"/conversations/{id}/links", {}, as_=alice)
+
+    assert (refused.status, refused.json["code"]) == (422, "nothing_to_share")
+
+
+def test_a_conversation_over_the_limit_cannot_be_shared(conversation, chat, alice, monkeypatch):
+    asked = {"message": "x" * 3000, "model": "offline", "stream": False}
+    id = chat.post("/chat", asked, as_=alice).json["conversation_id"]
+    monkeypatch.setattr("functions.conversation.sharing.MAX_SNAPSHOT_BYTES", 2000)
+    refused = conversation.post(f"/conversations/{id}/links", {}, as_=alice)
+
+    assert (refused.status, refused.json["code"]) == (422, "too_long_to_share")
+
+
+def test_the_number_of_links_is_bounded(conversation, share, alice, talk, monkeypatch):
+    monkeypatch.setattr("functions.conversation.sharing.MAX_LINKS", 2)
+    for _ in range(2):
+        share()
+    refused = conversation.post(f"/conversations/{talk}/links", {}, as_=alice)
+
+    assert (refused.status, refused.json["code"]) == (409, "too_many_links")
+
+
+def test_a_key_without_the_scope_cannot_share(conversation, alice, talk):
+    key = Person(alice.email, {}, alice.claims | {"scope": "chat"})
+
+    assert conversation.post(f"/conversations/{talk}/links", {}, as_=key).status == 403
