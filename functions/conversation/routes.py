@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field, TypeAdapter
 
 from functions.conversation import memory
+from functions.conversation.links.routes import public_router, sharing_router
 from functions.conversation.schemas import (
     BudgetOut,
     ConversationChanges,
@@ -30,7 +31,6 @@ from functions.conversation.schemas import (
 )
 from functions.conversation.search import MAX_RESULTS, SearchMode, search_conversations, search_memories
 from functions.conversation.services import ConversationServicesDep
-from functions.conversation.sharing_routes import public_router, sharing_router
 from parley.db import conversations, memories, messages, summaries
 from parley.db.metering import budgets, usage
 from parley.db.turn import feedback, turns

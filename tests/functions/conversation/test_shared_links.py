@@ -140,14 +140,14 @@ def test_an_empty_conversation_cannot_be_shared(conversation, alice):
 def test_a_conversation_over_the_limit_cannot_be_shared(conversation, chat, alice, monkeypatch):
     asked = {"message": "x" * 3000, "model": "offline", "stream": False}
     id = chat.post("/chat", asked, as_=alice).json["conversation_id"]
-    monkeypatch.setattr("functions.conversation.sharing.MAX_SNAPSHOT_BYTES", 2000)
+    monkeypatch.setattr("functions.conversation.links.shared_links.MAX_SNAPSHOT_BYTES", 2000)
     refused = conversation.post(f"/conversations/{id}/links", {}, as_=alice)
 
     assert (refused.status, refused.json["code"]) == (422, "too_long_to_share")
 
 
 def test_the_number_of_links_is_bounded(conversation, share, alice, talk, monkeypatch):
-    monkeypatch.setattr("functions.conversation.sharing.MAX_LINKS", 2)
+    monkeypatch.setattr("functions.conversation.links.shared_links.MAX_LINKS", 2)
     for _ in range(2):
         share()
     refused = conversation.post(f"/conversations/{talk}/links", {}, as_=alice)

@@ -22,12 +22,12 @@ from parley.db.tables.conversations import conversations, feedback, messages
 from parley.db.tables.documents import chunks, documents
 from parley.db.tables.groups import document_shares, group_budgets, group_invitations, group_members, groups
 from parley.db.tables.jobs import exports, idempotency_keys, imports, outbox
+from parley.db.tables.links import shared_links
 from parley.db.tables.memory import memories, memory_sources, passages, summaries
 from parley.db.tables.metering import breakers, budget_reservations, budgets, rate_limits, usage
 from parley.db.tables.registration import guesses, invites, oidc_logins, oidc_logout_tokens, signups
 from parley.db.tables.responses import client_conversations, client_items, response_pieces, responses
 from parley.db.tables.responses import responses
-from parley.db.tables.sharing import shared_links
 from parley.db.tables.tools import mcp_listings, mcp_servers, tool_settings
 from parley.db.tables.turns import approvals, stream_leases, turn_events, turns
 

@@ -12,9 +12,9 @@ from parley.clock import utc_now
 from parley.db import conversations, messages
 from parley.db.conversations import Conversation
 from parley.db.engine import Connection
+from parley.db.links import shared_links as links
+from parley.db.links.shared_links import Audience, SharedLink, Snapshot
 from parley.db.messages import StoredMessage
-from parley.db.sharing import links
-from parley.db.sharing.links import Audience, SharedLink, Snapshot
 from parley.db.transactions import lock_until_end
 from parley.errors import ParleyError
 from parley.ids import new_id

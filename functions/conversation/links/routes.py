@@ -6,12 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
-from functions.conversation import sharing
+from functions.conversation.links import shared_links
+from functions.conversation.links.shared_links import NewLink, NothingToShare, TooLongToShare, TooManyLinks
 from functions.conversation.schemas import ConversationOut
 from functions.conversation.services import ConversationServicesDep
-from functions.conversation.sharing import NewLink, NothingToShare, TooLongToShare, TooManyLinks
-from parley.db.sharing import links
-from parley.db.sharing.links import Audience
+from parley.db.links import shared_links as links
+from parley.db.links.shared_links import Audience
 from parley.db.transactions import global_scope
 from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.dependencies import CurrentPrincipal, Transaction, requires
@@ -120,7 +120,7 @@ def copy(
     return request.run_once(
         transaction,
         user_id,
-        lambda: sharing.copy(transaction, links.find(transaction, body.token, audience="signed_in"), user_id=user_id),
+        lambda: shared_links.copy(transaction, links.find(transaction, body.token, audience="signed_in"), user_id=user_id),
     ).response
 
 
@@ -139,7 +139,9 @@ def share(
     return request.run_once(
         transaction,
         user_id,
-        lambda: sharing.share(transaction, id, user_id=user_id, audience=body.audience, days=body.expires_in_days, upto_seq=body.upto_seq),
+        lambda: shared_links.share(
+            transaction, id, user_id=user_id, audience=body.audience, days=body.expires_in_days, upto_seq=body.upto_seq
+        ),
     ).response
 
 

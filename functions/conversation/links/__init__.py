@@ -1,0 +1,1 @@
+"""Shared links: snapshots of conversations, and their routes."""

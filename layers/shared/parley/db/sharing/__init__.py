@@ -1,1 +1,0 @@
-"""What users share with others."""
