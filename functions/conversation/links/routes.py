@@ -136,13 +136,8 @@ def share(
     """Share a snapshot of a conversation: its texts and the titles of cited sources, without images, tool calls and later messages."""
     user_id = principal.user_id
     request = idempotency.request(f"POST /conversations/{id}/links", body, render=CreatedLinkOut.of, secrets={"token"})
-    return request.run_once(
-        transaction,
-        user_id,
-        lambda: shared_links.share(
-            transaction, id, user_id=user_id, audience=body.audience, days=body.expires_in_days, upto_seq=body.upto_seq
-        ),
-    ).response
+    options = body.model_dump()
+    return request.run_once(transaction, user_id, lambda: shared_links.share(transaction, id, user_id=user_id, **options)).response
 
 
 @sharing_router.get("/links")

@@ -55,7 +55,9 @@ class NewLink:
     token: str
 
 
-def share(connection: Connection, conversation_id: UUID, *, user_id: UUID, audience: Audience, days: int, upto_seq: int | None) -> NewLink:
+def share(
+    connection: Connection, conversation_id: UUID, *, user_id: UUID, audience: Audience, expires_in_days: int, upto_seq: int | None
+) -> NewLink:
     """Store a snapshot of the conversation's active messages, up to number `upto_seq` if given, and return its link.
 
     The snapshot has the texts and the titles of cited sources. Images, tool calls and their results are left out. Raises NotFound,
@@ -77,7 +79,7 @@ def share(connection: Connection, conversation_id: UUID, *, user_id: UUID, audie
         conversation_id=conversation_id,
         audience=audience,
         title=conversation.title,
-        expires_at=utc_now() + timedelta(days=days),
+        expires_at=utc_now() + timedelta(days=expires_in_days),
     )
     return NewLink(link, token)
 
