@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision, down_revision = "0043", "0040"
+revision, down_revision = "0043", "0041"
 
 TABLE = """
 CREATE TABLE feedback (
