@@ -26,7 +26,7 @@ CHAT_COMMANDS = {
     "chat": CommandEntry("cli.commands.chat", "Send a message and stream the answer; without a message, start a chat."),
     "regenerate": CommandEntry("cli.commands.chat", "Answer the last question again."),
     "conversations": CommandEntry("cli.commands.conversations", "List, search, rename, pin, save and delete your conversations."),
-    "links": CommandEntry("cli.commands.links", "Share conversations by links, list and revoke them."),
+    "links": CommandEntry("cli.commands.conversations", "Share conversations by links, list and revoke them."),
     "history": CommandEntry("cli.commands.conversations", "Show the messages of a conversation."),
     "import": CommandEntry(
         "cli.commands.imports", "Import conversations from ChatGPT, Claude, LibreChat, Open WebUI or Parley.", "import_file"
