@@ -8,6 +8,8 @@ stopped, or fails the document if its file was never uploaded. The same holds fo
 from collections.abc import Callable
 from functools import partial
 
+from parley.db.sharing import links
+
 from functions.upkeep import stale_turns, user_data
 from functions.upkeep.services import UpkeepServices
 from parley.db import documents, idempotency, outbox
@@ -17,7 +19,6 @@ from parley.db.groups import membership
 from parley.db.links import shared_links as links
 from parley.db.metering import budgets, quotas
 from parley.db.responses_api import client_conversations, responses
-from parley.db.sharing import links
 from parley.db.transactions import global_scope
 from parley.db.turn import turn_begin, turn_events
 from parley.errors import NotFound

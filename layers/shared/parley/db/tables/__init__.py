@@ -27,7 +27,6 @@ from parley.db.tables.memory import memories, memory_sources, passages, summarie
 from parley.db.tables.metering import breakers, budget_reservations, budgets, rate_limits, usage
 from parley.db.tables.registration import guesses, invites, oidc_logins, oidc_logout_tokens, signups
 from parley.db.tables.responses import client_conversations, client_items, response_pieces, responses
-from parley.db.tables.responses import responses
 from parley.db.tables.tools import mcp_listings, mcp_servers, tool_settings
 from parley.db.tables.turns import approvals, stream_leases, turn_events, turns
 
