@@ -8,8 +8,6 @@ stopped, or fails the document if its file was never uploaded. The same holds fo
 from collections.abc import Callable
 from functools import partial
 
-from parley.db.sharing import links
-
 from functions.upkeep import stale_turns, user_data
 from functions.upkeep.services import UpkeepServices
 from parley.db import documents, idempotency, outbox
