@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision, down_revision = "0043", "0042"
+revision, down_revision = "0044", "0043"
 
 TABLE = """
 CREATE TABLE feedback (

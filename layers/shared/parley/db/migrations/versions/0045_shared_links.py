@@ -6,7 +6,7 @@ past the rows' policies, and returns no user.
 
 from alembic import op
 
-revision, down_revision = "0044", "0043"
+revision, down_revision = "0045", "0044"
 
 TABLE = """
 CREATE TABLE shared_links (
