@@ -66,6 +66,8 @@ class TenantFixture:
             "budget_reservations": {},
             "rate_limits": {},
             "stream_leases": {"kind": "follower", "slot": 1},
+            "feedback": {"message_id": ids["messages"], "rating": "bad"},
+            "shared_links": in_conversation | {"audience": "public"},
             "responses": {"heartbeat_at": None},
             "response_pieces": {"response_id": ids["responses"], "number": 0},
             "client_conversations": {},
