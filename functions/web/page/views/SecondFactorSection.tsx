@@ -1,11 +1,10 @@
 /** Turns the second factor of logins on and off. */
 
 import { useCallback, useEffect, useState } from "preact/hooks";
-import { Field, Form } from "../components/controls.tsx";
+import { Field, Form, Secret } from "../components/controls.tsx";
 import { report } from "../state/notices.ts";
 import { api } from "../state/session.ts";
 import { t } from "../text/index.ts";
-import { Secret } from "./SettingsView.tsx";
 
 interface SecondFactor {
   enabled: boolean;
