@@ -145,7 +145,7 @@ api_keys_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(require
     "/auth/api-keys",
     status_code=201,
     response_model=CreatedApiKeyOut,
-    responses=PASSWORD_ERRORS | error_responses(TooManyApiKeys, IdempotencyKeyReused),
+    responses=error_responses(WrongPassword, LoginTooOld, TooManyAttempts, TooManyApiKeys, IdempotencyKeyReused),
 )
 def make_api_key(
     body: ApiKeyIn, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin, idempotency: IdempotencyHeader

@@ -16,6 +16,8 @@ UNUSED = (
     # Powertools: Parley uses its logger and metrics.
     "aws_lambda_powertools/event_handler",
     *(f"aws_lambda_powertools/utilities/{name}" for name in ("batch", "data_classes", "idempotency", "kafka", "parameters", "parser")),
+    *(f"aws_lambda_powertools/utilities/{name}" for name in ("auth_alpha", "circuit_breaker", "data_masking", "feature_flags")),
+    *(f"aws_lambda_powertools/utilities/{name}" for name in ("metadata", "streaming", "validation")),
     # Needed to compile extension modules, not to run them; `_cffi_backend` runs them.
     "cffi",
     "pycparser",

@@ -181,8 +181,7 @@ MAKERS_BY_COLLECTION: dict[str, Maker] = {
     "/tools/mcp-servers": make_mcp_server,
 }
 # Objects that have an id but appear in no list.
-UNLISTED_COLLECTIONS = {"/chat/turns", "/chat/images", "/v1/responses", "/v1/conversations"}
-UNLISTED_COLLECTIONS = {"/messages", "/chat/turns", "/chat/images", "/v1/responses"}
+UNLISTED_COLLECTIONS = {"/messages", "/chat/turns", "/chat/images", "/v1/responses", "/v1/conversations"}
 ADMIN_MAKERS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": make_user, "/admin/invites": make_invite, "/admin/groups": make_group}
 MAKERS_BY_FIELD: dict[str, Maker] = {
     "conversation_id": make_conversation,

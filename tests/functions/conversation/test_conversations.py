@@ -172,6 +172,7 @@ def test_a_message_has_the_documented_fields(conversation, chat, alice):
     question, answer = conversation.get(f"/conversations/{created}/messages", as_=alice).json["items"]
 
     assert set(answer) == {
-        *("id", "seq", "role", "parts", "text", "model", "status", "created_at", "tokens", "variant", "is_active", "usage", "total_ms")
+        *("id", "seq", "role", "parts", "text", "model", "status", "created_at", "tokens", "variant", "is_active"),
+        *("usage", "total_ms", "feedback"),
     }
     assert (question["model"], answer["model"], answer["status"]) == (None, "offline", "completed")

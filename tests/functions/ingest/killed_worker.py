@@ -56,6 +56,7 @@ def ingest_document(path: str, sha256: bytes, user_id: UUID, document_id: UUID, 
     services = IngestServices(
         engine=engine,
         files=SingleFileStore(path, sha256),  # type: ignore[arg-type]
+        import_files=SingleFileStore(path, sha256),  # type: ignore[arg-type]
         embedding=MeteredEmbedder(engine, catalogue, os.environ, providers.embedder, default_limits),
         queue=DiscardingQueue(),  # type: ignore[arg-type]
         catalogue=catalogue,
@@ -64,6 +65,7 @@ def ingest_document(path: str, sha256: bytes, user_id: UUID, document_id: UUID, 
         default_limits=default_limits,
         describes_chunks=False,
         max_per_user=2,
+        retention_days=0,
     )
     ingest(services, DocumentMessage(user_id, document_id), deadline=Deadline.after(300))
 

@@ -38,6 +38,7 @@ def test_ten_killed_workers_leave_one_whole_index(documents, environment, postgr
     last = start_worker(*arguments)
     last.join()
 
+    assert last.exitcode == 0
     stored = postgres.execute(f"SELECT number, text, embedding IS NOT NULL FROM chunks WHERE document_id = '{document_id}' ORDER BY number")
     assert stored == [(chunk.number, chunk.text, True) for chunk in Chunker().chunks_of(read_blocks(str(path), "rules.pdf"))]
     assert documents.get(f"/documents/{document_id}", as_=alice).json["status"] == "ready"

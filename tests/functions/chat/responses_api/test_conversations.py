@@ -86,6 +86,17 @@ def test_items_are_added_listed_in_pages_read_and_deleted(sdk, conversation):
         sdk.conversations.items.retrieve(item.id, conversation_id=conversation.id)
 
 
+def test_another_users_item_looks_like_a_missing_one(sdk, sdk_of, bob, conversation):
+    item, other = sdk.conversations.items.list(conversation.id).data[0], sdk_of(bob)
+    own = other.conversations.create()
+    for call in (other.conversations.items.retrieve, other.conversations.items.delete):
+        for conversation_id in (conversation.id, own.id):
+            with pytest.raises(openai.NotFoundError):
+                call(item.id, conversation_id=conversation_id)
+
+    assert texts(sdk, conversation) == ["My name is Ann."]
+
+
 def test_another_users_conversation_looks_like_a_missing_one(sdk_of, vendor, bob, conversation):
     other = sdk_of(bob)
     with pytest.raises(openai.NotFoundError, match="There is no such conversation"):
