@@ -49,7 +49,7 @@ class ImportIn(Input):
 
 
 class ImportUploadOut(Output):
-    """The target of the upload: post a form with these fields, in this order, followed by the field `file`."""
+    """The address and form fields of an upload. Post the fields in this order, then the field `file`."""
 
     id: UUID
     upload_url: str

@@ -14,7 +14,7 @@ type Fragment = dict[str, Any]
 
 # libyaml reads a template in a sixth of the time. A few systems have no wheel with it.
 class _TemplateLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Reads YAML with the short forms of CloudFormation's functions, such as `!Ref`."""
+    """A YAML loader that understands the short forms of CloudFormation's functions, such as `!Ref`."""
 
 
 _TemplateLoader.add_multi_constructor("!", intrinsics_multi_constructor)

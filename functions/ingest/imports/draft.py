@@ -141,7 +141,7 @@ def storable(text: str) -> str:
 
 
 def get_text(item: Mapping[str, object], *names: str) -> str:
-    """Return the first of the fields that is a text, or an empty text."""
+    """Return the first of these fields whose value is a string, or an empty string."""
     return next((value for name in names if isinstance(value := item.get(name), str)), "")
 
 

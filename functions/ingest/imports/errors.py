@@ -1,4 +1,4 @@
-"""The reasons why an import fails or leaves a conversation out."""
+"""Errors of imports: those that end an import, and those that leave out one conversation."""
 
 from typing import ClassVar
 

@@ -55,7 +55,7 @@ def read_page(
 
 
 def matches_title_or_id(table: Table, typed: str) -> ColumnElement[bool]:
-    """Return the condition that `typed` is a part of the row's title, in any case, or the beginning of its id. All rows match ""."""
+    """Return a condition on rows: the title contains `typed` in any case, or the id begins with it. An empty `typed` matches all rows."""
     if not typed:
         return true()
     is_in_title = table.c.title.icontains(typed, autoescape=True)

@@ -136,7 +136,7 @@ def finish(connection: Connection, response_id: UUID, document: Mapping[str, Any
 
 
 def get(connection: Connection, response_id: UUID, *, user_id: UUID, for_update: bool = False) -> StoredResponse:
-    """Return the response, or raise NotFound. With `for_update`, nobody else ends it before the transaction does."""
+    """Return the response, or raise NotFound. With `for_update`, lock its row until the transaction ends."""
     statement = select(*_COLUMNS).where(*_is_response(response_id, user_id))
     row = connection.execute(statement.with_for_update() if for_update else statement).one_or_none()
     if row is None:

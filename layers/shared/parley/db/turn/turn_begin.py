@@ -32,7 +32,7 @@ class TurnConflict(ParleyError):
 
 
 class CertainCommit:
-    """Around a transaction that begins a turn: suppress Unavailable if the turn is stored, and only the reply to the commit was lost.
+    """Suppress Unavailable around the transaction that begins a turn if the turn was stored and only the reply to its commit was lost.
 
     Set `turn_id` once the turn is stored. If such a request were refused, no worker would run the turn, and the process that finds
     it stale would charge it for a call that was never made.
