@@ -9,10 +9,10 @@ from pydantic import BaseModel
 
 from functions.chat.anthropic_api import models as anthropic_models
 from functions.chat.anthropic_api.response_schemas import AnthropicModelOut, AnthropicModelsOut
+from functions.chat.completions.completion import stream_completion
+from functions.chat.completions.idempotent_completion import StoredCompletion, complete_once
 from functions.chat.errors import MODEL_CALL_ERRORS, ApprovalNeeded, ConversationBusy, InProgress
-from functions.chat.openai_api.completions import stream_completion
 from functions.chat.openai_api.embeddings import embed_texts, embedding_models
-from functions.chat.openai_api.idempotent_completion import StoredCompletion, complete_once
 from functions.chat.openai_api.requests import to_request
 from functions.chat.openai_api.response_schemas import CHUNK_SCHEMA, CompletionOut, EmbeddingsOut, OpenAIModelOut, OpenAIModelsOut
 from functions.chat.openai_api.responses import completion_response

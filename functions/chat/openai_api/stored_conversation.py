@@ -5,8 +5,8 @@ from contextlib import closing
 from typing import Any
 from uuid import UUID
 
+from functions.chat.completions.completion import CompletionEvent, CompletionStream
 from functions.chat.errors import ApprovalNeeded, LoggedTurnFailure
-from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
 from functions.chat.openai_api.requests import last_question
 from functions.chat.openai_api.schemas import CompletionIn
 from functions.chat.services import ChatServices

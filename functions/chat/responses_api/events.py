@@ -7,7 +7,7 @@ begins, so the events of the completion must have their tool calls in sequence (
 
 from collections.abc import Set
 
-from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
+from functions.chat.completions.completion import CompletionEvent, CompletionStream
 from functions.chat.openai_api.errors import stream_error
 from functions.chat.responses_api.open_items import OpenCall, OpenMessage, OpenReasoning
 from functions.chat.responses_api.response_schemas import (

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from functions.chat.openai_api.schemas import LenientInput, RefusalPartIn
+from functions.chat.completions.schemas import LenientInput, RefusalPartIn
 from parley.llm.messages import ImageDetail
 
 type CallId = Annotated[str, Field(min_length=1)]

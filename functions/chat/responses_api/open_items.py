@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from functions.chat.responses_api.opaque_content import pack_thought
+from functions.chat.completions.opaque_content import pack_thought
 from functions.chat.responses_api.response_schemas import (
     CustomCallItemOut,
     FunctionCallItemOut,

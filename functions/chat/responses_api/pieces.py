@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
+from functions.chat.completions.completion import CompletionEvent, CompletionStream
+from functions.chat.completions.opaque_content import unpack_thought
 from functions.chat.responses_api.events import ResponseEvents
-from functions.chat.responses_api.opaque_content import unpack_thought
 from functions.chat.responses_api.response_schemas import RequestEchoOut
 from functions.chat.responses_api.schemas import ResponseToolIn
 from functions.chat.responses_api.tools import free_form_arguments, free_form_names, qualified_name

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import assert_never
 
-from functions.chat.openai_api.schemas import RefusalPartIn
+from functions.chat.completions.opaque_content import unpack_summary, unpack_thought
+from functions.chat.completions.schemas import RefusalPartIn
 from functions.chat.responses_api.input_items import (
     CallOutputItemIn,
     CompactionItemIn,
@@ -19,7 +20,6 @@ from functions.chat.responses_api.input_items import (
     ReasoningItemIn,
     WebSearchItemIn,
 )
-from functions.chat.responses_api.opaque_content import unpack_summary, unpack_thought
 from functions.chat.responses_api.schemas import ResponseIn
 from functions.chat.responses_api.tools import ClientTools, free_form_arguments, qualified_name
 from parley.errors import InvalidInput

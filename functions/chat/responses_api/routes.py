@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from functions.chat.completions.idempotent_completion import StoredCompletion, complete_once
 from functions.chat.errors import MODEL_CALL_ERRORS
-from functions.chat.openai_api.idempotent_completion import StoredCompletion, complete_once
 from functions.chat.responses import SERVER_TIMING
 from functions.chat.responses_api import background, stored_responses
 from functions.chat.responses_api.compaction import compact

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from functions.chat.openai_api.schemas import LenientInput, WholeNumber
+from functions.chat.completions.schemas import LenientInput, WholeNumber
 from functions.chat.responses_api.input_items import InputItem, MessageItemIn
 from functions.chat.schemas import OpenAIName
 from parley.http.schemas import ForgivingInput, Input

@@ -5,13 +5,13 @@ The vendor's silence is filled with pings, so that a stream stays open and its r
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from functions.chat.completions.stop_sequences import StopSequences
+from functions.chat.completions.answer_end import StopSequences, with_one_call
 from functions.chat.errors import OutOfTime
 from functions.chat.services import ChatServices
 from functions.chat.turn.events import Ping
@@ -160,7 +160,7 @@ def _begin_completion(
     count = CompletionCount(model_id)
     events = _settled_events(metered, lease, model_stream, StopSequences(stops), deadline, count, ping_s=ping_s)
     if request.options.parallel_tool_calls is False:
-        events = _with_one_call(events)
+        events = with_one_call(events)
     return CompletionStream(events, model_id, model_ms=model_ms)
 
 
@@ -235,23 +235,6 @@ def _completion_events(
     if rest := stops.rest():
         yield TextDelta(rest)
     return finished or Finished("stop", model_stream.calls[-1].usage)
-
-
-def _with_one_call(events: Generator[CompletionEvent]) -> Generator[CompletionEvent]:
-    """Yield the events without the second and further tool calls, for vendors that cannot be asked for a single call."""
-    has_call, index = False, None
-    with closing(events):
-        for event in events:
-            match event:
-                case ToolCall():
-                    is_first, has_call = not has_call, True
-                case ToolCallDelta():
-                    index = event.index if index is None else index
-                    is_first = event.index == index
-                case _:
-                    is_first = True
-            if is_first:
-                yield event
 
 
 def _leased(lease: StreamLease, events: Iterator[ModelStreamEvent | Ping]) -> Iterator[ModelStreamEvent | Ping]:
