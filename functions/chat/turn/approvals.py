@@ -7,8 +7,8 @@ from uuid import UUID
 
 from functions.chat.errors import AlreadyDecided, NotWaiting
 from functions.chat.services import ChatServices
-from functions.chat.turn.begin import choose_models, select_tools, still_available
-from functions.chat.turn.prompt import PromptContext, prepare_request
+from functions.chat.turn.begin import choose_models, still_available
+from functions.chat.turn.prompt import PromptContext, prepare_request, select_tools
 from functions.chat.turn.question import load_question
 from functions.chat.turn.state import EventBuffer, Turn
 from functions.chat.turn.tools import TurnToolbox

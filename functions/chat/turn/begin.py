@@ -5,8 +5,8 @@ before the transaction, and deleted again if the turn does not begin.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
@@ -14,11 +14,11 @@ from uuid import UUID
 from functions.chat.errors import ConversationBusy, InProgress
 from functions.chat.services import ChatServices
 from functions.chat.turn import retrieval
-from functions.chat.turn.images import Images, StoredImage
-from functions.chat.turn.prompt import PromptContext, prepare_request
+from functions.chat.turn.images import discard_unless_begun
+from functions.chat.turn.prompt import PromptContext, prepare_request, select_tools
 from functions.chat.turn.question import Question, QuestionWithHistory, add_history, default_title
 from functions.chat.turn.state import Turn
-from functions.chat.turn.tools import TurnTool, TurnToolbox
+from functions.chat.turn.tools import TurnToolbox
 from parley.auth.principal import Principal
 from parley.db.engine import Connection
 from parley.db.transactions import principal_scope
@@ -26,7 +26,7 @@ from parley.db.turn import turn_begin
 from parley.db.turn.stream_leases import StreamLease
 from parley.db.turn.turn_begin import CertainCommit, ExistingTurn, IdempotencyKey, NewTurn, TurnConflict, TurnPreconditions
 from parley.deadline import Deadline
-from parley.errors import IdempotencyKeyReused, InvalidInput
+from parley.errors import IdempotencyKeyReused
 from parley.ids import new_id
 from parley.llm.candidates import Candidate, candidates_for
 from parley.llm.catalogue import Catalogue, ModelNotFound
@@ -35,7 +35,6 @@ from parley.llm.tokens import estimate_tokens
 from parley.metering import limits
 from parley.metering.limits import BillingSubject
 from parley.observability import logger
-from parley.tools.search_tools import SEARCH_CONVERSATIONS
 from parley.turn_recovery import end_waiting_turn, interrupt_if_stale
 
 _MAX_ATTEMPTS = 20
@@ -74,7 +73,7 @@ def begin_turn(
     if not question.attached:
         return begin_with_retries(services, principal, question, deadline=deadline, idempotency_key=idempotency_key, joins=joins)
     earlier = {id: services.images.find(id, user_id=principal.user_id) for id in question.attached if not isinstance(id, Image)}
-    with _discard_unless_begun(services.images) as uploaded:
+    with discard_unless_begun(services.images) as uploaded:
         image_bytes: dict[str, bytes | None] = {}
         parts = []
         for attached in question.attached:
@@ -88,17 +87,6 @@ def begin_turn(
             uploaded.clear()
             turn.image_bytes.update(image_bytes)
         return turn
-
-
-@contextmanager
-def _discard_unless_begun(images: Images) -> Iterator[list[StoredImage]]:
-    """Yield a list for the uploaded images. On exit, delete the images in the list, which the caller clears if the turn has begun."""
-    uploaded: list[StoredImage] = []
-    try:
-        yield uploaded
-    finally:
-        for stored_image in uploaded:
-            images.discard(stored_image)
 
 
 def begin_with_retries(
@@ -286,22 +274,6 @@ def still_available(catalogue: Catalogue, environment: Mapping[str, str], ids: S
     """Return the models that are still available, in the order of `ids`."""
     available = catalogue.available(environment)
     return [Candidate(id, available[id]) for id in ids if id in available]
-
-
-def select_tools(toolbox: TurnToolbox, question: Question, *, remembers: bool, require_all: bool = True) -> Sequence[TurnTool]:
-    """Return the tools that the question names, or all tools. A turn without memory does not get the search in past conversations.
-
-    With `require_all`, raises InvalidInput for a name that is not among the user's tools.
-    """
-    offered = [tool for tool in toolbox.offered if remembers or tool.spec.name != SEARCH_CONVERSATIONS.name]
-    if isinstance(question.tools, bool):
-        return offered
-    tools_by_name = {tool.spec.name: tool for tool in offered}
-    missing = [name for name in question.tools if name not in tools_by_name]
-    if missing and require_all:
-        msg = f"unknown or unavailable tool: {', '.join(missing)}"
-        raise InvalidInput(msg, loc=("body", "tools"), evidence=f"{len(missing)} unknown or unavailable tools")
-    return [tools_by_name[name] for name in dict.fromkeys(question.tools) if name in tools_by_name]
 
 
 def _new_turn(turn: Turn, question: Question, preconditions: TurnPreconditions, idempotency_key: IdempotencyKey | None) -> NewTurn:
