@@ -10,13 +10,13 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from functions.conversation import memory
 from functions.conversation.links.routes import public_router, sharing_router
+from functions.conversation.ratings.routes import ratings_router
 from functions.conversation.schemas import (
     BudgetOut,
     ConversationChanges,
     ConversationIn,
     ConversationOut,
     DailyUsageOut,
-    FeedbackIn,
     ForkIn,
     FoundMemoriesPage,
     FoundMemoryOut,
@@ -217,19 +217,6 @@ def _shown_message(
     )
 
 
-@conversations_router.put("/messages/{id}/feedback")
-def rate(id: UUID, body: FeedbackIn, principal: CurrentPrincipal, transaction: Transaction) -> FeedbackOut:
-    """Rate an answer. Admins see the rating and the reason, with the model and without the conversation."""
-    stored = feedback.put(transaction, id, user_id=principal.user_id, rating=body.rating, reason=body.reason)
-    return FeedbackOut.model_validate(stored)
-
-
-@conversations_router.delete("/messages/{id}/feedback", status_code=204)
-def withdraw_rating(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> None:
-    """Withdraw the rating of an answer."""
-    feedback.remove(transaction, id, user_id=principal.user_id)
-
-
 summaries_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])
 
 
@@ -300,5 +287,13 @@ def show_usage(
 
 # Search comes first, because `/conversations/{id}` would match its path.
 router = join_routers(
-    stop_router, search_router, conversations_router, summaries_router, memories_router, usage_router, public_router, sharing_router
+    stop_router,
+    search_router,
+    conversations_router,
+    ratings_router,
+    summaries_router,
+    memories_router,
+    usage_router,
+    public_router,
+    sharing_router,
 )

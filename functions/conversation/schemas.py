@@ -9,7 +9,6 @@ from pydantic import Field, StringConstraints
 from functions.conversation.search import ScoredMemory, SearchMode
 from parley.db.conversations import Conversation
 from parley.db.search import FoundPassage
-from parley.db.turn.feedback import Rating
 from parley.http.paging import Listing
 from parley.http.schemas import Input, Output, Timestamp
 from parley.snippets import snippet
@@ -71,13 +70,6 @@ class OpenConversationOut(ConversationOut):
     def of(cls, conversation: Conversation, open_turn_id: UUID | None) -> Self:
         """Render a conversation with its open turn."""
         return cls(**ConversationOut.model_validate(conversation).model_dump(), open_turn_id=open_turn_id)
-
-
-class FeedbackIn(Input):
-    """PUT /messages/{id}/feedback."""
-
-    rating: Rating
-    reason: Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True)] | None = None
 
 
 class MemoryIn(Input):
