@@ -86,8 +86,8 @@ chaos: .venv/dev  ## Run turns while the database is shut down every 5 to 40 s, 
 previous-release: .venv/dev  ## Run the tests of the last release on this tree's schema (OPTIONS="-n 2", TAG=v0.1.0)
 	$(PY) -m tests.contract.previous_release $(if $(TAG),--tag $(TAG)) $(OPTIONS)
 
-mutants: .venv/dev  ## Break a copy of the code in small ways and check that tests fail (ONLY="tokens/ login/one_time")
-	$(PY) -m tests.mutants.run $(ONLY)
+mutants: .venv/dev  ## Break a copy of the code in small ways and check that tests fail (ONLY="tokens/ login/one_time", JOBS=2)
+	$(PY) -m tests.mutants.run $(ONLY) $(if $(JOBS),--jobs $(JOBS))
 
 mutation: .venv/dev .tools/mutation/.installed $(MODEL)  ## Change the code in one place at a time and look for changes that no test notices (ONLY="parley/metering", SAMPLE=200, SEED=1)
 	$(PY) -m tests.mutation.run $(ONLY) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
