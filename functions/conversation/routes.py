@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field, TypeAdapter
 
 from functions.conversation import memory
+from functions.conversation.assistants.routes import router as assistants_router
 from functions.conversation.links.routes import public_router, sharing_router
 from functions.conversation.ratings.routes import ratings_router
 from functions.conversation.schemas import (
@@ -32,6 +33,9 @@ from functions.conversation.schemas import (
 from functions.conversation.search import MAX_RESULTS, SearchMode, search_conversations, search_memories
 from functions.conversation.services import ConversationServicesDep
 from parley.db import conversations, memories, messages, summaries
+from parley.db.assistants import assistants
+from parley.db.conversations import Conversation
+from parley.db.engine import Connection
 from parley.db.metering import budgets, usage
 from parley.db.turn import feedback, turns
 from parley.errors import IdempotencyKeyReused, InvalidInput, NotFound
@@ -120,9 +124,13 @@ def create(
     """Create a conversation."""
     user_id = principal.user_id
     request = idempotency.request("POST /conversations", body, render=ConversationOut.model_validate)
-    return request.run_once(
-        transaction, user_id, lambda: conversations.add(transaction, new_id(), user_id=user_id, **body.columns())
-    ).response
+    return request.run_once(transaction, user_id, lambda: _create(transaction, user_id, body)).response
+
+
+def _create(connection: Connection, user_id: UUID, body: ConversationIn) -> Conversation:
+    if body.assistant_id:
+        assistants.get(connection, body.assistant_id)
+    return conversations.add(connection, new_id(), user_id=user_id, **body.columns())
 
 
 @conversations_router.get("/conversations")
@@ -147,6 +155,10 @@ def get(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> Open
 def change(id: UUID, body: ConversationChanges, principal: CurrentPrincipal, transaction: Transaction) -> ConversationOut:
     """Change the given fields of a conversation."""
     changes = body.model_dump(exclude_unset=True)
+    if "assistant_id" in changes:
+        changes["assistant_version"] = None
+    if body.assistant_id:
+        assistants.get(transaction, body.assistant_id)
     return ConversationOut.model_validate(conversations.change(transaction, id, user_id=principal.user_id, changes=changes))
 
 
@@ -296,4 +308,5 @@ router = join_routers(
     usage_router,
     public_router,
     sharing_router,
+    assistants_router,
 )

@@ -25,10 +25,11 @@ class ConversationFields(Input):
     title: Title | None = None
     model: ModelName | None = None
     system_prompt: SystemPrompt | None = None
+    assistant_id: Annotated[UUID, Field(strict=False)] | None = None
 
 
 class ConversationChanges(ConversationFields):
-    """PATCH /conversations/{id}. Omitted fields stay unchanged."""
+    """PATCH /conversations/{id}. Omitted fields stay unchanged. Null as `assistant_id` continues without an assistant."""
 
     is_pinned: bool = False
 
@@ -38,7 +39,7 @@ class ConversationIn(ConversationFields):
 
     incognito: bool = False
 
-    def columns(self) -> dict[str, str | bool | None]:
+    def columns(self) -> dict[str, str | bool | UUID | None]:
         """Return the fields by their column names."""
         return self.model_dump(exclude={"incognito"}) | {"is_incognito": self.incognito}
 
@@ -50,13 +51,18 @@ class ForkIn(Input):
 
 
 class ConversationOut(Output):
-    """A conversation. `updated_at` is the time of its last activity."""
+    """A conversation. `updated_at` is the time of its last activity.
+
+    `assistant_version` is the version of the assistant that the newest turn used. The assistant may no longer exist.
+    """
 
     id: UUID
     title: str | None
     model: str | None
     system_prompt: str | None
     is_pinned: bool
+    assistant_id: UUID | None
+    assistant_version: int | None
     created_at: Timestamp
     updated_at: Timestamp
 

@@ -36,9 +36,9 @@ PAGED = [one for one in USERS if "cursor" in one.query]
 # The only operation for a token without scopes: logging it out.
 WITHOUT_SCOPE = {"POST /auth/logout"}
 # Operations without a transaction learn of an ended session only by the token's expiry; they return no user's data.
-WITHOUT_SESSION = {"GET /models", "GET /v1/models", "GET /v1/models/{id}"}
+WITHOUT_SESSION = {"GET /models", "GET /v1/models/{id}"}
 # Only what is shared can be unshared.
-ENDS_A_SHARE = {"DELETE /documents/{id}/shares"}
+ENDS_A_SHARE = {"DELETE /documents/{id}/shares", "DELETE /assistants/{id}/shares"}
 KEPT_FROM_KEYS = [one for one in GUARDED if one.path.startswith(("/auth/", "/admin/"))]
 OPEN_TO_KEYS = [one for one in USERS if one not in KEPT_FROM_KEYS and str(one) not in WITHOUT_SESSION]
 
