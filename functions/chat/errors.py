@@ -30,6 +30,16 @@ class LoggedTurnFailure(ParleyError):
         self.retry_after_s = problem.get("retry_after", default_s)
 
 
+class AssistantNotFound(ParleyError):
+    """The assistant does not exist, or is not shared with the user. A conversation keeps the id of an assistant that is gone."""
+
+    status, code = 404, "assistant_not_found"
+    public_message = "This assistant was deleted or is not shared with you. Choose another one, or continue without an assistant."
+
+    def __init__(self, assistant_id: UUID) -> None:
+        super().__init__(f"no assistant {assistant_id}")
+
+
 class InProgress(ParleyError):
     """The turn that this Idempotency-Key began is still running."""
 

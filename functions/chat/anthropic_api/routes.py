@@ -13,7 +13,7 @@ from functions.chat.anthropic_api.schemas import CountTokensIn, MessagesIn
 from functions.chat.completions.completion import stream_completion
 from functions.chat.completions.idempotent_completion import StoredCompletion, complete_once
 from functions.chat.completions.token_count import count_prompt_tokens
-from functions.chat.errors import MODEL_CALL_ERRORS
+from functions.chat.errors import MODEL_CALL_ERRORS, AssistantNotFound
 from functions.chat.responses import SERVER_TIMING
 from functions.chat.services import ChatServicesDep
 from parley.db.turn.stream_leases import TooManyStreams
@@ -28,7 +28,7 @@ from parley.metering.limits import BudgetExhausted, RateLimited
 
 router = APIRouter(prefix=PREFIX, route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
 
-_CHOOSING = (ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams)
+_CHOOSING = (AssistantNotFound, ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams)
 MESSAGE: dict[int | str, Any] = {
     200: {
         "model": AnthropicMessageOut,

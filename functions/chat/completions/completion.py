@@ -18,6 +18,7 @@ from functions.chat.turn.events import Ping
 from functions.chat.turn.heartbeat import PING_S
 from functions.chat.turn.prompt import can_serve, request_tokens
 from functions.chat.turn.provider_stream import StreamEnded, StreamReader
+from functions.chat.turn.question import parse_assistant
 from parley.auth.principal import Principal
 from parley.clock import utc_now
 from parley.db.transactions import principal_scope
@@ -110,26 +111,37 @@ def stream_completion(
     deadline: Deadline,
     ping_s: float | None = None,
 ) -> CompletionStream:
-    """Reserve the cost, call the models for `name` (a model or a strategy), and settle the cost when the answer has ended.
+    """Reserve the cost, call the models for `name` (a model, a strategy or an assistant), and settle the cost when the answer has ended.
 
-    Raises ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams, Unauthorized and Unavailable
-    before any model is called. If the last call fails, iterating the events raises its error. A ping is yielded whenever nothing has
-    arrived for `ping_s`, by default `PING_S`.
+    Raises AssistantNotFound, ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams,
+    Unauthorized and Unavailable before any model is called. If the last call fails, iterating the events raises its error. A ping is
+    yielded whenever nothing has arrived for `ping_s`, by default `PING_S`.
     """
     limit = services.stream_limits.answers
     lease = StreamLease(services.engine, "answer", user_id=principal.user_id, limit=limit, principal=principal)
     with ExitStack() as stack:
         stack.enter_context(lease)
         lease.hold()
-        completion = _begin_completion(services, principal, name, request, lease, stops=stops, deadline=deadline, ping_s=ping_s or PING_S)
+        model, request = _with_assistant(services, principal, name, request)
+        completion = _begin_completion(services, principal, model, request, lease, stops=stops, deadline=deadline, ping_s=ping_s or PING_S)
         stack.pop_all()  # the events release the lease
     return completion
+
+
+def _with_assistant(services: ChatServices, principal: Principal, name: str, request: ModelRequest) -> tuple[str | None, ModelRequest]:
+    """Return the model and the request of an assistant, if `name` names one, else `name` and the request."""
+    if (assistant_id := parse_assistant(name)) is None:
+        return name, request
+    # A completion without an assistant does not import the module.
+    from functions.chat.completions.assistant_request import make_assistant_request
+
+    return make_assistant_request(services, principal, assistant_id, request)
 
 
 def _begin_completion(
     services: ChatServices,
     principal: Principal,
-    name: str,
+    name: str | None,
     request: ModelRequest,
     lease: StreamLease,
     *,
@@ -165,7 +177,7 @@ def _begin_completion(
 
 
 def _prepare_request(
-    services: ChatServices, catalogue: Catalogue, name: str, request: ModelRequest, *, user_id: UUID
+    services: ChatServices, catalogue: Catalogue, name: str | None, request: ModelRequest, *, user_id: UUID
 ) -> tuple[list[Candidate], ModelRequest]:
     """Return the models able to serve the request, and the request capped to the first model's output limit.
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 
 from functions.chat.completions.idempotent_completion import StoredCompletion, complete_once
-from functions.chat.errors import MODEL_CALL_ERRORS
+from functions.chat.errors import MODEL_CALL_ERRORS, AssistantNotFound
 from functions.chat.responses import SERVER_TIMING
 from functions.chat.responses_api import background, stored_responses
 from functions.chat.responses_api.compaction import compact
@@ -35,7 +35,7 @@ from parley.metering.limits import BudgetExhausted, RateLimited
 
 router = APIRouter(prefix="/v1", route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
 
-_CHOOSING = (ModelNotFound, NoModel, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams)
+_CHOOSING = (AssistantNotFound, ModelNotFound, NoModel, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams)
 _EVENT_SCHEMA: dict[str, Any] = {
     "title": "ResponseEvent",
     "description": "Each Server-Sent Event. `data` is one JSON object with the `type` of the event and its `sequence_number`.",

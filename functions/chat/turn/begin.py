@@ -16,7 +16,7 @@ from functions.chat.services import ChatServices
 from functions.chat.turn import retrieval
 from functions.chat.turn.images import discard_unless_begun
 from functions.chat.turn.prompt import PromptContext, prepare_request, select_tools
-from functions.chat.turn.question import Question, QuestionWithHistory, add_history, default_title
+from functions.chat.turn.question import Question, QuestionWithHistory, add_history, default_title, with_assistant
 from functions.chat.turn.state import Turn
 from functions.chat.turn.tools import TurnToolbox
 from parley.auth.principal import Principal
@@ -102,9 +102,9 @@ def begin_with_retries(
 
     If `idempotency_key` began an earlier turn, returns that turn unless it is running; with `joins`, also then.
     Retries after a conflict with a concurrent request, and, with `question.wait`, until the conversation's running turn has ended.
-    Raises NotFound, IdempotencyKeyReused, InProgress, ConversationBusy, NothingToRegenerate, InvalidInput, ModelNotFound, ModelCannot,
-    ContextTooLong, NoModel, RateLimited, BudgetExhausted, TooManyStreams, Unauthorized and Unavailable; nothing is stored or counted
-    then.
+    Raises NotFound, AssistantNotFound, IdempotencyKeyReused, InProgress, ConversationBusy, NothingToRegenerate, InvalidInput,
+    ModelNotFound, ModelCannot, ContextTooLong, NoModel, RateLimited, BudgetExhausted, TooManyStreams, Unauthorized and
+    Unavailable; nothing is stored or counted then.
     """
     catalogue, attempts = services.catalogue(), 0
     lease: StreamLease | None = None
@@ -158,6 +158,7 @@ def _begin_once(
                 return _turn_of_key(preconditions.same_key_turn, idempotency_key, joins=joins)
             turn_begin.release_key(connection, idempotency_key, user_id=user_id)
         _require_no_open_turn(preconditions, question)
+        question = with_assistant(connection, question, preconditions.conversation, principal)
         question_with_history = add_history(connection, preconditions.conversation, question, user_id=user_id)
         turn = _prepare_turn(services, catalogue, connection, principal, question_with_history, preconditions, toolbox_in(connection))
         if preconditions.open_turn and _denies_pending_calls(preconditions, question_with_history.question):
@@ -217,10 +218,11 @@ def _prepare_turn(
     """Choose models and tools, build the request, and reserve its cost."""
     conversation, question = preconditions.conversation, question_with_history.question
     billing_subject = BillingSubject(principal.user_id, principal.api_key_id)
-    preferred_model = (conversation and conversation.model) or preconditions.default_model
+    assistant = question.assistant
+    preferred_model = (conversation and conversation.model) or (assistant and assistant.model) or preconditions.default_model
     candidates = choose_models(catalogue, services.environment, question, preferred_model, user_id=billing_subject.user_id)
     is_incognito = conversation.is_incognito if conversation else question.is_incognito
-    remembers = preconditions.memory_enabled and principal.may_remember and not is_incognito
+    remembers = preconditions.memory_enabled and principal.may_remember and not is_incognito and (not assistant or assistant.uses_memory)
     context = PromptContext(
         conversation=conversation,
         history=question_with_history.history,
@@ -248,6 +250,9 @@ def _prepare_turn(
         principal=principal,
         id=turn_id,
     )
+    if assistant and not assistant.is_own:
+        # The instructions are another person's text: tools that write or send data need an approval, as after an untrusted document.
+        turn.parts.mark_memory_used()
     turn.start()
     return turn
 
@@ -290,4 +295,6 @@ def _new_turn(turn: Turn, question: Question, preconditions: TurnPreconditions, 
         idempotency_key=idempotency_key,
         entries=turn.event_buffer.drain(),
         is_incognito=question.is_incognito,
+        assistant_id=question.assistant.id if question.assistant else None,
+        assistant_version=question.assistant.version if question.assistant else None,
     )

@@ -55,8 +55,11 @@ class PromptContext:
 
     @property
     def system_prompt(self) -> str:
-        """The conversation's own system prompt, or the default."""
-        return (self.conversation and self.conversation.system_prompt) or DEFAULT_SYSTEM_PROMPT
+        """The assistant's instructions and the conversation's own system prompt, or the default."""
+        own = self.conversation.system_prompt if self.conversation else None
+        if assistant := self.question.assistant:
+            return "\n\n".join(filter(None, (assistant.instructions, own))) or DEFAULT_SYSTEM_PROMPT
+        return own or DEFAULT_SYSTEM_PROMPT
 
     @property
     def question_message(self) -> llm.Message:
@@ -133,13 +136,15 @@ class _HistoryEntry:
 
 
 def select_tools(toolbox: TurnToolbox, question: Question, *, remembers: bool, require_all: bool = True) -> Sequence[TurnTool]:
-    """Return the tools that the question names, or all tools. A turn without memory does not get the search in past conversations.
+    """Return the tools that the question names, or else all tools that its assistant offers.
+
+    A turn without memory does not get the search in past conversations.
 
     With `require_all`, raises InvalidInput for a name that is not among the user's tools.
     """
     offered = [tool for tool in toolbox.offered if remembers or tool.spec.name != SEARCH_CONVERSATIONS.name]
     if isinstance(question.tools, bool):
-        return offered
+        return [tool for tool in offered if question.assistant.offers(tool.spec.name)] if question.assistant else offered
     tools_by_name = {tool.spec.name: tool for tool in offered}
     missing = [name for name in question.tools if name not in tools_by_name]
     if missing and require_all:
