@@ -21,7 +21,7 @@ assistant_argument = click.argument("assistant", metavar="ASSISTANT")
 group_option = click.option("--group", metavar="GROUP", help="A group of yours, by name or id.")
 _FILE_TYPE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _SETTINGS = (
-    click.option("--instructions", metavar="TEXT", help="What the model is told first."),
+    click.option("--instructions", metavar="TEXT", help="Text that the model reads first."),
     click.option("--instructions-file", metavar="FILE", type=_FILE_TYPE, help="Read the instructions from this file."),
     click.option("--picture", metavar="EMOJI", help="An emoji as its picture."),
     click.option("--description", metavar="TEXT", help="A sentence for those who choose it."),
