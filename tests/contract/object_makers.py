@@ -13,6 +13,7 @@ from parley.db import mcp_servers
 from parley.db.tables import approvals, passages, summaries
 from parley.db.transactions import user_scope
 from parley.ids import new_id
+from parley.tools.forms import form_of_model
 from tests.support.api_gateway import PASSWORD, Answer, Function, Person
 from tests.support.builders import upload_document
 from tests.support.images import PNG_DATA_URL
@@ -56,8 +57,17 @@ def make_link(functions: Functions, owner: Person) -> str:
     return str(_created(functions["conversation"].post(path, shared, as_=owner))["id"])
 
 
+_FORM = form_of_model({"questions": [{"text": "Which city?", "kind": "text", "required": False}]})
+_ANSWERED = {
+    "call_id": "call_2",
+    "name": "ask_user",
+    "question": {"call_id": "call_2", "form": _FORM.model_dump(mode="json")},
+    "answers": {},
+}
+
+
 def make_turn(functions: Functions, owner: Person) -> str:
-    """A finished turn with an approved tool call."""
+    """A finished turn with an approved tool call and an answered question."""
     from functions.chat.app import engine
 
     asked = {"message": f"secret of {owner.email}", "stream": False}
@@ -65,6 +75,7 @@ def make_turn(functions: Functions, owner: Person) -> str:
     approved = {"turn_id": id, "call_id": "call_1", "asked_by": 1, "place": 1, "name": "write", "arguments": {}, "is_approved": True}
     with user_scope(engine, owner.id) as connection:
         connection.execute(insert(approvals).values(user_id=owner.id, **approved))
+        connection.execute(insert(approvals).values(user_id=owner.id, **approved | _ANSWERED))
     return id
 
 
@@ -162,16 +173,7 @@ def make_group(functions: Functions, owner: Person) -> str:
     return id
 
 
-def make_assistant(functions: Functions, owner: Person) -> str:
-    """An assistant with two versions."""
-    wanted = {"name": "Reader", "instructions": f"secret of {owner.email}", "starters": [f"secret of {owner.email}"]}
-    id = str(_created(functions["conversation"].post("/assistants", wanted, as_=owner))["id"])
-    _created(functions["conversation"].call("PATCH", f"/assistants/{id}", {"description": f"secret of {owner.email}"}, as_=owner))
-    return id
-
-
 MAKERS_BY_COLLECTION: dict[str, Maker] = {
-    "/assistants": make_assistant,
     "/conversations": make_conversation,
     "/conversations/imports": make_import,
     "/memories": make_memory,
@@ -193,7 +195,6 @@ MAKERS_BY_COLLECTION: dict[str, Maker] = {
 UNLISTED_COLLECTIONS = {"/messages", "/chat/turns", "/chat/images", "/v1/responses", "/v1/conversations"}
 ADMIN_MAKERS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": make_user, "/admin/invites": make_invite, "/admin/groups": make_group}
 MAKERS_BY_FIELD: dict[str, Maker] = {
-    "assistant_id": make_assistant,
     "conversation_id": make_conversation,
     "document_id": make_document,
     "group_id": make_group,

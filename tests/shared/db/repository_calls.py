@@ -72,6 +72,7 @@ STATES = {
     "responses.finish": "UPDATE responses SET heartbeat_at = now() WHERE user_id = :owner",
     "turn_begin.store_turn": "UPDATE turns SET status = 'completed' WHERE user_id = :owner",
     "summaries.lacking_tokens": "UPDATE messages SET seq = 5 WHERE user_id = :owner",
+    "approvals.asking_calls": 'UPDATE approvals SET question = \'{"call_id": "secret"}\', is_approved = NULL WHERE user_id = :owner',
     "turn_checkpoint.resume": "UPDATE turns SET status = 'waiting' WHERE user_id = :owner",
     "turn_checkpoint.read_checkpoint": 'UPDATE turns SET held = \'{"cost_usd": "1", "rounds": 7}\' WHERE user_id = :owner',
     "documents.mark_failed": "UPDATE documents SET status = 'processing' WHERE user_id = :owner",

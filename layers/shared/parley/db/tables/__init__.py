@@ -17,7 +17,6 @@ from parley.db.tables.accounts import (
     sessions,
     users,
 )
-from parley.db.tables.assistants import assistant_shares, assistant_versions, assistants
 from parley.db.tables.columns import metadata
 from parley.db.tables.conversations import conversations, feedback, messages
 from parley.db.tables.documents import chunks, documents
@@ -34,9 +33,6 @@ from parley.db.tables.turns import approvals, stream_leases, turn_events, turns
 __all__ = [
     "api_keys",
     "approvals",
-    "assistant_shares",
-    "assistant_versions",
-    "assistants",
     "audit_events",
     "breakers",
     "budget_reservations",

@@ -91,6 +91,8 @@ approvals = Table(
     Column("is_approved", Boolean),
     timestamp("asked_at"),
     timestamp("decided_at", nullable=True),
+    Column("question", JSONB),
+    Column("answers", JSONB),
     ForeignKeyConstraint(["user_id", "turn_id"], ["turns.user_id", "turns.id"], ondelete="CASCADE"),
 )
 

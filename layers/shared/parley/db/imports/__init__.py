@@ -1,1 +1,0 @@
-"""Imports of conversations: their progress and reports, and the conversations that they store."""
