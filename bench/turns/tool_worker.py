@@ -17,6 +17,7 @@ from typing import Any
 from functions.chat.turn.tools import ParallelToolCalls, ParsedToolCall
 from parley.ids import new_id
 from parley.tools.invoker import Invoker
+from parley.tools.mcp import Elicitation
 from parley.tools.outcome import ToolOutcome
 
 CALL = {"expression": "12.5% of 840"}
@@ -32,7 +33,7 @@ class UserToolRunner:
         self.invoker = Invoker(os.environ["PARLEY_TOOLRUNNER_FUNCTION"])
         self._user_id = new_id()
 
-    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
+    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float, elicitation: Elicitation | None = None) -> ToolOutcome:  # noqa: ARG002 - no tool asks
         """Run a tool; exit if it fails."""
         outcome = self.invoker.run(name, arguments, user_id=self._user_id, timeout_s=timeout_s)
         if not outcome.ok:
@@ -56,7 +57,7 @@ def time_rounds_of_two(runner: UserToolRunner, page: str) -> list[float]:
     for _ in range(_ROUNDS_OF_TWO + 1):
         started_s = time.perf_counter()
         calls = [ParsedToolCall(f"c{number}", "fetch_url", {"url": f"{page}{number}"}) for number in range(2)]
-        parallel = ParallelToolCalls(runner, dict.fromkeys(calls, 9.0))
+        parallel = ParallelToolCalls(runner, dict.fromkeys(calls, 9.0), {})
         while parallel.is_running:
             parallel.next(timeout_s=0.1)
         times.append((time.perf_counter() - started_s) * 1000)

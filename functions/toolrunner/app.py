@@ -57,7 +57,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     - `{"op": "list"}` returns `{"tools": [ToolSpec as an object], "broken": [{"plugin", "reason"}]}`.
     - `{"op": "run", "name", "arguments", "user_id", "timeout_s"}` returns `{"ok", "content"}`.
     - `{"op": "mcp_list", "server": {"url", "headers"}, "timeout_s"}` and `{"op": "mcp_call", "server", "name", "arguments",
-      "timeout_s"}` do the same with a remote MCP server, or return `{"error"}`.
+      "timeout_s"}` do the same with a remote MCP server, or return `{"error"}`. With `may_ask`, a tool that asks its user returns
+      `{"asked": {"form", "request"}}`, and the call with `"answer": {"request", "answers"}` continues it.
     - `{"op": "fetch_json", "url", "timeout_s"}` returns a public JSON document as `{"status", "url", "document"}`, or `{"error"}`.
     - `{"op": "search_web", "engine", "url", "key", "query", "timeout_s"}` returns `{"results": [{"url", "title", "text"}]}`, or
       `{"error"}`.

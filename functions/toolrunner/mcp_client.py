@@ -4,8 +4,10 @@ The client is imported at the first call, because its import takes 1.5 s: any im
 all three protocol revisions. Each call opens a new connection, because a server's credentials come with the call and must
 not outlive it.
 
-A tool may ask its user for input during a call (elicitation). No user is there to answer within the ten seconds of a call, so the
-client declines, and the result repeats the question: the model can ask the user and call the tool again.
+A tool may ask its user for input during a call (elicitation). A server of revision 2026-07-28 ends the call with its question and a
+state; if the caller may ask the user, the question is returned, and a later call with the answer continues from that state. A server
+of an older revision waits inside the open call. No user is there to answer within its ten seconds, so the client declines, and the
+result repeats the question: the model can ask the user and call the tool again. The same holds for questions that are not forms.
 """
 
 import asyncio
@@ -26,13 +28,15 @@ from parley.tools.mcp import MAX_TOOLS
 if TYPE_CHECKING:
     import httpx2
     from mcp import Client
-    from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult
+    from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult, InputRequiredResult, InputResponse
 
 MAX_BYTES = 5_000_000
 _MAX_PAGES = 10
 _MAX_REASON_CHARACTERS = 500
 # How many questions a result repeats, each with at most as many characters as a reason.
 _MAX_QUESTIONS = 5
+# A server's opaque state, which is stored while its user is asked.
+_MAX_STATE_CHARACTERS = 32_768
 
 # Time to report a slow server before the time limit ends the process.
 _MARGIN_S = 0.5
@@ -58,7 +62,10 @@ def list_tools(mcp_request: McpListRequest, *, egress_filter: EgressFilter) -> M
 
 
 def call_tool(mcp_request: McpCallRequest, *, egress_filter: EgressFilter) -> McpResult:
-    """Return the tool's result as `{"ok", "content"}`, `{"argument_errors"}` or `{"error": reason}`. Never raises."""
+    """Return the tool's result as `{"ok", "content"}`, its question as `{"asked"}`, `{"argument_errors"}` or `{"error": reason}`.
+
+    Never raises.
+    """
     # The schema comes from a stranger, so a check that takes too long must end this process.
     with exit_after(mcp_request.timeout_s):
         errors = argument_errors(mcp_request.parameters, mcp_request.arguments)
@@ -68,10 +75,56 @@ def call_tool(mcp_request: McpCallRequest, *, egress_filter: EgressFilter) -> Mc
     questions = _DeclinedQuestions()
 
     async def call(client: "Client") -> McpResult:
-        result = await client.call_tool(mcp_request.name, mcp_request.arguments)
+        result = await _call_or_ask(client, mcp_request, questions)
+        if isinstance(result, dict):
+            return {"asked": result}
         return {"ok": not result.is_error, "content": questions.append_to(_render_result(result))}
 
     return _run_with_server(mcp_request, call, egress_filter=egress_filter, questions=questions)
+
+
+async def _call_or_ask(client: "Client", mcp_request: McpCallRequest, questions: "_DeclinedQuestions") -> "CallToolResult | McpResult":
+    """Return the tool's result, or the one form that the tool asks its user to answer, as `{"form", "request"}`.
+
+    Any other question is declined, and the call continues.
+    """
+    from mcp.types import CallToolResult, ElicitResult
+
+    name, arguments, answer = mcp_request.name, mcp_request.arguments, mcp_request.answer
+    responses: dict[str, InputResponse] | None = None
+    state = None
+    if answer:
+        is_declined = answer.answers is None
+        responses = {answer.request.id: ElicitResult(action="decline" if is_declined else "accept", content=answer.answers)}
+        state = answer.request.state
+    if mcp_request.may_ask:
+        result = await client.session.call_tool(name, arguments, input_responses=responses, request_state=state, allow_input_required=True)
+        if isinstance(result, CallToolResult):
+            return result
+        if asked := _asked_form(result):
+            return asked
+        responses = await questions.decline_all(result)
+        state = None if responses is None else result.request_state
+    return await client.call_tool(name, arguments, input_responses=responses, request_state=state)
+
+
+def _asked_form(result: "InputRequiredResult") -> McpResult | None:
+    """Return the form that the tool asks for, None if it asks for anything but one usable form."""
+    from mcp.types import ElicitRequest, ElicitRequestFormParams
+
+    from parley.tools.forms import UnusableForm, form_of_server
+
+    requests = list((result.input_requests or {}).items())
+    if len(requests) != 1 or len(result.request_state or "") > _MAX_STATE_CHARACTERS:
+        return None
+    ((id, request),) = requests
+    if not isinstance(request, ElicitRequest) or not isinstance(request.params, ElicitRequestFormParams):
+        return None
+    try:
+        form = form_of_server(request.params.message, request.params.requested_schema)
+    except UnusableForm:
+        return None
+    return {"form": form.model_dump(mode="json"), "request": {"id": id, "state": result.request_state}}
 
 
 class _DeclinedQuestions:
@@ -95,6 +148,15 @@ class _DeclinedQuestions:
         questions = "\n".join(f"- {message}" for message in self._messages)
         note = "The tool asked the user for input, which Parley declined. Ask the user, then call the tool again:"
         return f"{content}\n[{note}\n{questions}]"
+
+    async def decline_all(self, result: "InputRequiredResult") -> "dict[str, InputResponse] | None":
+        """Decline the questions with which a call ended. None if it asked for anything else."""
+        from mcp.types import ElicitRequest
+
+        requests = result.input_requests or {}
+        if not all(isinstance(request, ElicitRequest) for request in requests.values()):
+            return None
+        return {id: await self.decline(None, request.params) for id, request in requests.items() if isinstance(request, ElicitRequest)}
 
 
 def _run_with_server(

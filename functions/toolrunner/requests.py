@@ -44,14 +44,33 @@ class McpListRequest(_Request):
     timeout_s: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
 
 
+class ElicitationRequest(_Request):
+    """The question of a server that a call continues: its id, and the server's opaque state."""
+
+    id: str
+    state: str | None
+
+
+class ElicitationAnswer(_Request):
+    """The user's answers to a question of a server. They are null if the user declined."""
+
+    request: ElicitationRequest
+    answers: dict[str, Any] | None
+
+
 class McpCallRequest(_Request):
-    """Run a tool of a remote MCP server, if the arguments match the JSON schema `parameters`."""
+    """Run a tool of a remote MCP server, if the arguments match the JSON schema `parameters`.
+
+    With `may_ask`, a question of the tool to its user is returned, and a further request with its `answer` continues the call.
+    """
 
     op: Literal["mcp_call"]
     server: McpServerAddress
     name: str
     parameters: dict[str, Any] = Field(default_factory=dict)
     arguments: dict[str, Any]
+    may_ask: bool = False
+    answer: ElicitationAnswer | None = None
     timeout_s: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
 
 

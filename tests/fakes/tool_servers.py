@@ -37,7 +37,7 @@ class FakeMcpCalls:
         self.requests.append((server, timeout_s))
         return self.listing
 
-    def call_tool(self, server, tool, arguments, *, timeout_s):
+    def call_tool(self, server, tool, arguments, *, timeout_s, elicitation=None):
         if errors := argument_errors(tool.parameters, arguments):  # as the tool runner does
             return rejected_arguments(errors)
         self.requests.append((server, tool.name, dict(arguments), timeout_s))

@@ -91,7 +91,9 @@ class HijackScenario:
     def list_tools(self, server: Any, *, timeout_s: float) -> McpToolList:
         return McpToolList([], None)
 
-    def call_tool(self, server: Any, tool: McpTool, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
+    def call_tool(
+        self, server: Any, tool: McpTool, arguments: Mapping[str, Any], *, timeout_s: float, elicitation: Any = None
+    ) -> ToolOutcome:
         if errors := argument_errors(tool.parameters, arguments):  # as the tool runner does
             return rejected_arguments(errors)
         self.done.append((f"{server.name}.{tool.name}", dict(arguments), self.user.id))

@@ -41,7 +41,7 @@ class RecordingToolbox:
     def offered(self) -> list[FakeOfferedTool]:
         return [offered for offered, _ in self.tools.values()]
 
-    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
+    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float, elicitation: Any = None) -> ToolOutcome:
         self.ran.append((name, arguments))
         return ToolOutcome(True, str(self.tools[name][1](**arguments)), 0.0)
 

@@ -21,6 +21,7 @@ from parley.ids import new_id
 from parley.llm import messages as llm
 from parley.llm.provider import storable
 from parley.observability import logger, put_metrics
+from parley.tools.mcp import Elicitation
 from parley.tools.outcome import ToolOutcome, log_name, run_safely
 from parley.tools.spec import ToolSpec
 
@@ -55,8 +56,11 @@ class TurnToolbox(Protocol):
         """The tools that are enabled and that the caller's scopes allow."""
         ...
 
-    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
-        """Check the arguments and run one tool. Safe to call from several threads. Never raises: a failure is an outcome, too."""
+    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float, elicitation: Elicitation | None = None) -> ToolOutcome:
+        """Check the arguments and run one tool. Safe to call from several threads. Never raises: a failure is an outcome, too.
+
+        With `elicitation`, the tool of an MCP server may ask the user.
+        """
         ...
 
 
@@ -74,7 +78,14 @@ class EmptyToolbox:
 
     offered: Sequence[TurnTool] = ()
 
-    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:  # noqa: ARG002 - there is nothing to run
+    def run(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],  # noqa: ARG002 - there is nothing to run
+        *,
+        timeout_s: float,  # noqa: ARG002
+        elicitation: Elicitation | None = None,  # noqa: ARG002
+    ) -> ToolOutcome:
         """Report that the tool is unknown."""
         return ToolOutcome(False, f"Unknown tool {name!r}.", 0.0)
 
@@ -120,13 +131,15 @@ def _storable_json(value: Any, *, depth: int) -> Any:
 class ParallelToolCalls:
     """Runs each tool call in a daemon thread. A thread that hangs is abandoned, and its result is dropped."""
 
-    def __init__(self, toolbox: TurnToolbox, calls: Mapping[ParsedToolCall, float]) -> None:
-        """Start the calls, each with its timeout in seconds."""
+    def __init__(
+        self, toolbox: TurnToolbox, calls: Mapping[ParsedToolCall, float], elicitations: Mapping[ParsedToolCall, Elicitation]
+    ) -> None:
+        """Start the calls, each with its timeout in seconds. Calls with an elicitation may ask the user."""
         self._results: Queue[tuple[ParsedToolCall, ToolOutcome]] = Queue()
         self._began_s = time.monotonic()
         self._give_up_at_s = {call: self._began_s + timeout_s + TOOL_GRACE_S for call, timeout_s in calls.items()}
         for call, timeout_s in calls.items():
-            threading.Thread(target=partial(self._run, toolbox, call, timeout_s), name="tool", daemon=True).start()
+            threading.Thread(target=partial(self._run, toolbox, call, timeout_s, elicitations.get(call)), name="tool", daemon=True).start()
 
     @property
     def is_running(self) -> bool:
@@ -151,8 +164,8 @@ class ParallelToolCalls:
                 return call, ToolOutcome(False, "The tool did not answer in time.", _milliseconds(now_s - self._began_s))
         return None
 
-    def _run(self, toolbox: TurnToolbox, call: ParsedToolCall, timeout_s: float) -> None:
-        outcome = run_safely(call.name, lambda: toolbox.run(call.name, call.arguments, timeout_s=timeout_s))
+    def _run(self, toolbox: TurnToolbox, call: ParsedToolCall, timeout_s: float, elicitation: Elicitation | None) -> None:
+        outcome = run_safely(call.name, lambda: toolbox.run(call.name, call.arguments, timeout_s=timeout_s, elicitation=elicitation))
         self._results.put((call, outcome))
 
 

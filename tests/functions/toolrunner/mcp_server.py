@@ -50,6 +50,11 @@ def make_notes_server() -> MCPServer:
         return f"Booked a room in {city}." if isinstance(consent, AcceptedElicitation) else f"No room in {city}: {consent.action}."
 
     @server.tool()
+    def unlock(login: Annotated[ElicitationResult[Login], Resolve(ask_for_password)]) -> str:
+        """Unlock, with a password."""
+        return f"Locked: {login.action}."
+
+    @server.tool()
     def opened_for(region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})], context: Context) -> str:
         """Return the header that repeats the region."""
         return context.headers.get("mcp-param-region", "nothing") if context.headers else "nothing"
@@ -61,6 +66,17 @@ class Consent(BaseModel):
     """What a tool asks the user."""
 
     agrees: bool
+
+
+class Login(BaseModel):
+    """A secret, for which no form may ask."""
+
+    password: str
+
+
+def ask_for_password() -> Elicit[Login]:
+    """Ask for a secret."""
+    return Elicit("What is your password?", Login)
 
 
 def ask_for_consent(city: str) -> Elicit[Consent]:

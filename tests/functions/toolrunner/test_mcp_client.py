@@ -83,6 +83,25 @@ def test_a_tool_that_asks_the_user_is_declined_and_its_question_is_repeated(note
     assert "Ask the user, then call the tool again:\n- Book a room in Lisbon?]" in answer["content"]
 
 
+def test_a_form_of_a_tool_is_returned_and_the_call_continues_with_the_answer(one_notes):
+    asked = called(one_notes, "book", arguments={"city": "Lisbon"}, may_ask=True)["asked"]
+    (field,) = asked["form"]["fields"]
+    results = [
+        called(one_notes, "book", arguments={"city": "Lisbon"}, may_ask=True, answer={"request": asked["request"], "answers": answers})
+        for answers in ({"agrees": True}, None)
+    ]
+
+    assert (asked["form"]["message"], field["id"], field["kind"]) == ("Book a room in Lisbon?", "agrees", "boolean")
+    assert [result["content"] for result in results] == ["Booked a room in Lisbon.", "No room in Lisbon: decline."]
+
+
+def test_a_form_that_cannot_be_shown_is_declined(one_notes):
+    answer = called(one_notes, "unlock", may_ask=True)
+
+    assert answer["content"].startswith("Locked: decline.")
+    assert "- What is your password?]" in answer["content"]
+
+
 def test_a_result_repeats_a_few_questions_of_limited_length():
     questions = _DeclinedQuestions()
     for _ in range(9):

@@ -15,7 +15,7 @@ from parley.errors import ParleyError
 from parley.llm.provider import storable
 from parley.observability import logger
 from parley.tools.arguments import parse_errors, rejected_arguments
-from parley.tools.outcome import ToolOutcome
+from parley.tools.outcome import AskedForm, ToolOutcome
 from parley.tools.schema_bounds import check_schema
 from parley.tools.spec import ToolSpec
 
@@ -48,6 +48,23 @@ class McpTool:
 
 
 @dataclass(frozen=True, slots=True)
+class Elicitation:
+    """How a call of a tool may ask the user (elicitation), and the answer to the question that it asked last.
+
+    `request` is the `request` of that question, None if this is the first attempt. `answers` are None if the user declined.
+    """
+
+    may_ask: bool = True
+    request: Mapping[str, Any] | None = None
+    answers: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the elicitation as fields of a request to the tool runner."""
+        answer = {"request": dict(self.request), "answers": None if self.answers is None else dict(self.answers)} if self.request else None
+        return {"may_ask": self.may_ask} | ({"answer": answer} if answer else {})
+
+
+@dataclass(frozen=True, slots=True)
 class McpToolList:
     """The tools that a server reported, each as `{"name", "description", "parameters"}`, or the error."""
 
@@ -62,8 +79,16 @@ class McpClient(Protocol):
         """Return the server's tools or the error."""
         ...
 
-    def call_tool(self, server: McpEndpoint, tool: McpTool, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
-        """Run one of the server's tools, if the arguments match its schema."""
+    def call_tool(
+        self,
+        server: McpEndpoint,
+        tool: McpTool,
+        arguments: Mapping[str, Any],
+        *,
+        timeout_s: float,
+        elicitation: Elicitation | None = None,
+    ) -> ToolOutcome:
+        """Run one of the server's tools, if the arguments match its schema. Without `elicitation`, its questions are declined."""
         ...
 
 
@@ -148,13 +173,24 @@ class RunnerMcpClient:
         tools = response.get("tools")
         return McpToolList(tools) if isinstance(tools, list) else McpToolList([], str(response.get("error") or _NO_RESPONSE))
 
-    def call_tool(self, server: McpEndpoint, tool: McpTool, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
+    def call_tool(
+        self,
+        server: McpEndpoint,
+        tool: McpTool,
+        arguments: Mapping[str, Any],
+        *,
+        timeout_s: float,
+        elicitation: Elicitation | None = None,
+    ) -> ToolOutcome:
         """Run one of the server's tools, if the arguments match its schema. Never raises."""
         started = time.perf_counter()
         call = {"name": tool.name, "parameters": dict(tool.parameters), "arguments": dict(arguments)}
+        call |= elicitation.to_json() if elicitation else {}
         response = self._send({"op": "mcp_call", "server": _server_payload(server), "timeout_s": timeout_s} | call, timeout_s)
         if errors := parse_errors(response.get("argument_errors")):
             return rejected_arguments(errors)
+        if isinstance(asked := response.get("asked"), Mapping):
+            return ToolOutcome(True, "", (time.perf_counter() - started) * 1000, asked=AskedForm(asked["form"], asked["request"]))
         content = response.get("content") if "content" in response else response.get("error") or _NO_RESPONSE
         return ToolOutcome(response.get("ok") is True, str(content), (time.perf_counter() - started) * 1000)
 

@@ -13,12 +13,21 @@ from parley.db.engine import Connection
 from parley.db.mcp_servers import McpServer
 from parley.errors import ParleyError
 from parley.settings import ToolSettings
-from parley.tools.mcp import McpClient, McpEndpoint, McpTool, RunnerMcpClient, SendToRunner, mcp_tool_specs, parse_deployment_servers
+from parley.tools.mcp import (
+    Elicitation,
+    McpClient,
+    McpEndpoint,
+    McpTool,
+    RunnerMcpClient,
+    SendToRunner,
+    mcp_tool_specs,
+    parse_deployment_servers,
+)
 from parley.tools.outcome import ToolOutcome
 from parley.tools.spec import ToolSpec
 
 type LoadEndpoint = Callable[[], McpEndpoint]
-type RunnableTool = tuple[ToolSpec, Callable[[Mapping[str, Any], float], ToolOutcome]]
+type RunnableTool = tuple[ToolSpec, Callable[[Mapping[str, Any], float, Elicitation | None], ToolOutcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +62,19 @@ class McpRegistry:
         for spec in mcp_tool_specs(server, listed):
             yield spec, partial(self._call, load_endpoint, McpTool(spec.name.removeprefix(f"{server}."), spec.parameters))
 
-    def _call(self, load_endpoint: LoadEndpoint, tool: McpTool, arguments: Mapping[str, Any], timeout_s: float) -> ToolOutcome:
+    def _call(
+        self,
+        load_endpoint: LoadEndpoint,
+        tool: McpTool,
+        arguments: Mapping[str, Any],
+        timeout_s: float,
+        elicitation: Elicitation | None,
+    ) -> ToolOutcome:
         try:
             server = load_endpoint()
         except ParleyError as exc:
             return ToolOutcome(False, f"The server's headers could not be decrypted: {exc.public_message}", 0.0)
-        return self.client.call_tool(server, tool, arguments, timeout_s=timeout_s)
+        return self.client.call_tool(server, tool, arguments, timeout_s=timeout_s, elicitation=elicitation)
 
 
 def _load_key(path: str) -> bytes:

@@ -2,9 +2,9 @@
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parley.llm.provider import storable
 from parley.observability import logger
@@ -38,11 +38,19 @@ class FoundPage:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedForm:
+    """A form that an MCP server asks its user to answer. `request` has what the server needs to continue the call."""
+
+    form: Mapping[str, Any]
+    request: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class ToolOutcome:
     """A tool's result as text, or, if `ok` is false, the reason for the failure, worded for the model.
 
     `found` contains the document chunks or web pages of the text, which an answer may cite. If there are `argument_errors`, the tool
-    did not run.
+    did not run. If the tool `asked` its user, there is no result yet.
     """
 
     ok: bool
@@ -50,6 +58,7 @@ class ToolOutcome:
     elapsed_ms: float
     found: Sequence["FoundChunk | FoundPage"] = ()
     argument_errors: Sequence[ArgumentError] = ()
+    asked: AskedForm | None = None
 
 
 def run_safely(tool_name: str, run: Callable[[], ToolOutcome]) -> ToolOutcome:

@@ -20,6 +20,7 @@ from parley.llm.genai_spans import start_tool_span
 from parley.observability import put_metrics
 from parley.tools.arguments import argument_errors, rejected_arguments
 from parley.tools.invoker import ToolRunner
+from parley.tools.mcp import Elicitation
 from parley.tools.mcp_registry import McpRegistry
 from parley.tools.outcome import ToolOutcome, log_name, run_safely
 from parley.tools.spec import ToolSpec
@@ -36,7 +37,7 @@ class InProcessTool:
     run: Callable[[Mapping[str, Any]], str | ToolOutcome]
 
 
-type RunTool = Callable[[Mapping[str, Any], float], ToolOutcome]
+type RunTool = Callable[[Mapping[str, Any], float, Elicitation | None], ToolOutcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +78,22 @@ class Toolbox:
         tool, _ = self._tools.get(name, (None, None))
         return tool if tool and tool.is_enabled else None
 
-    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
+    def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float, elicitation: Elicitation | None = None) -> ToolOutcome:
         """Run a tool. Never raises: an unknown name, invalid arguments and every failure are outcomes.
 
-        The caller must check beforehand whether the call needs approval.
+        The caller must check beforehand whether the call needs approval. Only tools of MCP servers use `elicitation`.
         """
         # The model may invent a name out of the user's words.
         known_name = log_name(name) if self.get(name) else "unknown"
         span = start_tool_span(known_name)
-        outcome = self._run(name, arguments, timeout_s=timeout_s)
+        outcome = self._run(name, arguments, timeout_s=timeout_s, elicitation=elicitation)
         if not outcome.ok:
             span.fail("tool_error")
             put_metrics({"ToolErrors": 1}, tool=known_name)
         span.end()
         return outcome
 
-    def _run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float) -> ToolOutcome:
+    def _run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float, elicitation: Elicitation | None) -> ToolOutcome:
         tool = self.get(name)
         if tool is None:
             return ToolOutcome(False, f"Unknown tool {name!r}.", 0.0)
@@ -100,7 +101,7 @@ class Toolbox:
         if tool.spec.source != "mcp" and (errors := argument_errors(tool.spec.parameters, arguments)):
             return rejected_arguments(errors)
         run = self._tools[name][1]
-        return run_safely(name, lambda: run(arguments, min(timeout_s, tool.spec.timeout_s)))
+        return run_safely(name, lambda: run(arguments, min(timeout_s, tool.spec.timeout_s), elicitation))
 
 
 def make_toolbox(
@@ -143,7 +144,7 @@ def _all_tools(
         yield from mcp_registry.tools(connection, user_id=user_id)
 
 
-def _run_in_process(tool: InProcessTool, arguments: Mapping[str, Any], timeout_s: float) -> ToolOutcome:
+def _run_in_process(tool: InProcessTool, arguments: Mapping[str, Any], timeout_s: float, _elicitation: Elicitation | None) -> ToolOutcome:
     """Run a tool in a thread. A thread cannot be stopped: after `timeout_s` it is abandoned and its result is ignored."""
     future: Future[str | ToolOutcome] = Future()
     Thread(target=copy_context().run, args=(_run_into, future, tool, arguments), name=tool.spec.name, daemon=True).start()
@@ -159,5 +160,7 @@ def _run_into(future: Future[str | ToolOutcome], tool: InProcessTool, arguments:
         future.set_exception(exc)
 
 
-def _run_remotely(runner: ToolRunner, name: str, user_id: UUID, arguments: Mapping[str, Any], timeout_s: float) -> ToolOutcome:
+def _run_remotely(
+    runner: ToolRunner, name: str, user_id: UUID, arguments: Mapping[str, Any], timeout_s: float, _elicitation: Elicitation | None
+) -> ToolOutcome:
     return runner.run(name, arguments, user_id=user_id, timeout_s=timeout_s)
