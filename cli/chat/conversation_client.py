@@ -1,11 +1,15 @@
 """Messages in one conversation: send a message, show or fetch the answer, and decide pending tool calls."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from types import MappingProxyType
 from urllib.parse import quote
 from uuid import uuid4
+
+import click
 
 from cli.api import ApiClient, TurnEvent
 from cli.chat.turn_stream import STREAM_TIMEOUT_S, TurnStream
@@ -35,7 +39,6 @@ class TurnOptions:
     tools: bool = True
     temperature: float | None = None
     incognito: bool = False
-    assistant_id: str | None = None
 
     def message_fields(self) -> dict[str, object]:
         """Return the fields of POST /chat that differ from their defaults."""
@@ -44,8 +47,6 @@ class TurnOptions:
             fields["tools"] = False
         if self.temperature is not None:
             fields["temperature"] = self.temperature
-        if self.assistant_id:
-            fields["assistant_id"] = self.assistant_id
         return fields | ({"incognito": True} if self.incognito else {})
 
     def regeneration_fields(self) -> dict[str, object]:
@@ -86,7 +87,7 @@ class ConversationClient:
 
     def regenerate(self) -> None:
         """Answer the conversation's last question again, and show the new answer as `ask` does."""
-        body = {"conversation_id": self.conversation_id, "stream": True} | self.options.regeneration_fields()
+        body = {"conversation_id": self.conversation_id, "stream": True} | _asking(stream=True) | self.options.regeneration_fields()
         self._show_turn(_call("/chat/regenerate", body, stream=True))
 
     def rate(self, rating: str, reason: str) -> None:
@@ -114,8 +115,11 @@ class ConversationClient:
         try:
             self._show(view, stream.events(call))
             while pending := view.take_pending_calls():
-                for pending_call, decision in [(each, self.approval.approves(each)) for each in pending]:
+                approvals = [each for each in pending if "form" not in each]
+                for pending_call, decision in [(each, self.approval.approves(each)) for each in approvals]:
                     self._show(view, stream.events(self._decision_call(stream.turn_id, pending_call, decision, stream=True)))
+                for question in (each for each in pending if "form" in each):
+                    self._answer(view, stream, question)
         except KeyboardInterrupt:
             view.close()
             self._stop(stream.turn_id)
@@ -130,13 +134,27 @@ class ConversationClient:
         for event in events:
             view.show(event)
 
+    def _answer(self, view: TurnView, stream: TurnStream, question: Fields) -> None:
+        """Ask the user the questions of a form, again while the server refuses an answer, and show the events that follow."""
+        from cli.chat.form_prompt import prompt_answers
+
+        while True:
+            body = {"question_id": question.text("question_id"), "answers": prompt_answers(question.part("form")), "stream": True}
+            path = f"/chat/turns/{quote(stream.turn_id, safe='')}/answers"
+            try:
+                return self._show(view, stream.events(replace(_call(path, body, stream=True), idempotency_key=None)))
+            except ApiProblem as exc:
+                if exc.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                    raise
+                click.echo("\n".join([str(exc), *exc.details]), err=True)
+
     def _decision_call(self, turn_id: str, call: Fields, approve: bool, *, stream: bool) -> HttpCall:
         body = {"call_id": call.text("call_id"), "approve": approve, "stream": stream}
         return replace(_call(f"/chat/turns/{quote(turn_id, safe='')}/approvals", body, stream=stream), idempotency_key=None)
 
     def _message_call(self, message: str, attachments: Mapping[str, object], *, stream: bool) -> HttpCall:
         options = {"conversation_id": self.conversation_id} if self.conversation_id else {}
-        body = {"message": message, "stream": stream, **options, **self.options.message_fields(), **attachments}
+        body = {"message": message, "stream": stream, **options, **_asking(stream=stream), **self.options.message_fields(), **attachments}
         return _call("/chat", body, stream=stream)
 
     def _fetch_whole(self, call: HttpCall, *, turn_id: str = "") -> object:
@@ -162,6 +180,11 @@ class ConversationClient:
             return
         with suppress(CliError):
             self.api.fetch(HttpCall("POST", f"/chat/turns/{quote(turn_id, safe='')}/stop", timeout_s=STOP_TIMEOUT_S))
+
+
+def _asking(*, stream: bool) -> dict[str, object]:
+    """Return the field by which the model may ask the user: only if somebody at a terminal can answer."""
+    return {"questions": True} if stream and sys.stdin.isatty() else {}
 
 
 def _call(path: str, body: Mapping[str, object], *, stream: bool) -> HttpCall:

@@ -66,7 +66,7 @@ class TurnStream:
 
     def _next_call(self, call: HttpCall) -> HttpCall:
         """Return the call that continues the turn. Without a turn id, and for a decision that may be lost, it is the same call."""
-        if not self.turn_id or call.path.endswith("/approvals"):
+        if not self.turn_id or call.path.endswith(("/approvals", "/answers")):
             return call
         path = f"/chat/turns/{quote(self.turn_id, safe='')}/events"
         return HttpCall("GET", path, query={"after": self.last_event}, timeout_s=STREAM_TIMEOUT_S)

@@ -64,7 +64,7 @@ class TurnView:
             case "tool.call" | "tool.result":
                 self._note(step_note(event))
                 self._wait()
-            case "tool.approval":
+            case "tool.approval" | "tool.question":
                 self._pending_calls.append(fields)
             case "turn.waiting" if self._pending_calls:
                 self.close()
@@ -80,7 +80,7 @@ class TurnView:
                 raise turn_error(event, url=self._url)
 
     def take_pending_calls(self) -> list[Fields]:
-        """Return the tool calls that wait for approval, and clear the list."""
+        """Return the tool calls that wait for approval and the questions that wait for answers, and clear the list."""
         pending, self._pending_calls = self._pending_calls, []
         return pending
 
@@ -150,7 +150,9 @@ def turn_error(event: TurnEvent, *, url: str) -> CliError:
     if event.name == "turn.interrupted":
         return TurnUnfinished("The answer was interrupted; its beginning is stored. Ask again, or read it: parley history")
     if event.name == "turn.waiting":
-        return TurnUnfinished("The answer is waiting for your approval of a tool. A new message in this conversation denies it.")
+        return TurnUnfinished(
+            "The answer is waiting for your approval of a tool, or your answer. A new message in this conversation denies it."
+        )
     reason = fields.text("detail") or fields.text("title") or "The model could not answer."
     return error_from_answer(Fields(fields | {"detail": reason}), url=url, headers={}, status=int(fields.number("status") or 500))
 

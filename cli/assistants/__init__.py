@@ -1,1 +1,0 @@
-"""Assistants in the terminal: the commands of `parley assistants`, and how `parley chat --assistant` finds one."""
