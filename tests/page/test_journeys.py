@@ -140,6 +140,25 @@ def test_an_approval_survives_a_reload_and_the_answer_goes_on(ada, vendor):
     expect(tab.locator(".tool pre").last).to_contain_text("42")
 
 
+def test_a_question_of_the_model_survives_a_reload_and_is_answered_by_keyboard(ada, vendor):
+    city = {"text": "Which city?", "kind": "choice", "options": ["Lyon", "Turin"]}
+    days = {"text": "How many days?", "kind": "number", "required": False}
+    answers = [calls("ask_user", {"questions": [city, days]}), streams("Off you go.")]
+    vendor.script = lambda handler: answers.pop(0)(handler)
+    tab = ada.open()
+    ask(tab, "Plan a trip")
+    expect(tab.locator(".question")).to_contain_text("Which city?")
+    tab.reload()
+    tab.get_by_role("radio", name="Turin").focus()
+    tab.keyboard.press("Space")
+    assert axe_violations(tab) == []
+    tab.get_by_label("How many days?").press("Enter")
+
+    expect(tab.locator(".is-answer .markdown").last).to_have_text("Off you go.")
+    expect_stored(tab, 1)
+    expect(tab.locator(".tool pre").last).to_contain_text("Turin")
+
+
 def test_another_answer_becomes_a_variant(ada, vendor):
     vendor.script = streams("First answer.")
     tab = ada.open()

@@ -169,6 +169,37 @@ export interface ToolCall {
   arguments: Record<string, Json>;
 }
 
+export interface FormField {
+  id: string;
+  text: string;
+  kind: "choice" | "multiple" | "text" | "number" | "boolean";
+  options: { value: string; label: string }[];
+  required: boolean;
+  is_integer: boolean;
+  minimum: number | null;
+  maximum: number | null;
+  min_length: number | null;
+  max_length: number | null;
+  format: "email" | "uri" | "date" | "date-time" | null;
+  default: FormAnswer | null;
+}
+
+export type FormAnswer = string | number | boolean | string[];
+
+/** Questions to the user. `server` is the MCP server that asks, null if the model asks. */
+export interface UserForm {
+  server: string | null;
+  message: string;
+  fields: FormField[];
+}
+
+export interface UserQuestion {
+  question_id: string;
+  call_id: string;
+  name: string;
+  form: UserForm;
+}
+
 /** The events of a turn (functions/chat/turn/events.py). */
 export type TurnEvent =
   | { name: "turn.started"; data: { turn_id: string; conversation_id: string; user_message_id: string; model: string } }
@@ -176,6 +207,7 @@ export type TurnEvent =
   | { name: "memory"; data: Memory }
   | { name: "text.delta"; data: { text: string } }
   | { name: "tool.call" | "tool.approval"; data: ToolCall }
+  | { name: "tool.question"; data: UserQuestion }
   | {
       name: "tool.result";
       data: { call_id: string; name: string; ok: boolean; content: string; elapsed_ms: number };

@@ -13,6 +13,7 @@ import { Button, IconButton } from "./controls.tsx";
 import { FeedbackButtons } from "./FeedbackButtons.tsx";
 import { Icon } from "./Icon.tsx";
 import { Markdown } from "./Markdown.tsx";
+import { QuestionForm } from "./QuestionForm.tsx";
 import { Approval, ToolLine } from "./ToolLine.tsx";
 
 interface UserMessageProps {
@@ -182,6 +183,7 @@ function isWriting(parts: AnswerPart[]): boolean {
 
 function Tool({ run, chat, isOpen }: { run: ToolRun; chat: Chat; isOpen: boolean }) {
   if (run.state === "waiting" && isOpen) return <Approval run={run} chat={chat} />;
+  if (run.state === "asking" && run.question && isOpen) return <QuestionForm question={run.question} chat={chat} />;
   return <ToolLine run={run} />;
 }
 

@@ -11,9 +11,13 @@ import { Button } from "./controls.tsx";
 import { Icon } from "./Icon.tsx";
 
 export function ToolLine({ run }: { run: ToolRun }) {
-  const label = { running: t.tool.running, done: t.tool.done, failed: t.tool.failed, waiting: t.tool.waiting }[
-    run.state
-  ];
+  const label = {
+    running: t.tool.running,
+    done: t.tool.done,
+    failed: t.tool.failed,
+    waiting: t.tool.waiting,
+    asking: t.tool.asking,
+  }[run.state];
   return (
     <details class={`tool is-${run.state}`}>
       <summary>

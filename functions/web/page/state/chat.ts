@@ -3,7 +3,7 @@
 import { batch, signal } from "@preact/signals";
 import { ApiError, Offline } from "../api/errors.ts";
 import { readEvents } from "../api/events.ts";
-import type { Conversation, Memory, Message, Page, TurnEvent } from "../api/types.ts";
+import type { Conversation, FormAnswer, Memory, Message, Page, TurnEvent, UserQuestion } from "../api/types.ts";
 import { t } from "../text/index.ts";
 import { awaitTitle, conversations, touch } from "./conversations.ts";
 import { announce, notify, report } from "./notices.ts";
@@ -121,6 +121,7 @@ export class Chat {
       documents: question.documents,
       images: question.images,
       incognito: question.incognito,
+      questions: true,
       stream: true,
     };
     await this.#take("chat", body, question);
@@ -131,7 +132,11 @@ export class Chat {
     await this.#ending;
     if (this.isBusy || this.id.value === null) return;
     this.#isRegenerating = true;
-    await this.#take("chat/regenerate", { conversation_id: this.id.value, model, documents, stream: true }, null);
+    await this.#take(
+      "chat/regenerate",
+      { conversation_id: this.id.value, model, documents, questions: true, stream: true },
+      null,
+    );
   }
 
   /** Whether the last stored answer is being replaced, so that it need not be shown. */
@@ -335,6 +340,28 @@ export class Chat {
       report(error);
       await this.follow(turnId);
     }
+  }
+
+  /**
+   * Answer a question, or decline it by null. The last decision resumes the turn, whose events follow.
+   * The promise is fulfilled once the answers are taken, and rejected if they do not fit the form.
+   */
+  async answer(question: UserQuestion, answers: Record<string, FormAnswer> | null): Promise<void> {
+    const turn = this.turn.value;
+    if (!turn?.id) return;
+    const turnId = turn.id;
+    const body = { question_id: question.question_id, answers, stream: true };
+    const response = await api.send("POST", `chat/turns/${turnId}/answers`, { body });
+    const current = this.turn.value;
+    if (current?.id !== turnId) return;
+    const parts = current.parts.map((part) => decided(part, question.call_id, true));
+    const isResumed = response.status !== 202;
+    this.turn.value = { ...current, parts, status: isResumed ? "running" : current.status };
+    if (!isResumed) return;
+    this.#read(async () => response).catch((error) => {
+      report(error);
+      return this.follow(turnId);
+    });
   }
 
   /** Stop reading; the turn runs on, and `open` finds it again. */

@@ -1,10 +1,22 @@
 /** A turn while it runs: what its events say so far. Pure functions, so that a replay gives the same result as the stream. */
 
-import type { Feedback, Memory, MessagePart, Problem, Source, ToolCall, TurnEvent, Usage } from "../api/types.ts";
+import type {
+  Feedback,
+  Memory,
+  MessagePart,
+  Problem,
+  Source,
+  ToolCall,
+  TurnEvent,
+  Usage,
+  UserQuestion,
+} from "../api/types.ts";
 
 export interface ToolRun extends ToolCall {
   type: "tool";
-  state: "running" | "waiting" | "done" | "failed";
+  state: "running" | "waiting" | "asking" | "done" | "failed";
+  /** The form that the user has to answer. */
+  question: UserQuestion | null;
   result: string | null;
   elapsedMs: number | null;
 }
@@ -86,6 +98,11 @@ export function applyEvent(turn: Turn, number: number, event: TurnEvent): Turn {
     case "tool.approval":
       next.parts = withTool(turn.parts, event.data, { state: "waiting" });
       return next;
+    case "tool.question": {
+      const { call_id, name } = event.data;
+      next.parts = withTool(turn.parts, { call_id, name }, { state: "asking", question: event.data });
+      return next;
+    }
     case "tool.result":
       next.status = "running";
       next.parts = withTool(turn.parts, event.data, {
@@ -140,6 +157,7 @@ function withTool(
     name: call.name ?? known?.name ?? "",
     arguments: call.arguments ?? known?.arguments ?? {},
     state: "running",
+    question: known?.question ?? null,
     result: known?.result ?? null,
     elapsedMs: known?.elapsedMs ?? null,
     ...change,

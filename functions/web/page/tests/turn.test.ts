@@ -96,6 +96,7 @@ test("the parts of a stored answer look like those of its turn", () => {
     name: "n",
     arguments: {},
     state: "failed",
+    question: null,
     result: "no",
     elapsedMs: null,
   });
@@ -112,4 +113,18 @@ test("the offsets of a long text count characters, not UTF-16 units", () => {
   );
 
   assert.deepEqual(parts, [{ type: "text", text: "😀b😀" }]);
+});
+
+test("a question waits at its call until the result arrives", () => {
+  const form = { server: null, message: "", fields: [] };
+  const turn = play([
+    EVENTS[0] as TurnEvent,
+    { name: "tool.call", data: { call_id: "q", name: "ask_user", arguments: {} } },
+    { name: "tool.question", data: { question_id: "q", call_id: "q", name: "ask_user", form } },
+    { name: "turn.waiting", data: { call_ids: ["q"] } },
+  ]);
+  const [part] = turn.parts;
+
+  assert.equal(turn.status, "waiting");
+  assert.ok(part?.type === "tool" && part.state === "asking" && part.question?.form === form);
 });
