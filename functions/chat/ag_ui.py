@@ -1,7 +1,7 @@
 """A turn's events in the form of AG-UI 1.0, the Agent-User Interaction Protocol (https://docs.ag-ui.com/spec/1.0).
 
-A conversation is a thread, and a turn is a run. A turn that waits ends its run with an interrupt for each approval; the events of its
-end, after the decisions, are those of the same run from its beginning on.
+A conversation is a thread, and a turn is a run. A turn that waits ends its run with an interrupt for each approval and question; the
+events of its end, after the decisions, are those of the same run from its beginning on.
 """
 
 import json
@@ -17,6 +17,7 @@ from functions.chat.turn.events import (
     ToolAnswered,
     ToolApproval,
     ToolCalled,
+    ToolQuestion,
     TurnCompleted,
     TurnFailed,
     TurnInterrupted,
@@ -29,6 +30,7 @@ type AgUiEvent = dict[str, Any]
 
 PROTOCOL_VERSION = "1.0"
 _APPROVAL_SCHEMA = {"type": "object", "properties": {"approve": {"type": "boolean"}}, "required": ["approve"]}
+_ANSWERS_SCHEMA = {"type": "object", "properties": {"answers": {"type": ["object", "null"]}}, "required": ["answers"]}
 
 
 def ag_ui_events(events: Iterator[NumberedEvent | Ping]) -> Iterator[AgUiEvent | Ping]:
@@ -42,7 +44,7 @@ def ag_ui_events(events: Iterator[NumberedEvent | Ping]) -> Iterator[AgUiEvent |
 
 
 class _Run:
-    """The state of a run: its ids, its open text message, and the approvals that it needs."""
+    """The state of a run: its ids, its open text message, and the approvals and answers that it needs."""
 
     def __init__(self) -> None:
         self._ids: dict[str, str] = {}
@@ -66,6 +68,8 @@ class _Run:
                 yield from _tool_call(data)
             case ToolApproval.name:
                 self._interrupts.append(_interrupt(data))
+            case ToolQuestion.name:
+                self._interrupts.append(_question_interrupt(data))
             case ToolAnswered.name:
                 yield _tool_result(data)
             case TurnCompleted.name:
@@ -115,4 +119,17 @@ def _interrupt(data: Mapping[str, Any]) -> dict[str, Any]:
         "message": f"Approve the call of {data['name']}?",
         "toolCallId": data["call_id"],
         "responseSchema": _APPROVAL_SCHEMA,
+    }
+
+
+def _question_interrupt(data: Mapping[str, Any]) -> dict[str, Any]:
+    form = data["form"]
+    texts = [form["message"], *(field["text"] for field in form["fields"])]
+    return {
+        "id": data["question_id"],
+        "reason": "input",
+        "message": "\n".join(filter(None, texts)),
+        "toolCallId": data["call_id"],
+        "responseSchema": _ANSWERS_SCHEMA,
+        "metadata": {"form": form},
     }

@@ -38,6 +38,7 @@ class ChatSettings(HttpSettings, DatabaseSettings, ModelSettings, ToolSettings, 
     upkeep_queue_url: str
     files_bucket: str
     memory_queue_url: str
+    ask_user: bool = True
 
 
 settings = ChatSettings.read()
@@ -64,6 +65,7 @@ services = ChatServices(
     reranker_for=providers.reranker,
     toolbox_for=make_toolbox_for(engine, invoker, mcp_registry, embedding, WebSearch.of(settings, invoker.ask, os.environ).tools()),
     stream_limits=StreamLimits(settings.answers_per_user, settings.followers_per_user, settings.waits_per_user),
+    asks_user=settings.ask_user,
 )
 app = create_app(
     routes.router,

@@ -21,6 +21,7 @@ from functions.chat.turn.events import (
     ReplayedEvent,
     ToolAnswered,
     ToolApproval,
+    ToolQuestion,
     TurnCompleted,
     TurnEvent,
     TurnFailed,
@@ -173,6 +174,7 @@ def _turn_document(
         "sources": _cited_sources(message.parts),
         "tool_results": _tool_results(message.parts),
         "approvals": [],
+        "questions": [],
     }
     return document, last.timings.model_ms if isinstance(last, TurnCompleted | IncompleteAnswer) else None
 
@@ -186,7 +188,7 @@ def _until_last(events: Iterator[NumberedEvent | Ping]) -> Iterator[NumberedEven
 
 
 def _waiting_document(events: list[TurnEvent | ReplayedEvent]) -> dict[str, Any]:
-    """Return the document of a turn that waits for approvals."""
+    """Return the document of a turn that waits for the user."""
     results = [event.data() for event in events if event.name == ToolAnswered.name]
     return {
         "status": "waiting",
@@ -195,6 +197,7 @@ def _waiting_document(events: list[TurnEvent | ReplayedEvent]) -> dict[str, Any]
         "sources": [],
         "tool_results": [{name: result[name] for name in ("call_id", "name", "ok", "content")} for result in results],
         "approvals": [dict(event.data()) for event in events if event.name == ToolApproval.name],
+        "questions": [dict(event.data()) for event in events if event.name == ToolQuestion.name],
     }
 
 

@@ -6,20 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from functions.chat.anthropic_api import routes as anthropic_routes
-from functions.chat.errors import (
-    AlreadyDecided,
-    AssistantNotFound,
-    ConversationBusy,
-    InProgress,
-    NothingToRegenerate,
-    NotWaiting,
-    OutOfTime,
-)
+from functions.chat.errors import AlreadyDecided, ConversationBusy, InProgress, NothingToRegenerate, NotWaiting, OutOfTime
 from functions.chat.openai_api import routes as openai_routes
 from functions.chat.responses import SERVER_TIMING, StreamFormat, turn_response
 from functions.chat.responses_api import conversation_routes
 from functions.chat.responses_api import routes as responses_routes
-from functions.chat.schemas import EVENT_SCHEMA, ApprovalIn, ChatIn, ImageOut, ModelOut, RegenerateIn, TurnOut, TurnStateOut
+from functions.chat.schemas import EVENT_SCHEMA, AnswersIn, ApprovalIn, ChatIn, ImageOut, ModelOut, RegenerateIn, TurnOut, TurnStateOut
 from functions.chat.services import ChatServices, ChatServicesDep
 from functions.chat.turn import replay, run
 from functions.chat.turn.approvals import Decision
@@ -52,8 +44,8 @@ turn_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("c
 # A vendor's failure has one of these statuses only if the turn is not streamed: a stream has already sent status 200.
 VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
 MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted, TooManyStreams)
-BEGIN = (NotFound, AssistantNotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *MODELS, *VENDORS)
-DECISIONS = error_responses(NotFound, AssistantNotFound, AlreadyDecided, NotWaiting, *MODELS, *VENDORS)
+BEGIN = (NotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *MODELS, *VENDORS)
+DECISIONS = error_responses(NotFound, AlreadyDecided, NotWaiting, *MODELS, *VENDORS)
 EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT_SCHEMA}}
 TURN: dict[int | str, Any] = {
     200: {"model": TurnOut, "description": "The turn", "content": EVENTS, "headers": {"Server-Timing": SERVER_TIMING}}
@@ -87,7 +79,8 @@ async def chat(
     With `stream`, the response is Server-Sent Events: `turn.started`, a `source` for each document chunk in the prompt and a `memory`
     for each memory, any number of `text.delta`, `tool.call` and `tool.result`, and one last event: `turn.completed`, `turn.stopped`,
     `turn.interrupted`, `turn.failed` or `turn.waiting`. Before a turn waits, it sends a `tool.approval` for each call that needs a
-    decision. Send decisions to `/chat/turns/{id}/approvals`: the last decision resumes the turn. A new message denies the calls instead.
+    decision, and a `tool.question` for each form to answer. Send decisions to `/chat/turns/{id}/approvals` and answers to
+    `/chat/turns/{id}/answers`: the last of them resumes the turn. A new message denies the calls and leaves the questions unanswered.
     If the connection is lost, the turn continues: read the rest at `/chat/turns/{id}/events`. With an `Idempotency-Key`, a repeated
     request gets the events, or the failure, of the first request. While the first request runs, a repeated request for a stream joins
     it, from the header `Last-Event-ID` on, and a request for a whole answer is 409 `in_progress`.
@@ -97,10 +90,10 @@ async def chat(
     model gets no tools; without the scope `conversations`, the prompt has no memories. The answer's message has a part for each
     source that it cites. `timings` of the last event tells how much of the time was spent waiting for models, and its
     `retrieval` is `text` instead of `hybrid` if memory and documents were searched by words only, because the embedding model did not
-    respond within half a second. `assistant_id` gives the conversation an assistant, whose instructions, model, tools, documents and
-    memory apply where the request does not choose; the conversation keeps it. `response_format`, as in OpenAI's API, requests a JSON
-    answer. `images` are data URLs, or ids of images in earlier messages. With `?format=ag-ui`, the stream has the events of AG-UI 1.0,
-    without ids: a repeated request, and `/chat/turns/{id}/events`, send all of them again.
+    respond within half a second. `response_format`, as in OpenAI's API, requests a JSON answer. `images` are data URLs, or ids of
+    images in earlier messages. With `questions`, the client can show forms: the model may then ask the user up to four questions at once
+    by the tool `ask_user`. With `?format=ag-ui`, the stream has the events of AG-UI 1.0, without ids: a repeated request, and
+    `/chat/turns/{id}/events`, send all of them again.
     """
     question = Question(
         body.message,
@@ -114,7 +107,7 @@ async def chat(
         attached=body.attached(),
         is_incognito=body.incognito,
         documents=body.documents,
-        assistant_id=body.assistant_id,
+        asks_user=_may_ask(services, principal, body),
     )
     key = _idempotency_key("POST /chat", idempotency, body)
     return _take(request, services, principal, question, body, key, last_event_id, stream_format)
@@ -143,6 +136,7 @@ async def regenerate(
         tools=True,
         output=body.output,
         documents=body.documents,
+        asks_user=_may_ask(services, principal, body),
     )
     key = _idempotency_key("POST /chat/regenerate", idempotency, body)
     return _take(request, services, principal, question, body, key, last_event_id, stream_format)
@@ -206,16 +200,37 @@ async def decide_call(id: UUID, body: ApprovalIn, request: Request, services: Ch
     An API key needs the scope `approvals` to approve a call. After the turn has resumed, a repeated decision gets the events since the
     turn's pause. A turn waits for decisions for at most a day.
     """
+    return _resume(request, services, principal, Decision(id, body.call_id, body.approve), stream=body.stream)
+
+
+@turn_router.post("/chat/turns/{id}/answers", responses=TURN | {202: {"description": "Other decisions are still open"}} | DECISIONS)
+async def answer_question(id: UUID, body: AnswersIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal) -> Response:
+    """Answer or decline a question of a waiting turn. The last decision resumes the turn, and the response has its remaining events.
+
+    The model receives the answers as the result of the call that asked; without `answers`, it receives that the user declined. An answer
+    that does not fit its field is 422, and the question stays open. After the turn has resumed, the same answers get the events since the
+    turn's pause. A turn waits for answers for at most a day.
+    """
+    decision = Decision(id, body.question_id, is_approved=body.answers is not None, answers=body.answers)
+    return _resume(request, services, principal, decision, stream=body.stream)
+
+
+def _resume(request: Request, services: ChatServices, principal: Principal, decision: Decision, *, stream: bool) -> Response:
     resumed = run.resume_turn(
         services,
         principal,
-        Decision(id, body.call_id, body.approve),
+        decision,
         deadline=Deadline.of(request.scope["aws.context"]),
         request_id=request.scope["parley.request_id"],
     )
     if resumed is None:
         return Response(status_code=202)
-    return turn_response(resumed.events, stream=body.stream, ids={"turn_id": str(id), "conversation_id": str(resumed.conversation_id)})
+    ids = {"turn_id": str(decision.turn_id), "conversation_id": str(resumed.conversation_id)}
+    return turn_response(resumed.events, stream=stream, ids=ids)
+
+
+def _may_ask(services: ChatServices, principal: Principal, body: ChatIn | RegenerateIn) -> bool:
+    return body.questions and services.asks_user and "tools" in principal.scopes
 
 
 def _idempotency_key(route: str, idempotency: Idempotency, body: ChatIn | RegenerateIn) -> IdempotencyKey | None:

@@ -39,7 +39,8 @@ class ChatServices:
     """The dependencies of the chat routes.
 
     `catalogue` returns the current catalogue, which may change between calls: a turn chooses its models from a single result.
-    `environment` holds the models' API keys. `queue` receives the watchdog's messages; `memory_queue` receives a turn's follow-up jobs.
+    `environment` holds the models' API keys. `asks_user` is whether models may ask users in forms. `queue`
+    receives the watchdog's messages; `memory_queue` receives a turn's follow-up jobs.
     """
 
     engine: Engine
@@ -54,6 +55,7 @@ class ChatServices:
     reranker_for: RerankerFor
     toolbox_for: ToolboxFactory = no_tools
     stream_limits: StreamLimits = StreamLimits()
+    asks_user: bool = True
 
     def allowed_toolbox(self, principal: Principal, *, is_wanted: bool) -> Callable[[Connection], TurnToolbox]:
         """Return the factory of the principal's toolbox, which is empty unless tools are wanted and the scope `tools` allows them."""

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 DOCUMENT = json.loads((Path(__file__).parents[2] / "functions" / "web" / "openapi.json").read_text())
 
 # Ids that are unique only within the object in the path, or that name an OAuth client or a model, which belong to no user.
-NESTED_IDS = {"call_id", "client_id", "after_id", "before_id"}
+NESTED_IDS = {"call_id", "question_id", "client_id", "after_id", "before_id"}
 
 
 # Paths whose `id` is a message number, not an object's id.

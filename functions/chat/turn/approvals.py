@@ -1,15 +1,16 @@
-"""Approve or deny a pending tool call; the last decision resumes the turn."""
+"""Approve or deny a pending tool call, or answer a question; the last decision resumes the turn."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from functions.chat.errors import AlreadyDecided, NotWaiting
 from functions.chat.services import ChatServices
-from functions.chat.turn.begin import choose_models, still_available
-from functions.chat.turn.prompt import PromptContext, prepare_request, select_tools
-from functions.chat.turn.question import load_question, with_assistant
+from functions.chat.turn.begin import choose_models, select_tools, still_available
+from functions.chat.turn.prompt import PromptContext, prepare_request
+from functions.chat.turn.question import load_question
 from functions.chat.turn.state import EventBuffer, Turn
 from functions.chat.turn.tools import TurnToolbox
 from parley.auth.principal import Principal
@@ -27,14 +28,21 @@ from parley.llm.messages import Source
 from parley.metering.limits import BillingSubject
 from parley.turn_recovery import end_waiting_turn
 
+if TYPE_CHECKING:
+    from parley.tools.forms import Answer
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A user's approval or denial of a tool call."""
+    """A user's approval or denial of a tool call, or their answers to a question. A question without answers is declined.
+
+    `call_id` is the id of the call or of the question.
+    """
 
     turn_id: UUID
     call_id: str
     is_approved: bool
+    answers: "Mapping[str, Answer | None] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +61,10 @@ def decide(services: ChatServices, principal: Principal, decision: Decision) -> 
     """Store the decision. Return the turn to resume if it was the last decision, or None while other calls wait.
 
     Of two concurrent last decisions, only one gets the turn. A turn that has waited for more than a day is ended instead. Raises
-    NotFound for the turn or the call, AssistantNotFound, AlreadyDecided, NotWaiting, TooManyStreams, Forbidden,
+    NotFound for the turn or the call, InvalidInput for answers that do not fit, AlreadyDecided, NotWaiting, TooManyStreams, Forbidden,
     Unauthorized and Unavailable, and the errors of `prepare_request` if the turn cannot be resumed; the decision is not stored then.
     """
-    if decision.is_approved:
+    if decision.is_approved and decision.answers is None:
         principal.require_approval_right()
     try:
         return _decide(services, services.catalogue(), principal, decision)
@@ -75,28 +83,47 @@ def _decide(services: ChatServices, catalogue: Catalogue, principal: Principal, 
         if locked_turn.is_expired:
             raise _ApprovalExpired
         stored_approvals = approvals.list_for_turn(connection, turn_id, user_id=user_id)
-        if earlier := _earlier_decision(stored_approvals, decision):
+        decided = _decided(stored_approvals, decision)
+        if decision.is_approved and decided.question and "request" in decided.question:
+            # The server acts on the answers, so that an API key needs the same right as for an approval.
+            principal.require_approval_right()
+        if earlier := _earlier_decision(stored_approvals, decided):
             return None if locked_turn.status == "waiting" else AlreadyResumed(locked_turn.conversation_id, earlier.asked_by)
         if locked_turn.status != "waiting":
             raise NotWaiting(f"turn {turn_id} is {locked_turn.status}")
-        approvals.decide(connection, turn_id, decision.call_id, user_id=user_id, is_approved=decision.is_approved)
-        decisions = {approval.call_id: approval.is_approved for approval in stored_approvals} | {decision.call_id: decision.is_approved}
-        if None in decisions.values():
+        is_approved, answers = decision.is_approved, decided.answers
+        approvals.decide(connection, turn_id, decision.call_id, user_id=user_id, is_approved=is_approved, answers=answers)
+        all_approvals = [decided if each.call_id == decided.call_id else each for each in stored_approvals]
+        if any(each.is_approved is None for each in all_approvals):
             return None
         turn = _restore_turn(services, catalogue, connection, principal, turn_id, locked_turn, toolbox_in(connection))
-        turn.decisions = {call_id: bool(is_approved) for call_id, is_approved in decisions.items()}
+        turn.decisions = {each.call_id: bool(each.is_approved) for each in all_approvals if each.question is None}
+        turn.answers = {each.question["call_id"]: each for each in all_approvals if each.question}
         turn_checkpoint.resume(connection, turn_id, user_id=user_id, max_running=services.stream_limits.answers)
         return turn
 
 
-def _earlier_decision(stored_approvals: Sequence[Approval], decision: Decision) -> Approval | None:
-    """Return the call's approval if the same decision was made before. Raises NotFound and AlreadyDecided."""
+def _decided(stored_approvals: Sequence[Approval], decision: Decision) -> Approval:
+    """Return the approval or question as this decision leaves it. Raises NotFound, and InvalidInput for answers that do not fit."""
     for approval in stored_approvals:
         if approval.call_id == decision.call_id:
-            if approval.is_approved not in (None, decision.is_approved):
-                raise AlreadyDecided(f"call {approval.call_id!r} of turn {decision.turn_id}")
-            return None if approval.is_approved is None else approval
+            answers = None
+            if approval.question is not None or decision.answers is not None:
+                from functions.chat.turn.user_questions import checked_answers  # few turns ask their user
+
+                answers = checked_answers(approval, decision.answers, is_approved=decision.is_approved)
+            return replace(approval, is_approved=decision.is_approved, answers=answers)
     raise NotFound("call", decision.call_id)
+
+
+def _earlier_decision(stored_approvals: Sequence[Approval], decided: Approval) -> Approval | None:
+    """Return the stored approval if the same decision was made before. Raises AlreadyDecided."""
+    for approval in stored_approvals:
+        if approval.call_id == decided.call_id and approval.is_approved is not None:
+            if (approval.is_approved, approval.answers) != (decided.is_approved, decided.answers):
+                raise AlreadyDecided(f"call {approval.call_id!r}")
+            return approval
+    return None
 
 
 def _restore_turn(
@@ -114,7 +141,7 @@ def _restore_turn(
     remembers = checkpoint.remembers and principal.may_remember
     conversation = conversations.get(connection, locked_turn.conversation_id, user_id=user_id)
     question_with_history = load_question(connection, conversation, locked_turn.user_message_id, checkpoint.options, user_id=user_id)
-    question = with_assistant(connection, question_with_history.question, conversation, principal)
+    question = question_with_history.question
     context = PromptContext(
         conversation=conversation,
         history=question_with_history.history,

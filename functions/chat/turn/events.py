@@ -153,6 +153,21 @@ class ToolApproval(ToolCallEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolQuestion:
+    """A tool call asks the user to answer a form. The answers are sent with `question_id`."""
+
+    name: ClassVar = "tool.question"
+    question_id: str
+    call_id: str
+    tool: str
+    form: Mapping[str, Any]
+
+    def data(self) -> dict[str, Any]:
+        """Return the event's JSON."""
+        return {"question_id": self.question_id, "call_id": self.call_id, "name": self.tool, "form": self.form}
+
+
+@dataclass(frozen=True, slots=True)
 class ToolAnswered:
     """The result of a tool call; `content` is the text that the model receives."""
 
@@ -225,7 +240,7 @@ class TurnInterrupted(IncompleteAnswer):
 
 @dataclass(frozen=True, slots=True)
 class TurnWaiting:
-    """The turn is paused until each of these tool calls is approved or denied."""
+    """The turn is paused until each of these tool calls is approved or denied, and each of these questions answered or declined."""
 
     name: ClassVar = "turn.waiting"
     call_ids: Sequence[str]
@@ -261,6 +276,7 @@ type TurnEvent = (
     | AnswerDelta
     | ToolCalled
     | ToolApproval
+    | ToolQuestion
     | ToolAnswered
     | TurnCompleted
     | TurnStopped
@@ -270,7 +286,7 @@ type TurnEvent = (
 )
 
 
-# The names of the events that end a stream: the turn has ended, or waits for approvals.
+# The names of the events that end a stream: the turn has ended, or waits for the user.
 LAST_EVENTS = frozenset(event.name for event in (TurnCompleted, TurnStopped, TurnInterrupted, TurnWaiting, TurnFailed))
 
 

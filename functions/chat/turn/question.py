@@ -11,7 +11,6 @@ from uuid import UUID
 
 from functions.chat.errors import NothingToRegenerate
 from functions.chat.turn.images import Images
-from parley.auth.principal import Principal
 from parley.db import messages
 from parley.db.conversations import Conversation
 from parley.db.engine import Connection
@@ -28,33 +27,11 @@ from parley.tools.outcome import truncate_result
 
 # A stored message must fit into a Lambda response of at most 6 MB, in which a character can take seven bytes.
 MAX_MESSAGE_CHARACTERS = 800_000
-ASSISTANT_PREFIX = "assistant:"
 IMAGE_NOTE = "[image]"
 _LOST_IMAGE_NOTE = "[image: no longer available]"
 _NO_RESULT = "Not run: the answer ended before this call."
 # Some vendors reject a user message directly after a tool message.
 _ENDED_NOTE = "(The answer ended here.)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnAssistant:
-    """The settings of an assistant for a turn. `tools` selects among the user's tools: all, none, or the named tools.
-
-    `has_chosen_documents` means that the turn searches the assistant's documents, because the question names none.
-    """
-
-    id: UUID
-    version: int
-    instructions: str
-    model: str | None
-    tools: bool | Sequence[str]
-    uses_memory: bool
-    is_own: bool
-    has_chosen_documents: bool
-
-    def offers(self, tool: str) -> bool:
-        """Whether the assistant offers a tool of the user to the model."""
-        return self.tools if isinstance(self.tools, bool) else tool in self.tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +42,8 @@ class Question:
     call: all, none, or the named tools. `documents` selects the documents to search: all that the user may read, none, or documents
     by their ids. `output` is the schema of the answer. `attached` holds new images and ids of earlier images; once the new images
     are stored, `images` holds the message parts instead. A new conversation with `is_incognito` neither uses nor feeds the user's
-    memory. With `is_regeneration`, the question is the conversation's last question, and `text` is empty until it is read.
-    `assistant_id` replaces the conversation's assistant; `assistant` is the one that the turn uses, once it is read.
+    memory. With `asks_user`, the model may ask the user in a form. With `is_regeneration`, the question is the conversation's last
+    question, and `text` is empty until it is read.
     """
 
     text: str
@@ -82,8 +59,7 @@ class Question:
     images: Sequence[MessagePart] = ()
     is_incognito: bool = False
     documents: bool | Sequence[UUID] = False
-    assistant_id: UUID | None = None
-    assistant: TurnAssistant | None = None
+    asks_user: bool = False
 
     @property
     def named_documents(self) -> Sequence[UUID]:
@@ -93,7 +69,8 @@ class Question:
     def options(self) -> dict[str, Any]:
         """Return the options as JSON, for the checkpoint of a turn that pauses."""
         plain = {"model": self.model, "max_output_tokens": self.max_output_tokens, "temperature": self.temperature, "tools": self.tools}
-        return plain | {"output": asdict(self.output) if self.output else None, "documents": bool(self.documents)}
+        asking = {"asks_user": True} if self.asks_user else {}
+        return plain | {"output": asdict(self.output) if self.output else None, "documents": bool(self.documents)} | asking
 
     @classmethod
     def restore(cls, text: str, images: Sequence[MessagePart], conversation_id: UUID, options: Mapping[str, Any]) -> Self:
@@ -101,27 +78,6 @@ class Question:
         output = options.get("output")
         restored = {"output": OutputSchema(**output) if output else None, "images": images}
         return cls(text, conversation_id, **dict(options) | restored)
-
-
-def parse_assistant(model: str) -> UUID | None:
-    """Return the id in a model's name of the form `assistant:<id>`, None for other names."""
-    if not model.startswith(ASSISTANT_PREFIX):
-        return None
-    try:
-        return UUID(model.removeprefix(ASSISTANT_PREFIX))
-    except ValueError:
-        return None
-
-
-def with_assistant(connection: Connection, question: Question, conversation: Conversation | None, principal: Principal) -> Question:
-    """Return the question with the assistant that it names, or else the conversation's, if there is one. Raises AssistantNotFound."""
-    assistant_id = question.assistant_id or (conversation.assistant_id if conversation else None)
-    if assistant_id is None:
-        return question
-    # A turn without an assistant does not import the module.
-    from functions.chat.turn.assistant import apply_assistant
-
-    return apply_assistant(connection, question, assistant_id, principal)
 
 
 def default_title(text: str, *, limit: int = 60) -> str | None:

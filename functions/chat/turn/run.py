@@ -5,7 +5,8 @@ Between them, the tool loop runs in rounds: it calls the model, runs the tool ca
 their results, until the model calls no tool. One thread reads the provider's stream, and each tool call has its own thread.
 Twice a second, one statement logs the new events, refreshes the heartbeat, and checks whether the turn was stopped.
 
-If a tool call needs the user's approval, the turn pauses: this invocation ends, and the last decision resumes the turn in a new one.
+If a tool call needs the user's approval or answer, the turn pauses: this invocation ends, and the last decision resumes the turn in a
+new one.
 If a client loses its connection, the turn continues, and the client reads the rest from the log.
 """
 
@@ -89,7 +90,7 @@ def take_turn(
 def resume_turn(
     services: ChatServices, principal: Principal, decision: Decision, *, deadline: Deadline, request_id: str = ""
 ) -> ResumedTurn | None:
-    """Store the user's decision on a pending tool call. After the last decision, resume the turn and return its remaining events.
+    """Store the decision on a pending tool call or question. After the last decision, resume the turn and return its remaining events.
 
     Returns None while other calls wait for a decision. If the turn has already resumed, a repeated decision returns the events since
     its pause. Raises the errors of `decide`.
@@ -118,6 +119,7 @@ def run_turn(services: ChatServices, turn: Turn, deadline: Deadline) -> Iterator
             yield from run_tool_loop(services, turn, Heartbeat(services.engine, turn, watchdog, deadline))
         except ApprovalsPending as exc:
             yield from map(turn.add_approval_request, exc.calls)
+            yield from map(turn.add_question, exc.questions)
             outcome = exc
         except ParleyError as exc:
             outcome = exc
@@ -225,7 +227,7 @@ def pause_turn(engine: Engine, turn: Turn, pending: ApprovalsPending, *, deadlin
 
     Raises NotFound and Unavailable.
     """
-    last = turn.event_buffer.add(TurnWaiting([call.call_id for call in pending.calls]))
+    last = turn.event_buffer.add(TurnWaiting([*(call.call_id for call in pending.calls), *(question.id for question in pending.questions)]))
     try:
         retry_while_unavailable(partial(_store_checkpoint, engine, turn, pending, last), deadline)
     except _PauseRefused:
@@ -302,6 +304,7 @@ def _turn_result(turn: Turn, last: NumberedEvent) -> TurnResult:
 
 def _store_checkpoint(engine: Engine, turn: Turn, pending: ApprovalsPending, last: NumberedEvent) -> None:
     requests = [Approval(call.call_id, call.name, call.arguments) for call in pending.calls]
+    requests += [question.to_approval() for question in pending.questions]
     with user_scope(engine, turn.user_id) as connection:
         limits.settle(connection, turn.billing_subject, turn.billed_calls, reservations=turn.reservations, turn_id=turn.id)
         checkpoint, entries = turn.checkpoint(upto=last.number), turn.event_buffer.pending()

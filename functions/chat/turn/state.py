@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from functions.chat.turn.events import (
@@ -16,6 +17,7 @@ from functions.chat.turn.events import (
     ToolAnswered,
     ToolApproval,
     ToolCalled,
+    ToolQuestion,
     TurnEvent,
     TurnStarted,
     TurnTimings,
@@ -26,6 +28,7 @@ from functions.chat.turn.prompt import PromptContext
 from functions.chat.turn.tools import EmptyToolbox, ParsedToolCall, TurnToolbox
 from parley.auth.principal import Principal
 from parley.db.outbox import OutboxEntry
+from parley.db.turn.approvals import Approval
 from parley.db.turn.message_parts import AnswerParts
 from parley.db.turn.turn_checkpoint import Checkpoint
 from parley.db.turn.turn_events import TEXT_EVENT, LoggedEvent
@@ -40,15 +43,19 @@ from parley.metering.background import BackgroundCall
 from parley.metering.limits import BillingSubject, Reservation
 from parley.tools.outcome import ToolOutcome
 
+if TYPE_CHECKING:
+    # Not at run time: few turns ask their user.
+    from functions.chat.turn.user_questions import UserQuestion
+
 
 class ApprovalsPending(ParleyError):
-    """The turn pauses until the user has approved or denied these tool calls."""
+    """The turn pauses until the user has approved or denied these tool calls, and answered or declined these questions."""
 
     status, code = 409, "waiting"
 
-    def __init__(self, calls: Sequence[ParsedToolCall]) -> None:
-        super().__init__(f"{len(calls)} calls need an approval")
-        self.calls = calls
+    def __init__(self, calls: Sequence[ParsedToolCall], questions: "Sequence[UserQuestion]" = ()) -> None:
+        super().__init__(f"{len(calls)} calls need an approval, and {len(questions)} questions an answer")
+        self.calls, self.questions = calls, questions
 
 
 class StopRequested(ParleyError):
@@ -121,8 +128,9 @@ class Turn:
 
     `reservations` are not settled yet. `follow_up` holds the outbox entries stored at the end of the turn, and `passages` the ids and
     texts of its passages. For a resumed turn,
-    `resumed_from` is its checkpoint, and `decisions` maps call ids to approval (True) or denial (False). `invalid_calls` holds the
-    ids of calls whose arguments cannot be stored. `image_bytes` caches images by key; an unreadable one is None.
+    `resumed_from` is its checkpoint, and `decisions` maps call ids to approval (True) or denial (False), and `answers` maps the
+    ids of calls that asked the user to their last question. `invalid_calls` holds the ids of calls whose arguments cannot be stored.
+    `image_bytes` caches images by key; an unreadable one is None.
     """
 
     billing_subject: BillingSubject
@@ -148,6 +156,7 @@ class Turn:
     passages: Sequence[tuple[UUID, str]] = ()
     resumed_from: Checkpoint = field(default_factory=Checkpoint)
     decisions: Mapping[str, bool] = MappingProxyType({})
+    answers: Mapping[str, Approval] = MappingProxyType({})
     invalid_calls: set[str] = field(default_factory=set)
     image_bytes: dict[str, bytes | None] = field(default_factory=dict)
     query_embedding: BackgroundCall[Vector] | None = None
@@ -210,6 +219,11 @@ class Turn:
     def add_approval_request(self, call: ParsedToolCall) -> NumberedEvent:
         """Add the event that asks the user to approve a call and return it."""
         return self.event_buffer.add(ToolApproval(call.call_id, call.name, call.arguments))
+
+    def add_question(self, question: "UserQuestion") -> NumberedEvent:
+        """Add the event that asks the user to answer a form and return it."""
+        form = question.form.model_dump(mode="json")
+        return self.event_buffer.add(ToolQuestion(question.id, question.call.call_id, question.call.name, form))
 
     def add_tool_result(self, call: ParsedToolCall, outcome: ToolOutcome, *, is_trusted: bool = False) -> NumberedEvent:
         """Add a call's result to the answer and return its event.

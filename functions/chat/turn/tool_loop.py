@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from functions.chat.services import ChatServices
 from functions.chat.turn.events import NumberedEvent, Ping
@@ -15,35 +16,65 @@ from functions.chat.turn.state import ApprovalsPending, Superseded, Turn
 from functions.chat.turn.tools import TOOL_GRACE_S, ParallelToolCalls, ParsedToolCall, TurnTool
 from parley.db.engine import Connection
 from parley.db.transactions import user_scope
+from parley.db.turn.approvals import Approval
 from parley.llm import messages as llm
 from parley.llm.errors import ProviderFailed
 from parley.llm.router import ModelStreamEvent
 from parley.metering import limits
 from parley.metering.limits import Reservation
 from parley.tools.approval import is_trusted, needs_approval
-from parley.tools.outcome import ToolOutcome, truncate_result
+from parley.tools.ask_user import ASK_USER
+from parley.tools.mcp import Elicitation
+from parley.tools.outcome import AskedForm, ToolOutcome, truncate_result
 from parley.tools.spec import MAX_TIMEOUT_S
 from parley.turn_recovery import DENIED_RESULT
 
+if TYPE_CHECKING:
+    from functions.chat.turn.user_questions import UserQuestion
+
 MAX_TOOL_CALLS = 16
 MAX_ROUNDS = 8
+# How often one call of an MCP server's tool may ask the user; further questions are declined.
+MAX_SERVER_QUESTIONS = 3
 # If an answer was cut short, its tool calls may be incomplete.
 _CUT_SHORT_REASONS = {"length", "content_filter"}
 
 
 @dataclass(slots=True)
 class _SortedCalls:
-    """The open calls of a round: `ready` calls run now, `waiting` calls need an approval, and `refused` maps calls to reasons."""
+    """The open calls of a round.
+
+    `ready` calls run now, `waiting` calls need an approval, and `refused` maps calls to reasons. Of the calls that ask the user,
+    `answered` have their results, and `questions` are still to be asked.
+    """
 
     ready: dict[ParsedToolCall, TurnTool] = field(default_factory=dict)
     waiting: list[ParsedToolCall] = field(default_factory=list)
     refused: dict[ParsedToolCall, str] = field(default_factory=dict)
+    answered: dict[ParsedToolCall, ToolOutcome] = field(default_factory=dict)
+    questions: "list[UserQuestion]" = field(default_factory=list)
+
+    def ask(self, turn: Turn, call: ParsedToolCall) -> None:
+        """Ask the user the questions of a call of `ask_user`, unless they were asked before."""
+        from functions.chat.turn.user_questions import UserQuestion, ask_or_answer  # few turns ask their user
+
+        match ask_or_answer(call, turn.answers.get(call.call_id)):
+            case UserQuestion() as question:
+                self.questions.append(question)
+            case outcome:
+                self.answered[call] = outcome
+
+    def ask_for_server(self, turn: Turn, call: ParsedToolCall, asked: AskedForm) -> None:
+        """Ask the user the questions of the MCP server that runs the call."""
+        from functions.chat.turn.user_questions import server_question
+
+        self.questions.append(server_question(call, asked, turn.answers.get(call.call_id)))
 
 
 def run_tool_loop(services: ChatServices, turn: Turn, heartbeat: Heartbeat) -> Iterator[NumberedEvent | Ping]:
     """Run the rounds of a turn until its answer is complete. A resumed turn starts with its pending tool calls.
 
-    Raises the provider's error, ApprovalsPending if a call needs an approval, StopRequested, Superseded, OutOfTime, BudgetExhausted
+    Raises the provider's error, ApprovalsPending if a call needs the user, StopRequested, Superseded, OutOfTime, BudgetExhausted
     and ContextTooLong.
     """
     while True:
@@ -58,30 +89,52 @@ def run_tool_loop(services: ChatServices, turn: Turn, heartbeat: Heartbeat) -> I
 def run_tool_calls(turn: Turn, heartbeat: Heartbeat) -> Iterator[NumberedEvent | Ping]:
     """Run the turn's open calls in parallel, and yield an event for each result as it arrives.
 
-    If calls need an approval, raises ApprovalsPending once the other calls have their results. Raises StopRequested, Superseded
-    and OutOfTime.
+    If calls need an approval or an answer, raises ApprovalsPending once the other calls have their results. Raises StopRequested,
+    Superseded and OutOfTime.
     """
     calls = _sort_calls(turn)
     for call, reason in calls.refused.items():
         yield heartbeat.mark_sent(turn.add_tool_result(call, ToolOutcome(False, reason, 0.0)))
+    for call, outcome in calls.answered.items():
+        yield heartbeat.mark_sent(turn.add_tool_result(call, outcome, is_trusted=is_trusted(ASK_USER)))
     if any(tool.spec.writes for tool in calls.ready.values()):
         heartbeat.tick_now()
-    yield from _run_ready(turn, heartbeat, calls.ready)
-    if calls.waiting:
-        raise ApprovalsPending(calls.waiting)
+    yield from _run_ready(turn, heartbeat, calls)
+    if calls.waiting or calls.questions:
+        raise ApprovalsPending(calls.waiting, calls.questions)
 
 
-def _run_ready(turn: Turn, heartbeat: Heartbeat, ready: dict[ParsedToolCall, TurnTool]) -> Iterator[NumberedEvent | Ping]:
+def _run_ready(turn: Turn, heartbeat: Heartbeat, calls: _SortedCalls) -> Iterator[NumberedEvent | Ping]:
+    """Run the calls that are ready. A call whose MCP server asks the user has no result; its question is added to `calls`."""
+    ready = calls.ready
     max_s = min(MAX_TIMEOUT_S - TOOL_GRACE_S, max(heartbeat.deadline.left_s, 0.1))
-    running = ParallelToolCalls(turn.toolbox, {call: min(tool.spec.timeout_s, max_s) for call, tool in ready.items()})
+    timeouts_s = {call: min(tool.spec.timeout_s, max_s) for call, tool in ready.items()}
+    running = ParallelToolCalls(turn.toolbox, timeouts_s, _elicitations(turn, ready))
     while running.is_running:
         if ended := running.next(timeout_s=POLL_S):
             call, outcome = ended
+            if outcome.asked:
+                calls.ask_for_server(turn, call, outcome.asked)
+                continue
             found = number_tool_results(turn.parts.sources, outcome.found, query=str(call.arguments.get("query", "")))
             result = replace(outcome, content=truncate_result(format_sources(found))) if found else outcome
             yield heartbeat.mark_sent(turn.add_tool_result(call, result, is_trusted=is_trusted(ready[call].spec)))
             yield from (heartbeat.mark_sent(turn.add_source(source.source_event)) for source in found if source.is_new)
         yield from heartbeat.beat()
+
+
+def _elicitations(turn: Turn, ready: dict[ParsedToolCall, TurnTool]) -> dict[ParsedToolCall, Elicitation]:
+    """Return how calls of MCP servers may ask the user: not at all unless the client can show forms."""
+    if not turn.context.question.asks_user:
+        return {}
+    return {call: _elicitation(turn.answers.get(call.call_id)) for call, tool in ready.items() if tool.spec.source == "mcp"}
+
+
+def _elicitation(earlier: Approval | None) -> Elicitation:
+    if earlier is None or earlier.question is None:
+        return Elicitation()
+    question = earlier.question
+    return Elicitation(question["number"] < MAX_SERVER_QUESTIONS, question["request"], earlier.answers)
 
 
 def _sort_calls(turn: Turn) -> _SortedCalls:
@@ -94,8 +147,11 @@ def _sort_calls(turn: Turn) -> _SortedCalls:
         tool = tools.get(call.name)
         if reason := _refusal(turn, call, tool, is_over_limit=call.call_id in over_limit):
             calls.refused[call] = reason
+        elif tool and tool.spec is ASK_USER:
+            calls.ask(turn, call)
         elif tool and (
             turn.decisions.get(call.call_id)
+            or call.call_id in turn.answers  # it ran up to its question
             or not needs_approval(tool.spec, user_requires_approval=tool.user_requires_approval, is_tainted=is_tainted)
         ):
             calls.ready[call] = tool

@@ -1,11 +1,11 @@
-"""Stops turns, and ends those that cannot finish by themselves: the function died, or a waiting turn was denied or not approved in time.
+"""Stops turns, and ends those that cannot finish by themselves: the function died, or a waiting turn was denied or not decided in time.
 
 A stale turn, whose heartbeat has stopped, becomes `interrupted`: the logged part of its answer is stored, and its model
 calls are settled by an estimate. A waiting turn ends as `turn.stopped`, and its open tool calls get results that state
 the reason.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 from uuid import UUID
@@ -15,7 +15,7 @@ from parley.db.engine import Connection, Engine
 from parley.db.metering import usage
 from parley.db.metering.usage import TurnCost
 from parley.db.transactions import principal_scope, user_scope
-from parley.db.turn import turn_checkpoint, turn_end, turns
+from parley.db.turn import approvals, turn_checkpoint, turn_end, turns
 from parley.db.turn.message_parts import AnswerParts
 from parley.db.turn.turn_checkpoint import Checkpoint, LockedTurn
 from parley.db.turn.turn_end import TurnResult
@@ -33,6 +33,16 @@ _RESULTS_BY_REASON: Mapping[WaitEndReason, str] = MappingProxyType(
         "requested": "Not run: the user stopped the answer.",
         "denied": DENIED_RESULT,
         "approval_expired": "Not run: the user did not approve it in time.",
+    }
+)
+
+
+# The results of calls whose question to the user is still open.
+_UNANSWERED_RESULTS: Mapping[WaitEndReason, str] = MappingProxyType(
+    {
+        "requested": "Not answered: the user stopped the answer.",
+        "denied": "Not answered: the user sent a new message instead.",
+        "approval_expired": "Not answered: the user did not answer in time.",
     }
 )
 
@@ -110,14 +120,15 @@ def _interrupted_result(turn: turns.StoredTurn, checkpoint: Checkpoint, logged: 
 def end_waiting_turn(engine: Engine, turn_id: UUID, *, user_id: UUID, reason: WaitEndReason) -> bool:
     """End a waiting turn as `turn.stopped` and store its partial answer; return False if it is not waiting any more.
 
-    Its open tool calls get results that state why they were not run. Raises NotFound and Unavailable.
+    Its open tool calls get results that state why they were not run, or not answered. Raises NotFound and Unavailable.
     """
     with user_scope(engine, user_id) as connection:
         turn = turn_checkpoint.lock_turn(connection, turn_id, user_id=user_id, conversation_too=True)
         if turn.status != "waiting":
             return False
         turn_checkpoint.remove_waiting_event(connection, turn_id, user_id=user_id)
-        turn_result = _stopped_result(turn, reason)
+        asking = approvals.asking_calls(connection, turn_id, user_id=user_id)
+        turn_result = _stopped_result(turn, reason, asking)
         finished = turn_end.finish(connection, turn_id, turn_result, user_id=user_id, conversation_id=turn.conversation_id, was="waiting")
     if finished is None:
         return False
@@ -125,12 +136,14 @@ def end_waiting_turn(engine: Engine, turn_id: UUID, *, user_id: UUID, reason: Wa
     return True
 
 
-def _stopped_result(turn: LockedTurn, reason: WaitEndReason) -> TurnResult:
+def _stopped_result(turn: LockedTurn, reason: WaitEndReason, asking: Collection[str]) -> TurnResult:
+    """Return the end of a waiting turn. `asking` has the ids of the calls whose questions are open."""
     checkpoint, message_id, entries = turn.checkpoint, new_id(), []
     parts = AnswerParts(checkpoint.parts)
     for number, call in enumerate(parts.pending_tool_calls, turn.last_event + 1):
-        parts.add_tool_result(call["call_id"], ok=False, content=_RESULTS_BY_REASON[reason])
-        data = {"call_id": call["call_id"], "name": call["name"], "ok": False, "content": _RESULTS_BY_REASON[reason], "elapsed_ms": 0.0}
+        content = (_UNANSWERED_RESULTS if call["call_id"] in asking else _RESULTS_BY_REASON)[reason]
+        parts.add_tool_result(call["call_id"], ok=False, content=content)
+        data = {"call_id": call["call_id"], "name": call["name"], "ok": False, "content": content, "elapsed_ms": 0.0}
         entries.append(LoggedEvent(number, "tool.result", data))
     usage = {"input_tokens": checkpoint.input_tokens, "output_tokens": checkpoint.output_tokens, "cost_usd": float(checkpoint.cost_usd)}
     last = turn.last_event + len(entries) + 1

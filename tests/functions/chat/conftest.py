@@ -1,5 +1,6 @@
 """Fixtures for tests of turns that read and change the database directly."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from sqlalchemy import text
 
 from parley.db.circuits import DatabaseCircuits
 from parley.llm.circuit_breaker import CircuitBreaker
+from tests.support.api_gateway import PASSWORD
 
 
 @pytest.fixture
@@ -61,3 +63,15 @@ def log(engines):
             return [tuple(one) for one in found]
 
     return log
+
+
+@pytest.fixture
+def key_with(auth, alice):
+    """Return a function that creates a key with these scopes, and returns its holder."""
+
+    def key_with(*scopes):
+        created = auth.post("/auth/api-keys", {"name": "ci", "password": PASSWORD, "scopes": list(scopes)}, as_=alice).json
+        claims = {"sub": str(alice.id), "api_key_id": created["id"], "scope": " ".join(scopes), "exp": alice.claims["exp"]}
+        return replace(alice, claims=claims)
+
+    return key_with

@@ -9,6 +9,7 @@ from ag_ui_validate.pytest_plugin import assert_valid_agui
 from functions.chat.ag_ui import ag_ui_events
 from functions.chat.turn.events import NumberedEvent, Ping, ReplayedEvent
 from parley.llm import messages as llm
+from parley.tools.forms import form_of_model
 from tests.support.toolbox import DONE, RecordingToolbox, ScriptedRounds, tool_calls_answer
 from tests.support.turns import make_services, take_numbered
 
@@ -120,3 +121,14 @@ def test_a_ping_stays_a_comment_of_the_stream():
 
 def test_an_unknown_form_is_refused(chat, alice):
     assert chat.post("/chat?format=other", {"message": "hello"}, as_=alice).status == 422
+
+
+def test_a_question_is_an_interrupt_with_its_form():
+    form = form_of_model({"questions": [{"text": "Which city?", "kind": "text"}]}).model_dump(mode="json")
+    call = {"call_id": "q", "name": "ask_user", "arguments": {}}
+    question = {"question_id": "q", "call_id": "q", "name": "ask_user", "form": form}
+    events = translated(replayed(("tool.call", call), ("tool.question", question), ("turn.waiting", {"call_ids": ["q"]})))
+    (interrupt,) = events[-1]["outcome"]["interrupts"]
+
+    assert (interrupt["id"], interrupt["reason"], interrupt["message"]) == ("q", "input", "Which city?")
+    assert interrupt["metadata"]["form"] == form

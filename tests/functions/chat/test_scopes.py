@@ -1,6 +1,5 @@
 """The scopes of an API key inside a turn: memory, tools and approvals each need a scope of their own."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -15,18 +14,6 @@ from tests.support.toolbox import DONE, RecordingToolbox, ScriptedRounds, tool_c
 from tests.support.turns import HELLO, ScriptedProvider, make_services, take
 
 WRITE = tool_calls_answer(("w", "write", {"to": "bob"}))
-
-
-@pytest.fixture
-def key_with(auth, alice):
-    """Return a function that creates a key with these scopes, and returns its holder."""
-
-    def key_with(*scopes):
-        created = auth.post("/auth/api-keys", {"name": "ci", "password": PASSWORD, "scopes": list(scopes)}, as_=alice).json
-        claims = {"sub": str(alice.id), "api_key_id": created["id"], "scope": " ".join(scopes), "exp": alice.claims["exp"]}
-        return replace(alice, claims=claims)
-
-    return key_with
 
 
 @pytest.fixture

@@ -76,7 +76,9 @@ test("an approval waits, and its result completes the same call", () => {
   const done = applyEvent(waiting, 4, result);
 
   assert.deepEqual([waiting.status, done.status], ["waiting", "running"]);
-  assert.deepEqual(done.parts, [{ type: "tool", ...call, state: "done", result: "sent", elapsedMs: 1 }]);
+  assert.deepEqual(done.parts, [
+    { type: "tool", ...call, state: "done", question: null, result: "sent", elapsedMs: 1 },
+  ]);
 });
 
 test("the parts of a stored answer look like those of its turn", () => {

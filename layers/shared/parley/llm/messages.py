@@ -23,6 +23,7 @@ _MAGIC_BYTES = {
     "image/webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
 }
 
+
 type ImageDetail = Literal["auto", "low", "high", "original"]
 
 
@@ -101,6 +102,7 @@ class Thought:
 
 
 type Part = Text | Image | ToolCall | ToolResult | Thought
+
 type Role = Literal["user", "assistant", "tool", "system"]
 type FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 type Task = Literal["chat", "title", "summary", "facts", "describe"]

@@ -1,1 +1,0 @@
-"""Assistants: named settings of conversations, their versions and shares, and their routes."""

@@ -1,1 +1,0 @@
-"""Ratings of answers by their users."""
