@@ -268,3 +268,20 @@ def test_the_store_holds_no_user_id(store, process):
 
     assert 0 <= store.circuits["acme"].failed_by < 2**31
     assert str(store.circuits["acme"].failed_by) not in str(ALICE.int)
+
+
+def openings(caplog):
+    return [(record.circuit, record.before) for record in caplog.records if record.message == "circuit_opened"]
+
+
+def test_the_log_names_each_opening_once_and_the_state_before(store, process, caplog):
+    opened(store, process)
+    fail(process())
+    assert openings(caplog) == [("acme", "closed")]
+    store.pass_s(20)
+    prober = process()
+    prober.admit("acme")
+    assert len(openings(caplog)) == 1
+    fail(prober, user_id=BOB)
+
+    assert openings(caplog) == [("acme", "closed"), ("acme", "half_open")]

@@ -206,16 +206,22 @@ class CircuitBreaker:
 
     def _change(self, key: str, step: CircuitChange) -> bool:
         """Apply `step` to the circuit in the store; return False if the step changes nothing or the store is unavailable."""
+        before: list[CircuitState] = []
+
+        def observed(circuit: Circuit, now: datetime) -> Circuit | None:
+            before.append(circuit.state)
+            return step(circuit, now)
+
         try:
-            changed = self._store.change(key, step)
+            changed = self._store.change(key, observed)
         except Unavailable as exc:
             logger.warning("circuit_not_written", circuit=key, reason=str(exc))
             return False
         if changed is None:
             return False
         self._circuits[key] = changed
-        if changed.state == "open":
-            logger.warning("circuit_opened", circuit=key)
+        if changed.state == "open" and before[-1] != "open":
+            logger.warning("circuit_opened", circuit=key, before=before[-1])
         return True
 
 
