@@ -275,6 +275,7 @@ def test_pages_may_read_a_gateways_own_answer(stack, kind):
 
     assert headers["X-Request-Id"] == "context.requestId"
     assert headers["Strict-Transport-Security"] == "'max-age=31536000'"
+    assert headers["X-Content-Type-Options"] == "'nosniff'"
     assert (
         headers["Access-Control-Expose-Headers"]
         == "'X-Request-Id,Retry-After,X-Conversation-Id,Server-Timing,WWW-Authenticate,X-Should-Retry'"

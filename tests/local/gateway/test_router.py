@@ -32,6 +32,6 @@ def test_the_most_exact_resource_wins(request_line: str, route: str, parameters:
     assert (found[0].path, found[1]) == (route, parameters)
 
 
-@pytest.mark.parametrize("request_line", ["GET /only", "HEAD /a", "GET /z", "GET //z", "POST /a/fixed", "GET /only/y"])
+@pytest.mark.parametrize("request_line", ["GET /only", "HEAD /a", "GET /z", "GET //z", "POST /a/fixed", "GET /only/y", "TRACE /a"])
 def test_an_unknown_path_or_method_has_no_route(request_line: str) -> None:
     assert ROUTER.find(*request_line.split()) is None

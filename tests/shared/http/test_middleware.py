@@ -161,6 +161,13 @@ def test_nothing_is_cached_or_sniffed(app):
     assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
 
 
+def test_a_response_that_a_browser_shows_runs_and_loads_nothing_and_cannot_be_framed(app):
+    for answer in (app.post("/echo", {"name": "a"}), app.get("/a/b")):
+        policy = answer.headers["content-security-policy"].split("; ")
+        assert {"default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy)
+        assert answer.headers["referrer-policy"] == "no-referrer"
+
+
 def test_a_validation_error_shows_a_bounded_number_of_short_locations(app):
     fields = {"x" * 200: 1} | {str(number): 1 for number in range(80)}
     errors = app.post("/echo", fields).json["errors"]

@@ -20,6 +20,9 @@ from parley.observability.traces import TRACEPARENT, Span, is_tracing, unit_of_w
 STANDARD_HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
+    # A response that a browser shows as a document runs and loads nothing. The page and the API description have policies of their own.
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
     "Access-Control-Expose-Headers": "X-Request-Id,Retry-After,X-Conversation-Id,Server-Timing,WWW-Authenticate,X-Should-Retry",
 }
 
