@@ -1,5 +1,6 @@
 """The second factor: enrolment, the second step of a login, replay, recovery codes, and admins who must have one."""
 
+import base64
 from dataclasses import replace
 from datetime import timedelta
 
@@ -85,6 +86,13 @@ def test_a_code_of_an_earlier_step_than_the_last_is_refused(app, recovery_codes)
 
     assert app.log_in(late).status == 200
     assert problem(app.log_in(early)) == (403, "invalid_second_factor")
+
+
+def test_recovery_codes_have_120_random_bits(recovery_codes):
+    letters = {code.replace("-", "") for code in recovery_codes}
+
+    assert len(letters) == 10
+    assert {len(base64.b32decode(code)) * 8 for code in letters} == {120}
 
 
 def test_a_recovery_code_replaces_one_code(auth, app, recovery_codes, alice):
