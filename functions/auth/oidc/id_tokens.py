@@ -26,6 +26,8 @@ LEEWAY_S = 60
 MAX_AGE_S = 600
 _KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC"}
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
+# The primes below 167 modulo which 65537 does not generate every residue.
+_ROCA_PRIMES = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
 _TYPES: dict[TokenUse, frozenset[str]] = {"login": frozenset({"JWT"}), "logout": frozenset({"JWT", "LOGOUT+JWT"})}
 
 
@@ -49,7 +51,23 @@ def usable_keys(document: Any) -> list[VerificationKey]:
         raise IssuerAnswerInvalid("the key set is not one")
     public = [key for key in keys if isinstance(key, dict) and key.get("kty") in ("RSA", "EC") and "d" not in key]
     signing = [key for key in public if key.get("use", "sig") == "sig" and "verify" in key.get("key_ops", ["verify"])]
-    return [VerificationKey(key.get("kid"), key) for key in signing]
+    return [VerificationKey(key.get("kid"), key) for key in signing if not _is_factorable(key)]
+
+
+def _is_factorable(jwk: Mapping[str, Any]) -> bool:
+    """Return whether an RSA key comes from chips whose primes can be computed from the public key (ROCA, CVE-2017-15361).
+
+    Modulo each of these primes, such a modulus is a power of 65537. A sound modulus is so for all of them once in 2^27 times.
+    M. Nemec et al., "The Return of Coppersmith's Attack", CCS 2017, section 3.1.
+    """
+    text = jwk.get("n")
+    if not isinstance(text, str):
+        return False
+    try:
+        modulus = int.from_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except ValueError:
+        return False  # PyJWT refuses it
+    return all(modulus % prime in {pow(65537, power, prime) for power in range(prime)} for prime in _ROCA_PRIMES)
 
 
 type FindIssuerKey = Callable[[str | None, Algorithm], VerificationKey | None]
