@@ -12,7 +12,7 @@ PAGE := functions/web/assets/index.html
 PAGE_SOURCES := $(shell find functions/web/page -type f -not -path '*/tests/*')
 MODEL := functions/embedder/model/model.onnx
 # Tests that attack the running code; `make security` runs them together.
-ATTACKS := tests/contract/test_isolation.py tests/contract/test_logged_text.py tests/shared/auth tests/shared/db/test_poison.py tests/shared/tools/guarded_http \
+ATTACKS := tests/contract/test_isolation.py tests/contract/test_logged_text.py tests/shared/auth tests/functions/auth/test_jose_vectors.py tests/shared/db/test_poison.py tests/shared/tools/guarded_http \
   tests/functions/authorizer tests/functions/chat/test_hijack.py tests/functions/chat/openai_api/test_hijack.py tests/functions/tools/test_hijack.py \
   tests/functions/documents/test_hostile_names.py tests/functions/ingest/test_bombs.py tests/functions/toolrunner/test_isolation.py
 # The environment for developers has all packages of the other, and those of the embedding model.
@@ -70,9 +70,11 @@ races: .venv/dev  ## Run many concurrent clients against sessions, codes and gue
 poisoned: .venv/dev  ## Check that searches never find other users' best-matching documents, far more often than `make test` (QUERIES=10000)
 	PARLEY_TEST_QUERIES=$(or $(QUERIES),10000) $(PY) -m pytest --timeout 0 tests/shared/db/test_poison.py
 
-security: .venv/dev  ## Send hostile strings to every parameter, header and field of every route, then run the attacks of `make test` for longer
-	$(PY) -m pytest -n 0 --timeout 0 tests/contract/check_injection.py
+security: .venv/dev  ## Send hostile strings to every parameter, header and field of every route, run the attacks of `make test` for longer, time logins (NAUGHTY=515)
+	PARLEY_TEST_NAUGHTY=$(or $(NAUGHTY),25) $(PY) -m pytest -n 0 --timeout 0 tests/contract/check_injection.py
 	PARLEY_TEST_QUERIES=10000 $(PY) -m pytest --timeout 0 $(ATTACKS)
+	$(PY) -m bench.auth.accounts --timing-only
+	$(PY) -m bench.auth.key_rotation
 
 ledger: .venv/dev  ## Compare the ledger with the bills of fake vendors, over many more turns than `make test` (TURNS=1000)
 	PARLEY_TEST_TURNS=$(or $(TURNS),1000) $(PY) -m pytest --timeout 0 tests/functions/chat/test_ledger.py

@@ -5,7 +5,9 @@ covered automatically.
 """
 
 import io
+import json
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +18,7 @@ import pytest
 
 from parley.ids import new_id
 from parley.observability import logger
+from tests.conftest import ROOT
 from tests.contract.object_makers import MAKERS_BY_COLLECTION
 from tests.contract.operations import DOCUMENT, Operation, filled, operations
 from tests.support.api_gateway import PASSWORD, Answer, Function, Person
@@ -63,6 +66,11 @@ ATTACKS = {
     "the empty text": "",
     "blanks": " \t\n",
 }
+# `make security NAUGHTY=515` also sends all strings of the Big List of Naughty Strings everywhere; fewer are spread over the list.
+NAUGHTY = json.loads((ROOT / "tests" / "data" / "naughty-strings" / "blns.json").read_text())
+NAUGHTY_STEP = max(len(NAUGHTY) // max(int(os.environ.get("PARLEY_TEST_NAUGHTY", "0")), 1), 1)
+if "PARLEY_TEST_NAUGHTY" in os.environ:
+    ATTACKS |= {f"naughty string {number}": NAUGHTY[number] for number in range(0, len(NAUGHTY), NAUGHTY_STEP)}
 # Words of a database, an interpreter or a file that no client should see.
 INSIDE = ("syntax error at", "psycopg", "sqlalchemy", "Traceback", "UndefinedTable", "pg_catalog", "root:x:0:0", "$argon2id$")
 HEADERS = ("User-Agent", "Accept-Language", "Origin", "X-Forwarded-For", "X-Request-Id", "X-Amzn-Trace-Id")
