@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from playwright.sync_api import expect
 
 from tests.fakes.vendor import streams
 from tests.page.conftest import ASSETS, ask, axe_violations, expect_stored, open_screen
+from tests.page.test_journeys import calls, status_of
+from tests.support.time_limits import HANG_S
 
 # Each attack that runs sets a property of its own, because the text itself may be shown anywhere, such as in the title.
 HOSTILE = r"""<script>window.ranScript = 'yes'</script>
@@ -56,6 +59,28 @@ def test_hostile_text_of_a_model_runs_nothing_and_asks_no_other_host(ada, vendor
 
 
 FIXTURES = Path(__file__).with_name("hostile_html.json")
+# Places whose text a parser reads in another way than a sanitizer may expect, so that markup appears only after it: `{}` is an attack.
+CONTEXTS = (
+    "<svg><style>{}</style></svg>", "<math><style>{}</style></math>", "<noscript><p title='</noscript>{}'>", "<xmp><p title='</xmp>{}'>",
+    "<textarea><p title='</textarea>{}'>", "<title><p title='</title>{}'>", "<noembed><p title='</noembed>{}'>", "<!--><p title='-->{}'>",
+    "<math><annotation-xml encoding='text/html'>{}</annotation-xml></math>", "<svg><desc><table><td>{}</table></desc></svg>",
+    "<math><mi><mglyph><svg><mtext><textarea><a title='</textarea>{}'>", "<template><div>{}</div></template>",
+    "<select><option>{}</option></select>", "<form><math><mtext></form><form><mglyph><style></math>{}", "<![CDATA[ ]]>{}",
+    "[x](https://a.example \"'>{}\")", "![{}](https://a.example/i.png)", "| a |\n|---|\n| {} |", "> - 1. {}",
+    "```{}\nx\n```", "$\\text{{{}}}$",
+)  # fmt: skip
+RUNS = (
+    "<img src=x onerror=window.pwned=1>", "<svg onload=window.pwned=1>", "<script>window.pwned=1</script>",
+    "<a href=javascript:window.pwned=1>x</a>",
+    "<iframe srcdoc='<script>parent.pwned=1</script>'>", "<details open ontoggle=window.pwned=1>", "<img src=https://evil.example/i.png>",
+    "<style>@import 'https://evil.example/s.css'</style>", "<input autofocus onfocus=window.pwned=1>",
+    "<video src=x onerror=window.pwned=1></video>",
+)  # fmt: skip
+
+
+def hostile_fragments():
+    """Return the stored fragments, and every attack in every context."""
+    return json.loads(FIXTURES.read_text()) + [context.format(attack) for context in CONTEXTS for attack in RUNS]
 
 
 def test_hostile_fragments_in_every_place_run_nothing(ada, vendor):
@@ -69,6 +94,32 @@ def test_hostile_fragments_in_every_place_run_nothing(ada, vendor):
     expect_stored(tab, 1)
     tab.goto(f"{ada.url}/#/memory")
     expect(tab.locator(".card").first).to_be_visible()
+
+    assert tab.evaluate("window.pwned === undefined")
+
+
+@pytest.fixture
+def hostile_document(ada):
+    """A document of the user, whose title and text are hostile."""
+    text = "The leave of employees is thirty days.\n\n" + "\n\n".join(hostile_fragments()[::4])
+    form = {"title": RUNS[0], "file": {"name": "leave.txt", "mimeType": "text/plain", "buffer": text.encode()}}
+    made = ada.context.request.post(f"{ada.url}/documents", multipart=form, headers=ada.headers).json()
+    ends = time.monotonic() + HANG_S
+    while time.monotonic() < ends and status_of(ada, made["id"]) != "ready":
+        time.sleep(0.2)
+
+
+@pytest.mark.usefixtures("hostile_document")
+def test_hostile_texts_of_tools_and_documents_run_nothing(ada, vendor):
+    answers = [calls("calculator", {"expression": RUNS[0], RUNS[1]: RUNS[2]}), streams("Thirty days [1].")]
+    vendor.script = lambda handler: answers.pop(0)(handler)
+    tab = ada.open()
+    tab.get_by_role("button", name="Documents", exact=True).click()
+    ask(tab, "How many days is the leave of employees?")
+    expect_stored(tab, 1)
+    tab.locator(".tool summary").click()
+    tab.locator("button.citation").first.click()
+    expect(tab.get_by_role("dialog").locator("mark")).to_contain_text("thirty days")
 
     assert tab.evaluate("window.pwned === undefined")
 
