@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from functions.toolrunner.execution import fetch_json, run_tool
+from functions.toolrunner.execution import fetch_json, post_event, run_tool
 from functions.toolrunner.mcp_client import call_tool, list_tools, preload_client
 from functions.toolrunner.registry import Registry, builtin_tools, find_plugins
 from functions.toolrunner.requests import (
@@ -14,6 +14,7 @@ from functions.toolrunner.requests import (
     ListRequest,
     McpCallRequest,
     McpListRequest,
+    PostEventRequest,
     RunRequest,
     SearchWebRequest,
     ToolrunnerRequest,
@@ -62,6 +63,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     - `{"op": "fetch_json", "url", "timeout_s"}` returns a public JSON document as `{"status", "url", "document"}`, or `{"error"}`.
     - `{"op": "search_web", "engine", "url", "key", "query", "timeout_s"}` returns `{"results": [{"url", "title", "text"}]}`, or
       `{"error"}`.
+    - `{"op": "post_event", "url", "headers", "body", "timeout_s"}` sends an event to a web hook and returns `{"status"}`, or `{"error"}`.
 
     A tool that exceeds its time ends this process, and the caller sees a failed invocation. Raises ValidationError for any
     other event.
@@ -86,6 +88,8 @@ def _serve(request: ToolrunnerRequest) -> dict[str, Any]:
             return fetch_json(request, http)
         case SearchWebRequest():
             return search_web(request, http)
+        case PostEventRequest():
+            return post_event(request, http)
 
 
 cold_start.finish()

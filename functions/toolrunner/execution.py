@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from functions.toolrunner.registry import Registry
-from functions.toolrunner.requests import FetchJsonRequest, RunRequest
+from functions.toolrunner.requests import FetchJsonRequest, PostEventRequest, RunRequest
 from functions.toolrunner.time_limit import exit_after
 from parley.errors import ParleyError
 from parley.observability import add_log_context, logger, redact
@@ -78,6 +78,17 @@ def fetch_json(request: FetchJsonRequest, http: GuardedHttp) -> dict[str, Any]:
     except ParleyError as exc:
         logger.info("document_not_fetched", error=type(exc).__name__)
         return {"error": exc.public_message}
+
+
+def post_event(request: PostEventRequest, http: GuardedHttp) -> dict[str, Any]:
+    """Send an event to a web hook, and return `{"status"}`, or `{"error": reason}`. A redirect is not followed, the answer is dropped."""
+    headers = {"Content-Type": "application/json"} | request.headers
+    try:
+        answer = http.post_text(request.url, request.body, headers=headers, timeout_s=request.timeout_s, max_bytes=_MAX_DOCUMENT_BYTES)
+    except ParleyError as exc:
+        logger.info("event_not_posted", error=type(exc).__name__)
+        return {"error": exc.public_message}
+    return {"status": answer.status}
 
 
 def _is_json(content_type: str) -> bool:

@@ -93,10 +93,23 @@ class SearchWebRequest(_Request):
     timeout_s: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
 
 
-type ToolrunnerRequest = ListRequest | RunRequest | McpListRequest | McpCallRequest | FetchJsonRequest | SearchWebRequest
+class PostEventRequest(_Request):
+    """Send a signed event to a user's web hook. `body` is the JSON text that the headers sign."""
+
+    op: Literal["post_event"]
+    url: Annotated[str, Field(max_length=2000, repr=False)]
+    headers: dict[str, str] = Field(repr=False)
+    body: Annotated[str, Field(max_length=100_000, repr=False)]
+    timeout_s: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
+
+
+type ToolrunnerRequest = ListRequest | RunRequest | McpListRequest | McpCallRequest | FetchJsonRequest | SearchWebRequest | PostEventRequest
 
 _REQUEST: TypeAdapter[ToolrunnerRequest] = TypeAdapter(
-    Annotated[ListRequest | RunRequest | McpListRequest | McpCallRequest | FetchJsonRequest | SearchWebRequest, Field(discriminator="op")]
+    Annotated[
+        ListRequest | RunRequest | McpListRequest | McpCallRequest | FetchJsonRequest | SearchWebRequest | PostEventRequest,
+        Field(discriminator="op"),
+    ]
 )
 
 

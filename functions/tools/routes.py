@@ -15,6 +15,7 @@ from functions.tools.mcp_endpoint.jsonrpc import RpcMessage, unreadable_response
 from functions.tools.mcp_servers import add_server, refresh_listings, refresh_server, remove_server
 from functions.tools.schemas import CreatedMcpServerOut, InvokeIn, McpServerIn, McpServerOut, OutcomeOut, ToolChange, ToolOut
 from functions.tools.services import ToolsServicesDep
+from functions.tools.webhooks.routes import webhooks_router
 from parley.auth.principal import Principal
 from parley.db import mcp_servers
 from parley.errors import IdempotencyKeyReused, NotFound, ParleyError, RequestInProgress
@@ -178,4 +179,4 @@ def respond_with_rpc_error(error: ParleyError, request_id: str) -> Response:
 
 ERROR_RESPONDERS = {"/mcp": respond_with_rpc_error}
 
-router = join_routers(mcp_servers_router, tools_router, mcp_endpoint_router)
+router = join_routers(mcp_servers_router, tools_router, mcp_endpoint_router, webhooks_router)

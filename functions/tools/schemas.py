@@ -63,7 +63,7 @@ class OutcomeOut(Output):
     elapsed_ms: Annotated[float, Field(ge=0)]
 
 
-_URL = r"^https?://[^\s/?#@]+(/[^\s#]*)?(\?[^\s#]*)?$"
+URL_PATTERN = r"^https?://[^\s/?#@]+(/[^\s#]*)?(\?[^\s#]*)?$"
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # a token of RFC 9110
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
 # Headers that the HTTP client sets itself.
@@ -95,7 +95,7 @@ class McpServerIn(Input):
     """POST /tools/mcp-servers. The server's tools are named `name.tool`. Every request to the server carries `headers`."""
 
     name: Annotated[str, Field(pattern=SERVER_NAME, examples=["notes"])]
-    url: Annotated[str, Field(max_length=2000, pattern=_URL, examples=["https://mcp.example.com/mcp"])]
+    url: Annotated[str, Field(max_length=2000, pattern=URL_PATTERN, examples=["https://mcp.example.com/mcp"])]
     headers: Headers = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -7,20 +7,23 @@ from functools import partial
 from typing import Any
 
 from functions.upkeep.email_templates import EmailTemplates
-from functions.upkeep.jobs import run_job
+from functions.upkeep.jobs import is_early, run_job
 from functions.upkeep.mailer import Mailer
 from functions.upkeep.services import UpkeepServices, UserFileStore
 from functions.upkeep.sweep import recover, sweep
+from functions.upkeep.webhook_client import WebhookClient
+from parley.auth.encryption import key_store_cipher
 from parley.db.engine import make_engine
 from parley.jobs import IngestQueue, MemoryQueue, UnknownJob, UpkeepQueue, process_jobs
 from parley.llm.catalogue import NoModel
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.observability import logger
 from parley.observability.invocations import invocation_handler
-from parley.settings import CatalogueSettings, DatabaseSettings
+from parley.settings import CatalogueSettings, DatabaseSettings, KeySettings
+from parley.tools.invoker import Invoker
 
 
-class UpkeepSettings(DatabaseSettings, CatalogueSettings):
+class UpkeepSettings(DatabaseSettings, CatalogueSettings, KeySettings):
     """Settings of the upkeep function. `model_keys` lists the environment variables of the model keys that are set, separated by commas."""
 
     upkeep_queue_url: str
@@ -30,6 +33,7 @@ class UpkeepSettings(DatabaseSettings, CatalogueSettings):
     mail_from: str
     public_url: str
     model_keys: str
+    toolrunner_function: str
 
 
 settings = UpkeepSettings.read()
@@ -56,6 +60,7 @@ services = UpkeepServices(
     memory_queue=MemoryQueue(settings.memory_queue_url),
     ingest_queue=IngestQueue(settings.ingest_queue_url),
     embedding_model=_embedding_model,
+    webhook_client=WebhookClient(Invoker(settings.toolrunner_function).ask, key_store_cipher(settings.keys_path)),
 )
 
 
@@ -66,11 +71,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     Raises UnknownJob for an event that comes neither from SQS nor from the scheduler.
     """
     if "Records" in event:
+        is_idle = all(is_early(record["body"]) for record in event["Records"])
         failures = process_jobs(event["Records"], handle=partial(run_job, services))
         services.queue.retry_soon(event["Records"], failures)
         # The next sweep may be a day away, and while the database is awake, recovery costs only two queries. So a turn that died
         # before it queued its check is ended half a minute after the next turn of any user.
-        recover(services)
+        if not is_idle:
+            recover(services)
         return failures
     if event.get("source") != "aws.scheduler":
         raise UnknownJob("neither a batch nor a schedule")

@@ -2,9 +2,30 @@
 
 from uuid import UUID
 
-from functions.upkeep import emails, stale_turns, user_data
+from functions.upkeep import emails, stale_turns, user_data, webhooks
 from functions.upkeep.services import UpkeepServices
-from parley.jobs import AccountNotice, ChangeEmail, CheckTurn, Job, OutboxJob, ResetPassword, SignUp, UnknownJob
+from parley.clock import utc_now
+from parley.jobs import (
+    AccountNotice,
+    ChangeEmail,
+    CheckTurn,
+    DeliverEvent,
+    Job,
+    OutboxJob,
+    ResetPassword,
+    SignUp,
+    UnknownJob,
+    parse_job,
+)
+
+
+def is_early(body: str) -> bool:
+    """Return whether a message only waits for a later time. Its batch need not wake a paused database."""
+    try:
+        job = parse_job(body)
+    except UnknownJob:
+        return False
+    return isinstance(job, DeliverEvent) and job.due_at is not None and job.due_at > utc_now()
 
 
 def run_job(services: UpkeepServices, job: Job) -> None:
@@ -20,6 +41,8 @@ def run_job(services: UpkeepServices, job: Job) -> None:
             emails.send_notification(services, job)
         case CheckTurn():
             stale_turns.check_turn(services, job)
+        case DeliverEvent():
+            webhooks.deliver_event(services, job)
         case OutboxJob(topic="export", subject_id=UUID() as export_id):
             user_data.make_export(services, export_id, user_id=job.user_id, entry_id=job.entry_id)
         case OutboxJob(topic="erase"):

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from functions.upkeep.email_templates import EmailTemplates
 from functions.upkeep.mailer import Mailer
+from functions.upkeep.webhook_client import WebhookClient
 from parley.aws.s3 import FileStore
 from parley.db.engine import Engine
 from parley.jobs import IngestQueue, MemoryQueue, UpkeepQueue
@@ -39,3 +40,4 @@ class UpkeepServices:
     memory_queue: MemoryQueue
     ingest_queue: IngestQueue
     embedding_model: Callable[[], str | None]
+    webhook_client: WebhookClient

@@ -10,6 +10,7 @@ from functools import partial
 
 from functions.upkeep import stale_turns, user_data
 from functions.upkeep.services import UpkeepServices
+from functions.upkeep.webhooks import send_lost_deliveries
 from parley.db import documents, idempotency, outbox
 from parley.db.accounts import api_keys, audit, exports, imports, invites, login_throttle, oidc, one_time_codes, sessions, signups
 from parley.db.engine import Connection, Engine
@@ -19,6 +20,7 @@ from parley.db.metering import budgets, quotas
 from parley.db.responses_api import client_conversations, responses
 from parley.db.transactions import global_scope
 from parley.db.turn import turn_begin, turn_events
+from parley.db.webhooks import deliveries
 from parley.errors import NotFound
 from parley.jobs import OutboxJob
 from parley.observability import logger
@@ -55,6 +57,7 @@ _EXPIRED_ROWS: dict[str, Callable[[Connection], int]] = {
     "response_pieces": responses.sweep_pieces,
     "client_conversations": client_conversations.sweep,
     "shared_links": links.sweep,
+    "webhook_deliveries": deliveries.sweep,
 }
 
 
@@ -67,6 +70,7 @@ def sweep(services: UpkeepServices) -> dict[str, int | None]:
     counts["documents"] = _count_or_log("documents", partial(requeue_stalled, services))
     counts["stalled_imports"] = _count_or_log("stalled_imports", partial(requeue_stalled_imports, services))
     counts["vectors"] = _count_or_log("vectors", partial(requeue_without_vectors, services))
+    counts["events_sent_again"] = _count_or_log("events_sent_again", partial(send_lost_deliveries, services))
     return counts | {"sent_again": _count_or_log("sent_again", partial(resend_due, services))}
 
 
@@ -74,6 +78,7 @@ def recover(services: UpkeepServices) -> dict[str, int | None]:
     """End stale turns, queue lost jobs again, and return the number of each. A failure is logged and left to the sweep."""
     return {
         "interrupted": _count_or_log("interrupted", partial(stale_turns.end_stale_turns, services)),
+        "events_sent_again": _count_or_log("events_sent_again", partial(send_lost_deliveries, services)),
         "sent_again": _count_or_log("sent_again", partial(resend_due, services)),
     }
 

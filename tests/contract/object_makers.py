@@ -12,6 +12,7 @@ from parley.clock import utc_now
 from parley.db import mcp_servers
 from parley.db.tables import approvals, passages, summaries
 from parley.db.transactions import user_scope
+from parley.db.webhooks import deliveries
 from parley.ids import new_id
 from parley.tools.forms import form_of_model
 from tests.support.api_gateway import PASSWORD, Answer, Function, Person
@@ -127,6 +128,18 @@ def make_mcp_server(functions: Functions, owner: Person) -> str:
     return str(_created(functions["tools"].post("/tools/mcp-servers", wish, as_=owner))["id"])
 
 
+def make_webhook(functions: Functions, owner: Person) -> str:
+    """A web hook with two deliveries."""
+    from functions.tools.app import engine
+
+    wish = {"url": f"https://{owner.email.partition('@')[0]}.example.com/hook", "events": ["budget.warning"]}
+    id = str(_created(functions["tools"].post("/webhooks", wish, as_=owner))["id"])
+    with user_scope(engine, owner.id) as connection:
+        for number in range(2):
+            deliveries.note(connection, "budget.warning", user_id=owner.id, key=f"{id} {number}", data={})
+    return id
+
+
 def make_tool(functions: Functions, owner: Person) -> str:
     """A tool that only the owner has, discovered on the owner's MCP server."""
     from functions.tools.app import engine
@@ -190,6 +203,7 @@ MAKERS_BY_COLLECTION: dict[str, Maker] = {
     "/documents": make_document,
     "/tools": make_tool,
     "/tools/mcp-servers": make_mcp_server,
+    "/webhooks": make_webhook,
 }
 # Objects that have an id but appear in no list.
 UNLISTED_COLLECTIONS = {"/messages", "/chat/turns", "/chat/images", "/v1/responses", "/v1/conversations"}

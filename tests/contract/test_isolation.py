@@ -39,7 +39,7 @@ WITHOUT_SCOPE = {"POST /auth/logout"}
 WITHOUT_SESSION = {"GET /models", "GET /v1/models", "GET /v1/models/{id}"}
 # Only what is shared can be unshared.
 ENDS_A_SHARE = {"DELETE /documents/{id}/shares"}
-KEPT_FROM_KEYS = [one for one in GUARDED if one.path.startswith(("/auth/", "/admin/"))]
+KEPT_FROM_KEYS = [one for one in GUARDED if one.path.startswith(("/auth/", "/admin/", "/webhooks", "/schedules"))]
 OPEN_TO_KEYS = [one for one in USERS if one not in KEPT_FROM_KEYS and str(one) not in WITHOUT_SESSION]
 
 

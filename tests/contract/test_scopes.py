@@ -125,6 +125,12 @@ NEEDED = {
     "POST /tools/mcp-servers": "tools",
     "DELETE /tools/mcp-servers/{id}": "tools",
     "POST /tools/mcp-servers/{id}/refresh": "tools",
+    "POST /webhooks": "account",
+    "GET /webhooks": "account",
+    "PATCH /webhooks/{id}": "account",
+    "DELETE /webhooks/{id}": "account",
+    "POST /webhooks/{id}/rotate-secret": "account",
+    "GET /webhooks/{id}/deliveries": "account",
     "POST /mcp": "tools",
 }
 WITHOUT = {"POST /auth/logout"}

@@ -73,6 +73,8 @@ class TenantFixture:
             "client_conversations": {},
             "client_items": {"conversation_id": ids["client_conversations"], "number": 1, "id": "item_1"},
             "tool_settings": {},
+            "webhooks": {},
+            "webhook_deliveries": {"webhook_id": ids["webhooks"], "status": "pending"},
             "mcp_servers": {},
             "documents": {"status": "ready", "bytes": 1},
             "groups": {},

@@ -22,6 +22,7 @@ from parley.db.turn import approvals, turn_checkpoint
 from parley.db.turn.approvals import Approval
 from parley.db.turn.message_parts import AnswerParts
 from parley.db.turn.turn_checkpoint import LockedTurn
+from parley.db.webhooks import deliveries
 from parley.errors import NotFound
 from parley.llm.catalogue import Catalogue
 from parley.llm.messages import Source
@@ -176,3 +177,11 @@ def _restore_turn(
         event_buffer=EventBuffer(last=locked_turn.last_event),
         resumed_from=checkpoint,
     )
+
+
+def note_pause(connection: Connection, turn: Turn, requests: Sequence[Approval], *, number: int) -> list[UUID]:
+    """Note that the turn waits for these approvals since its event `number`, and return the deliveries to send after the commit."""
+    ids = {"turn_id": str(turn.id), "conversation_id": str(turn.conversation_id)}
+    data = ids | {"calls": [{"call_id": request.call_id, "tool": request.name} for request in requests]}
+    key = f"{turn.id} {number}"
+    return deliveries.note(connection, "turn.waiting_for_approval", user_id=turn.user_id, key=key, data=data)

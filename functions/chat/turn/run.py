@@ -18,7 +18,7 @@ from itertools import chain
 from uuid import UUID
 
 from functions.chat.services import ChatServices
-from functions.chat.turn.approvals import AlreadyResumed, Decision, decide
+from functions.chat.turn.approvals import AlreadyResumed, Decision, decide, note_pause
 from functions.chat.turn.begin import begin_turn
 from functions.chat.turn.events import (
     IncompleteAnswer,
@@ -46,8 +46,10 @@ from parley.db.turn.turn_begin import ExistingTurn, IdempotencyKey
 from parley.db.turn.turn_end import TurnResult
 from parley.db.turn.turns import TurnStatus
 from parley.deadline import Deadline, retry_while_unavailable
-from parley.errors import ParleyError
+from parley.errors import ParleyError, Unavailable
+from parley.jobs import DeliverEvent
 from parley.metering import limits
+from parley.metering.budget_alert import note_budget_warning
 from parley.metering.metered_call import count_spending
 from parley.metering.passage_vectors import embed_passages
 from parley.observability import add_log_context, logger, put_metrics
@@ -134,9 +136,23 @@ def run_turn(services: ChatServices, turn: Turn, deadline: Deadline) -> Iterator
 
 
 def queue_follow_up(services: ChatServices, turn: Turn) -> None:
-    """Queue the turn's committed outbox entries, if there are any. If the queue is unavailable, the sweep sends them later."""
+    """Queue the turn's committed outbox entries and events, if there are any. If the queue is unavailable, the sweep sends them later."""
     if turn.follow_up:
         services.memory_queue.send_entries(turn.follow_up)
+    if turn.deliveries or any(reservation.is_low for reservation in turn.reservations):
+        _send_events(services, turn)
+
+
+def _send_events(services: ChatServices, turn: Turn) -> None:
+    """Warn of a budget that is nearly spent, and queue the turn's noted events. A lost message is sent again by the upkeep function."""
+    noted = list(turn.deliveries)
+    try:
+        with user_scope(services.engine, turn.user_id) as connection:
+            noted += note_budget_warning(connection, user_id=turn.user_id, default_usd=services.default_limits.budget_usd)
+    except Unavailable:
+        logger.exception("budget_warning_not_noted")
+    for delivery_id in noted:
+        services.queue.send_later(DeliverEvent(turn.user_id, delivery_id))
 
 
 def _count_turn(turn: Turn, last: NumberedEvent) -> None:
@@ -312,3 +328,5 @@ def _store_checkpoint(engine: Engine, turn: Turn, pending: ApprovalsPending, las
         # If `last_event` has reached this number, an earlier attempt paused the turn, and the turn has continued since.
         if not paused.is_done and paused.last_event < last.number:
             raise _PauseRefused
+        if paused.is_done:
+            turn.deliveries = note_pause(connection, turn, requests, number=last.number)

@@ -126,11 +126,11 @@ class EventBuffer:
 class Turn:
     """The state of a running turn. Times are on this worker's clock.
 
-    `reservations` are not settled yet. `follow_up` holds the outbox entries stored at the end of the turn, and `passages` the ids and
-    texts of its passages. For a resumed turn,
-    `resumed_from` is its checkpoint, and `decisions` maps call ids to approval (True) or denial (False), and `answers` maps the
-    ids of calls that asked the user to their last question. `invalid_calls` holds the ids of calls whose arguments cannot be stored.
-    `image_bytes` caches images by key; an unreadable one is None.
+    `reservations` are not settled yet. `follow_up` holds the outbox entries stored at the end of the turn, `deliveries` the ids of its
+    events for web hooks, and `passages` the ids and texts of its passages. For a resumed turn, `resumed_from` is its checkpoint,
+    `decisions` maps call ids to approval (True) or denial (False), and `answers` maps the ids of calls that asked the user to their
+    last question. `invalid_calls` holds the ids of calls whose arguments cannot be stored. `image_bytes` caches images by key; an
+    unreadable one is None.
     """
 
     billing_subject: BillingSubject
@@ -154,6 +154,7 @@ class Turn:
     event_buffer: EventBuffer = field(default_factory=EventBuffer)
     follow_up: Sequence[OutboxEntry] = ()
     passages: Sequence[tuple[UUID, str]] = ()
+    deliveries: Sequence[UUID] = ()
     resumed_from: Checkpoint = field(default_factory=Checkpoint)
     decisions: Mapping[str, bool] = MappingProxyType({})
     answers: Mapping[str, Approval] = MappingProxyType({})

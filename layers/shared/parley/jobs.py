@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#ser
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import starmap
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -16,6 +17,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from parley.aws.sqs import SqsMessage, SqsQueue
+from parley.clock import utc_now
 from parley.db.outbox import OutboxEntry
 from parley.errors import NotFound, ParleyError, Unavailable
 from parley.observability import add_log_context, begin_log_context, current_correlation_id, logger
@@ -31,6 +33,8 @@ DOCUMENTS_PREFIX, IMPORTS_PREFIX = "documents", "imports"
 MAX_IMPORT_BYTES = 500_000_000
 # The lifetime of the form with which a client uploads a document or an export to import.
 UPLOAD_FORM_LIFETIME_S = 3600
+# The longest delay of a message in SQS.
+MAX_DELAY_S = 900
 # A code that a user waits for must not wait for the queue's visibility timeout because SES refused it once.
 RETRY_DELAYS_S = (10.0, 60.0, 300.0)
 # The delay lets one job read a whole burst of turns, and leaves it five seconds to find facts within 30 s. The first turn of a conversation
@@ -97,11 +101,21 @@ class OutboxJob:
         return cls(entry.user_id, entry.id, entry.topic, entry.subject_id)
 
 
-type Job = SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | OutboxJob
+@dataclass(frozen=True, slots=True)
+class DeliverEvent:
+    """An event waits for its delivery to a web hook, at `due_at` if given."""
+
+    user_id: UUID
+    delivery_id: UUID
+    due_at: datetime | None = None
+    type: Literal["deliver"] = "deliver"
+
+
+type Job = SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | OutboxJob | DeliverEvent
 
 # Errors are logged, so they must not repeat the input, which contains email addresses.
 _JOB_JSON: TypeAdapter[Job] = TypeAdapter(
-    Annotated[SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | OutboxJob, Field(discriminator="type")],
+    Annotated[SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | OutboxJob | DeliverEvent, Field(discriminator="type")],
     config=ConfigDict(hide_input_in_errors=True, defer_build=True),
 )
 
@@ -128,6 +142,10 @@ class UpkeepQueue(SqsQueue):
     def send(self, job: Job, *, delay_s: float = 0) -> None:
         """Send a job, visible after `delay_s` (15 minutes at most). Raises Unavailable if it was not sent."""
         self.put(_job_json(job), delay_s=delay_s)
+
+    def send_at(self, job: Job, due_at: datetime) -> None:
+        """Send a job, visible at `due_at`, or after 15 minutes if that is earlier: its handler then calls this method again."""
+        self.send(job, delay_s=min(max((due_at - utc_now()).total_seconds(), 0), MAX_DELAY_S))
 
     def send_later(self, job: Job, *, delay_s: float = 0) -> None:
         """Send a job after a commit, when the request must no longer fail: an error is logged instead of raised.

@@ -40,7 +40,7 @@ OLD = {
 NAMES = {"one_time_codes": "codes"}
 # What is swept of turns and of responses needs one, and has tests of its own.
 TURNS = {"turn_keys", "turn_events", "interrupted", "approvals_expired", "response_pieces"}
-SENT = {"sent_again", "documents", "stalled_imports", "vectors"}
+SENT = {"sent_again", "events_sent_again", "documents", "stalled_imports", "vectors"}
 
 
 @pytest.fixture
@@ -70,6 +70,7 @@ def test_only_expired_rows_are_deleted(upkeep, postgres, count, table, alice):
 def test_every_table_with_expiring_rows_is_swept(upkeep):
     assert upkeep.sweep().keys() == {NAMES.get(table, table) for table in OLD} | TURNS | SENT | {
         "shared_links",
+        "webhook_deliveries",
         "imports",
         "stalled_imports",
     }

@@ -62,6 +62,7 @@ PREPARATIONS = (
     "UPDATE budget_reservations r SET subject_id = r.user_id, turn_id = t.id FROM turns t WHERE r.user_id = :owner AND t.user_id = :owner",
     "UPDATE usage u SET turn_id = t.id FROM turns t WHERE u.user_id = :owner AND t.user_id = :owner",
     "UPDATE outbox o SET topic = 'summary', subject_id = c.id FROM conversations c WHERE o.user_id = :owner AND c.user_id = :owner",
+    "UPDATE webhooks SET events = '{turn.waiting_for_approval}', failures = 1 WHERE user_id = :owner",
     "UPDATE imports SET status = 'processing' WHERE user_id = :owner",
     "UPDATE exports SET ready_at = now() WHERE user_id = :owner",
     'UPDATE responses SET previous_id = NULL, document = \'{"output": [{"text": "secret"}]}\' WHERE user_id = :owner',
@@ -129,6 +130,7 @@ class Rows:
     def _ids(self) -> dict[str, Any]:
         names = {table.removesuffix("s"): table for table, found in metadata.tables.items() if "id" in found.c}
         names |= {"memory": "memories", "key": "api_keys", "server": "mcp_servers", "entry": "outbox", "image": "messages"}
+        names |= {"delivery": "webhook_deliveries"}
         ids: dict[str, Any] = {f"{name}_id": self.id_of(table) for name, table in names.items()}
         ids |= {f"{name}s": [ids[name]] for name in ("document_id", "message_id", "response_id")}
         return ids | {"ids": [ids["memory_id"]], "supersedes": [ids["memory_id"]], "passage_ids": [self.id_of("passages")]}
@@ -177,6 +179,7 @@ class Rows:
             "documents.add": {"document_id": new_id()},
             "exports.add": {"export_id": new_id()},
             "mcp_servers.add": {"server_id": new_id()},
+            "webhooks.add": {"webhook_id": new_id()},
             "summaries.add": {"upto_seq": 2},
             "idempotency.store_response": {"response": {}},
             "responses.begin": {"response": StoredResponse(new_id(), None, [], {})},

@@ -113,6 +113,7 @@ BACKGROUND = {
     "client_conversations": "delete select(used_at user_id)",
     "response_pieces": "delete select(at user_id)",
     "shared_links": "delete select(expires_at user_id)",
+    "webhook_deliveries": "delete select(created_at due_at id status user_id) update(due_at)",
     "one_time_codes": "delete select(expires_at user_id)",
     "oidc_identities": "select(issuer subject user_id)",
     "oidc_logins": "delete insert select",

@@ -22,6 +22,18 @@ class DecryptionFailed(ParleyError):
     """The ciphertext was made with another key or for another context, or was tampered with."""
 
 
+def key_store_cipher(keys_path: str) -> "TextCipher":
+    """Return the cipher whose key is in the Parameter Store, beside the signing keys at `keys_path`."""
+
+    def load_key() -> bytes:
+        # Few requests need the key, and the import of the key store takes a tenth of a cold start.
+        from parley.auth.key_store import load_encryption_key
+
+        return load_encryption_key(keys_path)
+
+    return TextCipher(load_key)
+
+
 class TextCipher:
     """Encrypts texts, each bound to a context such as a row's id: a ciphertext copied to another row does not decrypt.
 

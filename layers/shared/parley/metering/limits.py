@@ -59,10 +59,14 @@ class BudgetExhausted(ParleyError):
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Money reserved for calls, for 15 minutes at most. The amount is zero for models without a price."""
+    """Money reserved for calls, for 15 minutes at most. The amount is zero for models without a price.
+
+    `is_low` means that with this call, spent and reserved money may exceed 80% of the user's budget.
+    """
 
     id: UUID
     amount_usd: Decimal
+    is_low: bool = False
 
 
 def max_cost_usd(models: Iterable[Model], request: ModelRequest) -> Decimal:
@@ -131,15 +135,15 @@ def _reserve(
     *,
     counts_request: bool,
 ) -> Reservation:
-    reservation = Reservation(new_id(), amount_usd)
+    reservation_id = new_id()
     verdict = quotas.take_quota(
-        connection, billing_subject, default_limits, id=reservation.id, amount_usd=amount_usd, counts_request=counts_request, detail=detail
+        connection, billing_subject, default_limits, id=reservation_id, amount_usd=amount_usd, counts_request=counts_request, detail=detail
     )
     if verdict.wait_s is not None:
         raise RateLimited(billing_subject.user_id, retry_after_s=verdict.wait_s)
     if not verdict.has_budget:
         raise BudgetExhausted(billing_subject.user_id, amount_usd=amount_usd, resets_at=budgets.resets_at(connection))
-    return reservation
+    return Reservation(reservation_id, amount_usd, is_low=verdict.is_low)
 
 
 def _max_cost_usd(model: Model, request: ModelRequest, input_tokens: int) -> Decimal:

@@ -11,6 +11,7 @@ from parley.db.transactions import user_scope
 from parley.deadline import Deadline, retry_while_unavailable
 from parley.llm.model import ModelCall
 from parley.metering import limits
+from parley.metering.budget_alert import note_budget_warning
 from parley.metering.limits import BillingSubject, DefaultLimits, Reservation
 from parley.observability import put_metrics
 
@@ -68,6 +69,9 @@ class MeteredCall:
     def _settle_once(self) -> None:
         with user_scope(self._engine, self._billing_subject.user_id) as connection:
             limits.settle(connection, self._billing_subject, self.calls, reservations=self._reservations, purpose=self._purpose)
+            if any(reservation.is_low for reservation in self._reservations):
+                # The upkeep function finds the noted events and sends them.
+                note_budget_warning(connection, user_id=self._billing_subject.user_id, default_usd=self._default_limits.budget_usd)
 
 
 def count_spending(calls: Sequence[ModelCall], *, purpose: CallPurpose) -> None:

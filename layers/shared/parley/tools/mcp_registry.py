@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Self
 from uuid import UUID
 
-from parley.auth.encryption import TextCipher
+from parley.auth.encryption import TextCipher, key_store_cipher
 from parley.db import mcp_servers
 from parley.db.engine import Connection
 from parley.db.mcp_servers import McpServer
@@ -41,8 +41,7 @@ class McpRegistry:
     @classmethod
     def of(cls, settings: ToolSettings, ask: SendToRunner) -> Self:
         """Return the registry for a function's settings; `ask` is `Invoker.ask`. Raises ValueError for invalid `mcp_servers`."""
-        cipher = TextCipher(partial(_load_key, settings.keys_path))
-        return cls(RunnerMcpClient(ask), parse_deployment_servers(settings.mcp_servers), cipher)
+        return cls(RunnerMcpClient(ask), parse_deployment_servers(settings.mcp_servers), key_store_cipher(settings.keys_path))
 
     def tools(self, connection: Connection, *, user_id: UUID) -> Iterator[RunnableTool]:
         """Yield each discovered tool with the function that runs it; the deployment's servers come first."""
@@ -75,13 +74,6 @@ class McpRegistry:
         except ParleyError as exc:
             return ToolOutcome(False, f"The server's headers could not be decrypted: {exc.public_message}", 0.0)
         return self.client.call_tool(server, tool, arguments, timeout_s=timeout_s, elicitation=elicitation)
-
-
-def _load_key(path: str) -> bytes:
-    # Only users' own servers have secrets, and the import of the key store takes a tenth of a cold start.
-    from parley.auth.key_store import load_encryption_key
-
-    return load_encryption_key(path)
 
 
 def same_endpoint(server: McpEndpoint) -> McpEndpoint:

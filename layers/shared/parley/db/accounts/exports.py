@@ -31,6 +31,7 @@ EXCLUDED_COLUMNS = {
     "passages": {"embedding", "words"},
     "turns": {"fingerprint", "idempotency_key", "route"},
     "mcp_servers": {"headers"},
+    "webhooks": {"secret", "previous_secret"},
 }
 
 

@@ -60,7 +60,7 @@ def budget_ctes(number: int, *, condition: str) -> str:
             ON CONFLICT (user_id, subject_id, month) DO UPDATE
                SET reserved_usd = b.reserved_usd - {freed} + EXCLUDED.reserved_usd
              WHERE b.spent_usd + b.reserved_usd - {freed} + EXCLUDED.reserved_usd <= (SELECT budget{number} FROM allowed)
-            RETURNING b.subject_id
+            RETURNING b.subject_id, b.spent_usd + b.reserved_usd AS used_usd
         )"""  # noqa: S608 - constants only
 
 

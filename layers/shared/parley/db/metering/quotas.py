@@ -19,6 +19,9 @@ from sqlalchemy import Connection, TextClause, text
 from parley.db.metering import budgets
 from parley.settings import LimitSettings
 
+# The user is warned when this share of a month's budget is spent.
+LOW_SHARE = Decimal("0.8")
+
 
 @dataclass(frozen=True, slots=True)
 class BillingSubject:
@@ -66,10 +69,14 @@ NO_DETAIL = ReservationDetail()
 
 @dataclass(frozen=True, slots=True)
 class QuotaResult:
-    """Whether the call fits its quotas. `wait_s` is set if a rate limit refused the call; `has_budget` is False if a budget did."""
+    """Whether the call fits its quotas. `wait_s` is set if a rate limit refused the call; `has_budget` is False if a budget did.
+
+    `is_low` means that with this call, spent and reserved money may exceed `LOW_SHARE` of the user's budget.
+    """
 
     has_budget: bool
     wait_s: float | None = None
+    is_low: bool = False
 
 
 def take_quota(
@@ -97,7 +104,7 @@ def take_quota(
         # The statement has taken nothing yet. Most users have no such group, and their statement stays short.
         row = connection.execute(_quota_statement(len(billing_subject.subjects), **kind, has_pool=True), values).one()
     if row.is_in_rate:
-        return QuotaResult(row.is_in_budget)
+        return QuotaResult(row.is_in_budget, is_low=row.is_low)
     rates = _rates(billing_subject, default_limits, key_rate=int(row.key_rate))
     return QuotaResult(True, rate_wait_s(connection, rates, user_id=billing_subject.user_id))
 
@@ -135,7 +142,8 @@ def _quota_statement(count: int, *, counts_request: bool, needs_budget: bool, is
         before = f"(EXISTS (SELECT FROM reserved_pool) OR {_HAS_NO_POOL} AND {before})"
     if is_stored:
         steps.append(budgets.reservation_cte(condition=before))
-    verdict = f"{in_rate} AS is_in_rate, {before} AS is_in_budget"
+    is_low = f"coalesce((SELECT used_usd FROM reserved0) >= {LOW_SHARE} * budget0, false)" if needs_budget else "false"  # noqa: S608
+    verdict = f"{in_rate} AS is_in_rate, {before} AS is_in_budget, {is_low} AS is_low"
     return text(f"WITH {', '.join(steps)} SELECT {verdict}, rate1 AS key_rate, pool_id FROM allowed")  # noqa: S608
 
 

@@ -29,6 +29,7 @@ from parley.db.tables.registration import guesses, invites, oidc_logins, oidc_lo
 from parley.db.tables.responses import client_conversations, client_items, response_pieces, responses
 from parley.db.tables.tools import mcp_listings, mcp_servers, tool_settings
 from parley.db.tables.turns import approvals, stream_leases, turn_events, turns
+from parley.db.tables.webhooks import webhook_deliveries, webhooks
 
 __all__ = [
     "api_keys",
@@ -82,4 +83,6 @@ __all__ = [
     "turns",
     "usage",
     "users",
+    "webhook_deliveries",
+    "webhooks",
 ]

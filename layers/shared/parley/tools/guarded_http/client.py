@@ -134,6 +134,12 @@ class GuardedHttp:
         """Send a JSON object to a URL, as `post_form` sends a form."""
         return self._post(url, {"json": dict(body)}, headers=headers, timeout_s=timeout_s, max_bytes=min(max_bytes, MAX_BYTES))
 
+    def post_text(
+        self, url: str, body: str, *, headers: Mapping[str, str], timeout_s: float = TIMEOUT_S, max_bytes: int = MAX_BYTES
+    ) -> FetchResult:
+        """Send a text to a URL, byte by byte as given, as `post_form` sends a form."""
+        return self._post(url, {"content": body.encode()}, headers=headers, timeout_s=timeout_s, max_bytes=min(max_bytes, MAX_BYTES))
+
     def _post(
         self, url: str, content: Mapping[str, Any], *, headers: Mapping[str, str] | None, timeout_s: float, max_bytes: int
     ) -> FetchResult:

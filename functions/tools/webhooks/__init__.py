@@ -1,0 +1,1 @@
+"""Web hooks: addresses to which a user's events are sent."""

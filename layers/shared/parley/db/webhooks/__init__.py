@@ -1,0 +1,1 @@
+"""Web hooks: where events of a user are sent, and the deliveries."""
