@@ -15,6 +15,13 @@ MODEL := functions/embedder/model/model.onnx
 ATTACKS := tests/contract/test_isolation.py tests/contract/test_logged_text.py tests/shared/auth tests/functions/auth/test_jose_vectors.py tests/shared/db/test_poison.py tests/shared/tools/guarded_http \
   tests/functions/authorizer tests/functions/chat/test_hijack.py tests/functions/chat/openai_api/test_hijack.py tests/functions/tools/test_hijack.py \
   tests/functions/documents/test_hostile_names.py tests/functions/ingest/test_bombs.py tests/functions/toolrunner/test_isolation.py
+# Tests in which requests or workers compete. `make races` also runs them beside processes that keep the processors busy.
+RACES := tests/functions/auth tests/shared/db/test_isolation.py tests/shared/db/test_quota_races.py tests/shared/db/test_pools.py \
+  tests/functions/chat/test_order.py tests/functions/chat/test_idempotency.py tests/functions/chat/test_interruption.py tests/functions/chat/test_stop.py \
+  tests/functions/chat/test_regenerate.py tests/functions/chat/test_approvals.py tests/functions/chat/test_stream_limits.py tests/functions/chat/test_writers.py \
+  tests/functions/chat/responses_api/test_background.py tests/functions/documents/test_races.py tests/functions/documents/test_idempotency.py tests/functions/ingest/test_burst.py \
+  tests/functions/ingest/test_killed_workers.py tests/functions/ingest/test_fair_share.py tests/functions/summarize tests/functions/upkeep/test_sweep.py \
+  tests/functions/tools/test_mcp_servers.py tests/functions/migrate/test_upgrade.py tests/local/queues tests/local/triggers
 # The environment for developers has all packages of the other, and those of the embedding model.
 VENV := $(if $(wildcard .venv/dev),.venv/dev,.venv/local)
 
@@ -64,8 +71,9 @@ openapi: .venv/dev  ## Regenerate the API description from the routes and the te
 fuzz: .venv/dev  ## Send generated requests to every route, many more than `make test` (EXAMPLES=1000)
 	PARLEY_FUZZ_EXAMPLES=$(or $(EXAMPLES),1000) $(PY) -m pytest tests/contract/test_conformance.py --timeout 0
 
-races: .venv/dev  ## Run many concurrent clients against sessions, codes and guesses, for much longer than `make test` (ROUNDS=100)
+races: .venv/dev  ## Run many concurrent clients against sessions, codes and guesses, for much longer than `make test` (ROUNDS=100), and all races on a busy machine (HOGS=4)
 	PARLEY_TEST_ROUNDS=$(or $(ROUNDS),100) $(PY) -m pytest --timeout 0 tests/functions/auth tests/shared/db/test_isolation.py
+	PARLEY_TEST_HOGS=$(or $(HOGS),4) $(PY) -m pytest -n 0 --timeout 0 $(RACES)
 
 poisoned: .venv/dev  ## Check that searches never find other users' best-matching documents, far more often than `make test` (QUERIES=10000)
 	PARLEY_TEST_QUERIES=$(or $(QUERIES),10000) $(PY) -m pytest --timeout 0 tests/shared/db/test_poison.py
@@ -88,8 +96,8 @@ chaos: .venv/dev  ## Run turns while the database is shut down every 5 to 40 s, 
 previous-release: .venv/dev  ## Run the tests of the last release on this tree's schema (OPTIONS="-n 2", TAG=v0.1.0)
 	$(PY) -m tests.contract.previous_release $(if $(TAG),--tag $(TAG)) $(OPTIONS)
 
-mutants: .venv/dev  ## Break a copy of the code in small ways and check that tests fail (ONLY="tokens/ login/one_time")
-	$(PY) -m tests.mutants.run $(ONLY)
+mutants: .venv/dev  ## Break a copy of the code in small ways and check that tests fail (ONLY="tokens/ login/one_time", JOBS=2)
+	$(PY) -m tests.mutants.run $(ONLY) $(if $(JOBS),--jobs $(JOBS))
 
 mutation: .venv/dev .tools/mutation/.installed $(MODEL)  ## Change the code in one place at a time and look for changes that no test notices (ONLY="parley/metering", SAMPLE=200, SEED=1)
 	$(PY) -m tests.mutation.run $(ONLY) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))

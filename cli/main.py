@@ -33,6 +33,7 @@ CHAT_COMMANDS = {
     ),
     "memories": CommandEntry("cli.commands.memories", "See, add, correct and forget what is remembered about you."),
     "templates": CommandEntry("cli.commands.templates", "Keep questions that you ask again and again."),
+    "assistants": CommandEntry("cli.assistants.commands", "Add assistants with instructions and documents; change and share them."),
     "documents": CommandEntry("cli.commands.documents", "Add documents for answers to cite; list, search and delete them."),
     "groups": CommandEntry("cli.commands.groups", "Found groups to share documents with; invite people, join and leave."),
     "tools": CommandEntry("cli.commands.tools", "List, configure and call tools; add remote MCP servers."),

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 
+from cli.output import aligned_table
 from local.gateway.integration_response import DELIMITER, PRELUDE_TYPE
 
 
@@ -39,6 +40,47 @@ def invoke_function(port: int, function: str, event: str) -> Any:
 def read_status(port: int) -> Any:
     """Return the response of `GET /_local/status`."""
     return _json(_call("GET", port, "/_local/status"), port)
+
+
+def status_table(status: dict[str, Any]) -> str:
+    """Return the response of `/_local/status` as aligned tables."""
+    functions = [_function_row(function) for function in status["functions"]]
+    schedules = [_schedule_row(schedule) for schedule in status["schedules"]]
+    queues = [_queue_row(queue) for queue in status["queues"]]
+    buckets = [_bucket_row(bucket) for bucket in status["buckets"]]
+    services = [(name, _service_state(service)) for name, service in status["services"].items()]
+    sections = [
+        aligned_table([("FUNCTION", "IDLE", "BUSY", "CALLS", "ERRORS", "PEAK MB"), *functions]),
+        aligned_table([("SCHEDULE", "FUNCTION", "EXPRESSION", "NEXT"), *schedules]) if schedules else "",
+        aligned_table([("QUEUE", "VISIBLE", "IN FLIGHT", "DELAYED", "DEAD-LETTER QUEUE"), *queues]) if queues else "",
+        aligned_table([("BUCKET", "OBJECTS", "MB"), *buckets]) if buckets else "",
+        aligned_table([("SERVICE", ""), *services]) if services else "",
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def _function_row(function: dict[str, Any]) -> tuple[str, ...]:
+    workers = function["workers"]
+    figures = (workers["idle"], workers["busy"], function["invocations"], function["errors"], f"{function['peak_mb']:.0f}")
+    return (function["name"], *(str(figure) for figure in figures))
+
+
+def _schedule_row(schedule: dict[str, Any]) -> tuple[str, ...]:
+    return (schedule["name"], schedule["function"], schedule["expression"], schedule["next_run"] or "-")
+
+
+def _queue_row(queue: dict[str, Any]) -> tuple[str, ...]:
+    return (queue["name"], str(queue["visible"]), str(queue["in_flight"]), str(queue["delayed"]), queue["dead_letters"] or "-")
+
+
+def _bucket_row(bucket: dict[str, Any]) -> tuple[str, ...]:
+    return (bucket["name"], str(bucket["objects"]), f"{bucket['bytes'] / 1_000_000:.1f}")
+
+
+def _service_state(service: dict[str, Any] | None) -> str:
+    if service is None:
+        return "not used"
+    return f"{'running' if service['running'] else 'down'} on port {service['port']}"
 
 
 def _call(method: str, port: int, path: str, *, content: bytes | None = None) -> httpx2.Response:

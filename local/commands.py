@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import click
 
-from cli.output import aligned_table
 from local.sam_build.tree import DEFAULT_BUILD, BuildTree
 from local.settings import DEFAULT_DATA, DEFAULT_PORT, DEFAULT_TEMPLATE, DEFAULT_WORKERS, EmulatorSettings
 
@@ -134,7 +133,7 @@ def invoke(function: str, source: str, port: int) -> None:
 @_port_option
 def status(port: int) -> None:
     """Show the functions, schedules, queues, buckets and services of the running stack."""
-    from local.client import StackRequestFailed, read_status
+    from local.client import StackRequestFailed, read_status, status_table
 
     try:
         click.echo(status_table(read_status(port)))
@@ -258,44 +257,3 @@ def _parse_parameter(text: str) -> tuple[str, str]:
     if not separator or not name:
         raise click.ClickException(f"--parameter must be NAME=VALUE, not {text!r}")
     return name, value
-
-
-def status_table(status: dict[str, Any]) -> str:
-    """Return the response of `/_local/status` as aligned tables."""
-    functions = [_function_row(function) for function in status["functions"]]
-    schedules = [_schedule_row(schedule) for schedule in status["schedules"]]
-    queues = [_queue_row(queue) for queue in status["queues"]]
-    buckets = [_bucket_row(bucket) for bucket in status["buckets"]]
-    services = [(name, _service_state(service)) for name, service in status["services"].items()]
-    sections = [
-        aligned_table([("FUNCTION", "IDLE", "BUSY", "CALLS", "ERRORS", "PEAK MB"), *functions]),
-        aligned_table([("SCHEDULE", "FUNCTION", "EXPRESSION", "NEXT"), *schedules]) if schedules else "",
-        aligned_table([("QUEUE", "VISIBLE", "IN FLIGHT", "DELAYED", "DEAD-LETTER QUEUE"), *queues]) if queues else "",
-        aligned_table([("BUCKET", "OBJECTS", "MB"), *buckets]) if buckets else "",
-        aligned_table([("SERVICE", ""), *services]) if services else "",
-    ]
-    return "\n\n".join(section for section in sections if section)
-
-
-def _function_row(function: dict[str, Any]) -> tuple[str, ...]:
-    workers = function["workers"]
-    figures = (workers["idle"], workers["busy"], function["invocations"], function["errors"], f"{function['peak_mb']:.0f}")
-    return (function["name"], *(str(figure) for figure in figures))
-
-
-def _schedule_row(schedule: dict[str, Any]) -> tuple[str, ...]:
-    return (schedule["name"], schedule["function"], schedule["expression"], schedule["next_run"] or "-")
-
-
-def _queue_row(queue: dict[str, Any]) -> tuple[str, ...]:
-    return (queue["name"], str(queue["visible"]), str(queue["in_flight"]), str(queue["delayed"]), queue["dead_letters"] or "-")
-
-
-def _bucket_row(bucket: dict[str, Any]) -> tuple[str, ...]:
-    return (bucket["name"], str(bucket["objects"]), f"{bucket['bytes'] / 1_000_000:.1f}")
-
-
-def _service_state(service: dict[str, Any] | None) -> str:
-    if service is None:
-        return "not used"
-    return f"{'running' if service['running'] else 'down'} on port {service['port']}"

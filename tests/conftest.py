@@ -13,6 +13,7 @@ import pytest
 from moto import mock_aws
 from sqlalchemy import Engine
 
+from bench.harness.processes import running_hogs
 from parley.db.engine import DatabaseRole, make_engine
 from parley.llm.catalogue import Catalogue
 from parley.settings import DatabaseSettings
@@ -26,6 +27,15 @@ from tests.support.xdist_scheduler import pytest_xdist_auto_num_workers as pytes
 from tests.support.xdist_scheduler import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 
 ROOT = Path(__file__).parent.parent
+# Processes that compute all the time, for each process of the test run: `make races` runs the race tests beside them.
+HOGS = int(os.environ.get("PARLEY_TEST_HOGS", "0"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hogs() -> Iterator[list[int]]:
+    """Keep the processors busy during the whole run, if `PARLEY_TEST_HOGS` says so."""
+    with running_hogs(HOGS) as pids:
+        yield pids
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,27 @@ def header() -> str:
         f"- Python {platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in PACKAGES)}",
     ]
     return "\n".join(lines)
+
+
+def wait_until_idle(*, limit_s: float = 15.0, look_s: float = 0.25) -> bool:
+    """Wait until the processors are idle for nine tenths of `look_s` seconds; return whether that was so before `limit_s` seconds.
+
+    A stack goes on working after a load, for example on titles and embeddings, and the next server to be measured would pay for it.
+    """
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until:
+        before = _processor_ticks()
+        time.sleep(look_s)
+        idle, total = (after - start for after, start in zip(_processor_ticks(), before, strict=True))
+        if idle >= total * 0.9:
+            return True
+    return False
+
+
+def _processor_ticks() -> tuple[int, int]:
+    """Return the idle and all ticks of all processors, from `/proc/stat` (proc_stat(5)), without those that other machines took."""
+    user, nice, system, idle, waiting, *interrupts = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:8])
+    return idle + waiting, user + nice + system + idle + waiting + sum(interrupts)
 
 
 def _revision() -> str:

@@ -2,13 +2,17 @@
 
 import os
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.harness.servers import ServerFailed
 
 _PROC = Path("/proc")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+# It ends with its parent, even if the parent is killed.
+_HOG = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
 
 
 def tree(root: int) -> list[int]:
@@ -87,3 +91,15 @@ def run_timed(command: list[str], environment: Mapping[str, str] | None = None) 
         raise ServerFailed(f"{command[-1]}:\n{done.stderr[-2000:]}")
     wall_ms, cpu_ms = map(float, done.stdout.split()[-2:])
     return wall_ms, cpu_ms
+
+
+@contextmanager
+def running_hogs(count: int) -> Iterator[list[int]]:
+    """Run processes that only compute, at the usual priority, until the end of the block or of this process. Yields their ids."""
+    with ExitStack() as stack:
+        pids = []
+        for _ in range(count):
+            hog = stack.enter_context(subprocess.Popen([sys.executable, "-c", _HOG], start_new_session=True))
+            stack.callback(hog.kill)
+            pids.append(hog.pid)
+        yield pids

@@ -59,7 +59,7 @@ def measure(*, turns: int, kinds: Sequence[str] = tuple(KINDS)) -> dict[str, Oth
     mcp_port = free_port()
     parameters = [f"ToolAllowedHosts={HOST}:{mcp_port}", "RatePerMinute=60"]
     results: dict[str, OtherUser] = {}
-    with TemporaryDirectory(prefix="parley-bench-") as name, targets.upstream(Path(name)) as fake, _running_hog():
+    with TemporaryDirectory(prefix="parley-bench-") as name, targets.upstream(Path(name)) as fake, processes.running_hogs(1):
         for kind in kinds:
             folder = Path(name, str(len(results)))
             folder.mkdir()
@@ -142,17 +142,6 @@ def _running_second_user(server: Server, kind: str, token: str, mcp_port: int) -
                 raise ServerFailed(f"{kind}: the second user could not begin")
             time.sleep(1.0)
             yield process
-        finally:
-            process.kill()
-
-
-@contextmanager
-def _running_hog() -> Iterator[None]:
-    """Keep one core busy, at the usual priority, until the end of the block or of this process."""
-    program = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
-    with subprocess.Popen([sys.executable, "-c", program], start_new_session=True) as process:
-        try:
-            yield
         finally:
             process.kill()
 

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.harness import machine
 from bench.harness.aims import Figure, Section
 from bench.harness.load import LoadResult
 from bench.harness.servers import HOST, Server, ServerFailed
@@ -33,10 +34,14 @@ _LAST_EVENT = b"event: turn.stopped"
 def run(*, rounds: int, seconds: float, has_litellm: bool) -> Section:
     """Measure and return the table and figures."""
     stops_s = [_first_stop_s() for _ in range(rounds)]
-    per_s = {(name, is_streamed): [0.0] for name in ("Parley", "LiteLLM") for is_streamed in (True, False)}
-    for name, start in ({"Parley": _parley} | ({"LiteLLM": targets.litellm} if has_litellm else {})).items():
-        for is_streamed in (True, False):
-            per_s[name, is_streamed] = [_turns_per_s(start, is_streamed=is_streamed, seconds=seconds) for _ in range(rounds)]
+    per_s: dict[tuple[str, bool], list[float]] = {
+        (name, is_streamed): [] for name in ("Parley", "LiteLLM") for is_streamed in (True, False)
+    }
+    starts = {"Parley": _parley} | ({"LiteLLM": targets.litellm} if has_litellm else {})
+    for is_streamed in (True, False):
+        for _ in range(rounds):
+            for name, start in starts.items():
+                per_s[name, is_streamed].append(_turns_per_s(start, is_streamed=is_streamed, seconds=seconds))
     rows = [["first stop, s", format_figure(median(stops_s), digits=2)]]
     figures = [Figure("first stop of a fresh stack", median(stops_s), "s", at_most=0.8)]
     for is_streamed, kind in ((False, "whole turns"), (True, "streams")):
@@ -52,6 +57,7 @@ def _parley(folder: Path, *, base_url: str) -> AbstractContextManager[Target]:
 
 
 def _turns_per_s(start: Callable[..., AbstractContextManager[Target]], *, is_streamed: bool, seconds: float) -> float:
+    machine.wait_until_idle()
     with TemporaryDirectory(prefix="parley-bench-") as name:
         folder = Path(name)
         with targets.upstream(folder) as fake, start(folder, base_url=f"{fake.server.url}/v1") as target:

@@ -1,6 +1,7 @@
 """The latency that a warm turn adds to the model's own time, compared with other servers: `python -m bench.turns.latency`.
 
-The servers alternate within each round, so that a slow machine affects all of them equally.
+The servers alternate within each round, so that a slow machine affects all of them equally. Each load begins when the machine is idle:
+a stack's follow-up work counts in its own processor time, not in the latency of the next server.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.harness import processes
+from bench.harness import machine, processes
 from bench.harness.aims import Section
 from bench.harness.load import LoadResult, Request
 from bench.harness.servers import ServerFailed
@@ -71,6 +72,7 @@ def _measure_round(running: list[Target], results: LatencyResults, *, seconds: f
     for mode in REQUEST_MODES:
         for target in running:
             request = target.request(is_streamed=mode.is_streamed)
+            machine.wait_until_idle()
             pids = processes.tree(target.server.pid)
             before_ms = processes.cpu_ms(pids)
             load = _run_load(request, mode, seconds=seconds)

@@ -39,6 +39,7 @@ class TurnOptions:
     tools: bool = True
     temperature: float | None = None
     incognito: bool = False
+    assistant_id: str | None = None
 
     def message_fields(self) -> dict[str, object]:
         """Return the fields of POST /chat that differ from their defaults."""
@@ -47,6 +48,8 @@ class TurnOptions:
             fields["tools"] = False
         if self.temperature is not None:
             fields["temperature"] = self.temperature
+        if self.assistant_id:
+            fields["assistant_id"] = self.assistant_id
         return fields | ({"incognito": True} if self.incognito else {})
 
     def regeneration_fields(self) -> dict[str, object]:

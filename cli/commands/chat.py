@@ -65,6 +65,7 @@ _FILE_TYPE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--conversation", "--cid", metavar="ID", shell_complete=complete_conversation, help="Continue this conversation; ID may be a short id."
 )
+@click.option("-a", "--assistant", metavar="NAME", help="Use this assistant, by name or id. To list them: parley assistants")
 @click.option("-m", "--model", metavar="NAME", shell_complete=complete_model, help="Use this model. To list the models: parley models")
 @click.option("-s", "--system", metavar="TEXT", help="Start a conversation with these instructions to the model.")
 @click.option("-t", "--template", metavar="NAME", shell_complete=complete_template, help="Ask the question of this template.")
@@ -88,6 +89,7 @@ def chat(
     message: str | None,
     continue_latest: bool,
     conversation: str | None,
+    assistant: str | None,
     model: str | None,
     system: str | None,
     template: str | None,
@@ -129,6 +131,7 @@ def chat(
         tools=not no_tools,
         temperature=temperature,
         incognito=incognito,
+        assistant_id=_assistant_id(api, assistant) if assistant else None,
     )
     conversation_id = _conversation_id(api, continue_latest=continue_latest, given=conversation)
     if conversation_id is None and (instructions := system or (stored.system if stored else None)):
@@ -178,6 +181,12 @@ def _refuse_contradictions(*groups: Mapping[str, object]) -> None:
         allowed = given == ["--system", "--incognito"]
         if len(given) > 1 and not allowed:
             raise click.UsageError(f"{given[0]} and {given[1]} cannot be combined.")
+
+
+def _assistant_id(api: ApiClient, given: str) -> str:
+    from cli.assistants.assistant_api import find_assistant
+
+    return find_assistant(api, given).text("id")
 
 
 def _named_values(given: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Errors of the chat routes: refusals of a turn, and stored failures that are reported again."""
+"""Errors of the chat routes: refusals of a turn, stored failures that are reported again, and how clients of all APIs read errors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from parley.llm.errors import (
     ProviderRejected,
     ProviderTimeout,
 )
+from parley.metering.limits import BudgetExhausted
 
 # Sent with a stored failure of a previous release, whose log has no `retry_after`.
 STORED_FAILURE_RETRY_S = 5.0
@@ -27,6 +28,16 @@ class LoggedTurnFailure(ParleyError):
         self.status, self.code, self.public_message = problem["status"], problem["code"], problem["detail"]
         default_s = STORED_FAILURE_RETRY_S if self.status == HTTPStatus.SERVICE_UNAVAILABLE else None
         self.retry_after_s = problem.get("retry_after", default_s)
+
+
+class AssistantNotFound(ParleyError):
+    """The assistant does not exist, or is not shared with the user. A conversation keeps the id of an assistant that is gone."""
+
+    status, code = 404, "assistant_not_found"
+    public_message = "This assistant was deleted or is not shared with you. Choose another one, or continue without an assistant."
+
+    def __init__(self, assistant_id: UUID) -> None:
+        super().__init__(f"no assistant {assistant_id}")
 
 
 class InProgress(ParleyError):
@@ -88,3 +99,19 @@ class NotWaiting(ParleyError):
 
 # A route that calls models declares these errors in the API description.
 MODEL_CALL_ERRORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
+
+
+def most_exact_error(errors: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the first error, or the error deepest within its field: a union reports one for each of its members."""
+    loc = errors[0]["loc"]
+    return max((error for error in errors if error["loc"][: len(loc)] == loc), key=lambda error: len(error["loc"]))
+
+
+def is_retry_useless(error: ParleyError) -> bool:
+    """Return whether the SDKs must not repeat the request by themselves.
+
+    A failed turn has stored its question, and a retry would store it twice. A failed call was repeated here already, unless the vendor
+    said when to come back.
+    """
+    is_failure = isinstance(error, ProviderFailed | OutOfTime) and not isinstance(error, ProviderBusy)
+    return is_failure or isinstance(error, BudgetExhausted | LoggedTurnFailure)

@@ -6,7 +6,15 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from functions.chat.anthropic_api import routes as anthropic_routes
-from functions.chat.errors import AlreadyDecided, ConversationBusy, InProgress, NothingToRegenerate, NotWaiting, OutOfTime
+from functions.chat.errors import (
+    AlreadyDecided,
+    AssistantNotFound,
+    ConversationBusy,
+    InProgress,
+    NothingToRegenerate,
+    NotWaiting,
+    OutOfTime,
+)
 from functions.chat.openai_api import routes as openai_routes
 from functions.chat.responses import SERVER_TIMING, StreamFormat, turn_response
 from functions.chat.responses_api import conversation_routes
@@ -44,8 +52,8 @@ turn_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("c
 # A vendor's failure has one of these statuses only if the turn is not streamed: a stream has already sent status 200.
 VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
 MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted, TooManyStreams)
-BEGIN = (NotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *MODELS, *VENDORS)
-DECISIONS = error_responses(NotFound, AlreadyDecided, NotWaiting, *MODELS, *VENDORS)
+BEGIN = (NotFound, AssistantNotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *MODELS, *VENDORS)
+DECISIONS = error_responses(NotFound, AssistantNotFound, AlreadyDecided, NotWaiting, *MODELS, *VENDORS)
 EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT_SCHEMA}}
 TURN: dict[int | str, Any] = {
     200: {"model": TurnOut, "description": "The turn", "content": EVENTS, "headers": {"Server-Timing": SERVER_TIMING}}
@@ -90,10 +98,11 @@ async def chat(
     model gets no tools; without the scope `conversations`, the prompt has no memories. The answer's message has a part for each
     source that it cites. `timings` of the last event tells how much of the time was spent waiting for models, and its
     `retrieval` is `text` instead of `hybrid` if memory and documents were searched by words only, because the embedding model did not
-    respond within half a second. `response_format`, as in OpenAI's API, requests a JSON answer. `images` are data URLs, or ids of
-    images in earlier messages. With `questions`, the client can show forms: the model may then ask the user up to four questions at once
-    by the tool `ask_user`. With `?format=ag-ui`, the stream has the events of AG-UI 1.0, without ids: a repeated request, and
-    `/chat/turns/{id}/events`, send all of them again.
+    respond within half a second. `assistant_id` gives the conversation an assistant, whose instructions, model, tools, documents and
+    memory apply where the request does not choose; the conversation keeps it. `response_format`, as in OpenAI's API, requests a JSON
+    answer. `images` are data URLs, or ids of images in earlier messages. With `questions`, the client can show forms: the model may then
+    ask the user up to four questions at once by the tool `ask_user`. With `?format=ag-ui`, the stream has the events of AG-UI 1.0,
+    without ids: a repeated request, and `/chat/turns/{id}/events`, send all of them again.
     """
     question = Question(
         body.message,
@@ -107,6 +116,7 @@ async def chat(
         attached=body.attached(),
         is_incognito=body.incognito,
         documents=body.documents,
+        assistant_id=body.assistant_id,
         asks_user=_may_ask(services, principal, body),
     )
     key = _idempotency_key("POST /chat", idempotency, body)

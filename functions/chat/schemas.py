@@ -74,6 +74,7 @@ class ChatIn(Input):
     response_format: ResponseFormatIn | None = None
     incognito: bool = False
     wait: bool = False
+    assistant_id: Annotated[UUID, Field(strict=False)] | None = None
     questions: bool = False
 
     @property

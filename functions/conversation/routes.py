@@ -9,14 +9,15 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field, TypeAdapter
 
 from functions.conversation import memory
+from functions.conversation.assistants.routes import router as assistants_router
 from functions.conversation.links.routes import public_router, sharing_router
+from functions.conversation.ratings.routes import ratings_router
 from functions.conversation.schemas import (
     BudgetOut,
     ConversationChanges,
     ConversationIn,
     ConversationOut,
     DailyUsageOut,
-    FeedbackIn,
     ForkIn,
     FoundMemoriesPage,
     FoundMemoryOut,
@@ -32,6 +33,9 @@ from functions.conversation.schemas import (
 from functions.conversation.search import MAX_RESULTS, SearchMode, search_conversations, search_memories
 from functions.conversation.services import ConversationServicesDep
 from parley.db import conversations, memories, messages, summaries
+from parley.db.assistants import assistants
+from parley.db.conversations import Conversation
+from parley.db.engine import Connection
 from parley.db.metering import budgets, usage
 from parley.db.turn import feedback, turns
 from parley.errors import IdempotencyKeyReused, InvalidInput, NotFound
@@ -120,9 +124,13 @@ def create(
     """Create a conversation."""
     user_id = principal.user_id
     request = idempotency.request("POST /conversations", body, render=ConversationOut.model_validate)
-    return request.run_once(
-        transaction, user_id, lambda: conversations.add(transaction, new_id(), user_id=user_id, **body.columns())
-    ).response
+    return request.run_once(transaction, user_id, lambda: _create(transaction, user_id, body)).response
+
+
+def _create(connection: Connection, user_id: UUID, body: ConversationIn) -> Conversation:
+    if body.assistant_id:
+        assistants.get(connection, body.assistant_id)
+    return conversations.add(connection, new_id(), user_id=user_id, **body.columns())
 
 
 @conversations_router.get("/conversations")
@@ -147,6 +155,10 @@ def get(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> Open
 def change(id: UUID, body: ConversationChanges, principal: CurrentPrincipal, transaction: Transaction) -> ConversationOut:
     """Change the given fields of a conversation."""
     changes = body.model_dump(exclude_unset=True)
+    if "assistant_id" in changes:
+        changes["assistant_version"] = None
+    if body.assistant_id:
+        assistants.get(transaction, body.assistant_id)
     return ConversationOut.model_validate(conversations.change(transaction, id, user_id=principal.user_id, changes=changes))
 
 
@@ -215,19 +227,6 @@ def _shown_message(
         total_ms=figures.total_ms if figures else None,
         feedback=FeedbackOut.model_validate(rating) if rating else None,
     )
-
-
-@conversations_router.put("/messages/{id}/feedback")
-def rate(id: UUID, body: FeedbackIn, principal: CurrentPrincipal, transaction: Transaction) -> FeedbackOut:
-    """Rate an answer. Admins see the rating and the reason, with the model and without the conversation."""
-    stored = feedback.put(transaction, id, user_id=principal.user_id, rating=body.rating, reason=body.reason)
-    return FeedbackOut.model_validate(stored)
-
-
-@conversations_router.delete("/messages/{id}/feedback", status_code=204)
-def withdraw_rating(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> None:
-    """Withdraw the rating of an answer."""
-    feedback.remove(transaction, id, user_id=principal.user_id)
 
 
 summaries_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])
@@ -300,5 +299,14 @@ def show_usage(
 
 # Search comes first, because `/conversations/{id}` would match its path.
 router = join_routers(
-    stop_router, search_router, conversations_router, summaries_router, memories_router, usage_router, public_router, sharing_router
+    stop_router,
+    search_router,
+    conversations_router,
+    ratings_router,
+    summaries_router,
+    memories_router,
+    usage_router,
+    public_router,
+    sharing_router,
+    assistants_router,
 )

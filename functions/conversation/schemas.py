@@ -9,7 +9,6 @@ from pydantic import Field, StringConstraints
 from functions.conversation.search import ScoredMemory, SearchMode
 from parley.db.conversations import Conversation
 from parley.db.search import FoundPassage
-from parley.db.turn.feedback import Rating
 from parley.http.paging import Listing
 from parley.http.schemas import Input, Output, Timestamp
 from parley.snippets import snippet
@@ -26,10 +25,11 @@ class ConversationFields(Input):
     title: Title | None = None
     model: ModelName | None = None
     system_prompt: SystemPrompt | None = None
+    assistant_id: Annotated[UUID, Field(strict=False)] | None = None
 
 
 class ConversationChanges(ConversationFields):
-    """PATCH /conversations/{id}. Omitted fields stay unchanged."""
+    """PATCH /conversations/{id}. Omitted fields stay unchanged. Null as `assistant_id` continues without an assistant."""
 
     is_pinned: bool = False
 
@@ -39,7 +39,7 @@ class ConversationIn(ConversationFields):
 
     incognito: bool = False
 
-    def columns(self) -> dict[str, str | bool | None]:
+    def columns(self) -> dict[str, str | bool | UUID | None]:
         """Return the fields by their column names."""
         return self.model_dump(exclude={"incognito"}) | {"is_incognito": self.incognito}
 
@@ -51,13 +51,18 @@ class ForkIn(Input):
 
 
 class ConversationOut(Output):
-    """A conversation. `updated_at` is the time of its last activity."""
+    """A conversation. `updated_at` is the time of its last activity.
+
+    `assistant_version` is the version of the assistant that the newest turn used. The assistant may no longer exist.
+    """
 
     id: UUID
     title: str | None
     model: str | None
     system_prompt: str | None
     is_pinned: bool
+    assistant_id: UUID | None
+    assistant_version: int | None
     created_at: Timestamp
     updated_at: Timestamp
 
@@ -71,13 +76,6 @@ class OpenConversationOut(ConversationOut):
     def of(cls, conversation: Conversation, open_turn_id: UUID | None) -> Self:
         """Render a conversation with its open turn."""
         return cls(**ConversationOut.model_validate(conversation).model_dump(), open_turn_id=open_turn_id)
-
-
-class FeedbackIn(Input):
-    """PUT /messages/{id}/feedback."""
-
-    rating: Rating
-    reason: Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True)] | None = None
 
 
 class MemoryIn(Input):

@@ -13,8 +13,8 @@ from functions.documents.errors import ImportInProgress, ImportTooLarge
 from functions.documents.services import DocumentServices
 from parley.auth.principal import Principal
 from parley.aws.s3 import PresignedPost
-from parley.db.accounts import imports
-from parley.db.accounts.imports import Import
+from parley.db.imports import imports
+from parley.db.imports.imports import Import
 from parley.db.transactions import lock_until_end, principal_scope
 from parley.http.schemas import Input, Output, Timestamp
 from parley.ids import new_id

@@ -29,10 +29,10 @@ from functions.documents.services import DocumentServicesDep
 from parley.auth.principal import Principal
 from parley.aws.s3 import PresignedPost
 from parley.db import chunks, documents
-from parley.db.accounts import imports
 from parley.db.documents import Document
 from parley.db.engine import Connection
 from parley.db.groups import shares
+from parley.db.imports import imports
 from parley.errors import IdempotencyKeyReused, NotFound, RequestInProgress
 from parley.http.app import join_routers
 from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, Transaction, require_live_session, requires

@@ -12,9 +12,10 @@ from functions.upkeep import stale_turns, user_data
 from functions.upkeep.services import UpkeepServices
 from functions.upkeep.webhooks import send_lost_deliveries
 from parley.db import documents, idempotency, outbox
-from parley.db.accounts import api_keys, audit, exports, imports, invites, login_throttle, oidc, one_time_codes, sessions, signups
+from parley.db.accounts import api_keys, audit, exports, invites, login_throttle, oidc, one_time_codes, sessions, signups
 from parley.db.engine import Connection, Engine
 from parley.db.groups import membership
+from parley.db.imports import imports
 from parley.db.links import shared_links as links
 from parley.db.metering import budgets, quotas
 from parley.db.responses_api import client_conversations, responses

@@ -7,8 +7,6 @@ called from one thread, except `Disk.flush`.
 import base64
 import binascii
 import json
-import os
-import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -16,14 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from local.queues.database import Disk, SqliteTransaction, open_database
 from local.queues.errors import HandleInvalid, ParameterInvalid, QueueExists, QueueMissing
 from local.template.pseudo import queue_arn
 
 MAX_MESSAGE_BYTES = 1_048_576
 MAX_DELAY_S = 900
 MAX_VISIBILITY_S = 43_200
-# A checkpoint copies the log's pages into the database file, which is slow, so `Disk` does it outside of the event loop.
-_CHECKPOINT_BYTES = 4_194_304
 
 # The attributes that a queue is created with, with AWS's defaults.
 DEFAULT_ATTRIBUTES = {
@@ -35,19 +32,6 @@ DEFAULT_ATTRIBUTES = {
     "VisibilityTimeout": "30",
 }
 _OPTIONAL_ATTRIBUTES = {"Policy", "RedrivePolicy"}
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS queues (
-    name TEXT PRIMARY KEY, attributes TEXT NOT NULL, created_at REAL NOT NULL, modified_at REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS messages (
-    position INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, attributes TEXT NOT NULL,
-    sent_at REAL NOT NULL, visible_at REAL NOT NULL, receives INTEGER NOT NULL DEFAULT 0, first_received_at REAL
-);
-CREATE INDEX IF NOT EXISTS messages_by_visibility ON messages (queue, visible_at);
-CREATE INDEX IF NOT EXISTS messages_by_age ON messages (queue, sent_at);
-CREATE UNIQUE INDEX IF NOT EXISTS messages_by_id ON messages (id);
-"""
 
 
 @dataclass(frozen=True)
@@ -100,12 +84,7 @@ class QueueStore:
 
     def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._database = sqlite3.connect(path, isolation_level=None)
-        path.chmod(0o600)
-        # WAL with NORMAL writes to the operating system at each commit and never waits for the disk; `Disk` does that.
-        for pragma in ("journal_mode = wal", "synchronous = normal", "wal_autocheckpoint = 0", "journal_size_limit = 0"):
-            self._database.execute(f"PRAGMA {pragma}")
-        self._database.executescript(_SCHEMA)
+        self._database = open_database(path)
         self.disk = Disk(path)
         rows = self._database.execute("SELECT name, attributes, created_at, modified_at FROM queues")
         self._queues = {name: _Queue(json.loads(attributes), *times) for name, attributes, *times in rows}
@@ -155,7 +134,7 @@ class QueueStore:
     def delete_queue(self, name: str) -> None:
         """Delete a queue and its messages. Raises `QueueMissing`."""
         self._queue(name)
-        with self._transaction():
+        with SqliteTransaction(self._database):
             self._database.execute("DELETE FROM messages WHERE queue = ?", (name,))
             self._database.execute("DELETE FROM queues WHERE name = ?", (name,))
         del self._queues[name]
@@ -188,7 +167,7 @@ class QueueStore:
         """
         queue, now = self._queue(name), self._now()
         hidden_s = queue.number("VisibilityTimeout") if visibility_s is None else visibility_s
-        with self._transaction():
+        with SqliteTransaction(self._database):
             self._expire(name, queue, now)
             rows = self._database.execute(
                 "SELECT position, id, body, attributes, sent_at, receives, first_received_at FROM messages"
@@ -271,41 +250,6 @@ class QueueStore:
         values = (name, json.dumps(queue.attributes), queue.created_at, queue.modified_at)
         self._database.execute("INSERT OR REPLACE INTO queues VALUES (?, ?, ?, ?)", values)
         self._queues[name] = queue
-
-    def _transaction(self) -> "_Transaction":
-        return _Transaction(self._database)
-
-
-class _Transaction:
-    """A context manager: one transaction, rolled back on an exception."""
-
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
-
-    def __enter__(self) -> None:
-        self._database.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._database.execute("COMMIT" if kind is None else "ROLLBACK")
-
-
-class Disk:
-    """Makes the store's commits survive a power failure, from any thread but only one at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._log = os.open(path.with_name(f"{path.name}-wal"), os.O_RDONLY)
-
-    def flush(self) -> None:
-        """Return once all commits so far are on disk."""
-        os.fsync(self._log)
-        if os.fstat(self._log).st_size > _CHECKPOINT_BYTES:
-            checkpointer = sqlite3.connect(self._path)
-            checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            checkpointer.close()
-
-    def close(self) -> None:
-        os.close(self._log)
 
 
 def _redrive(policy: str) -> tuple[str | None, int]:

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from bench.harness import processes
+from tests.support.time_limits import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -36,3 +37,11 @@ def test_a_process_that_is_gone_takes_nothing():
     assert processes.cpu_ms([gone.pid]) is None
     assert processes.peak_mb(gone.pid) is None
     assert processes.environment(gone.pid) == {}
+
+
+def test_hogs_compute_until_the_end_of_the_block():
+    with processes.running_hogs(2) as pids:
+        have_computed = wait_until(lambda: all((processes.cpu_ms([pid]) or 0) > 50 for pid in pids))
+
+    assert have_computed
+    assert processes.cpu_ms(pids) is None

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -61,7 +62,7 @@ def main() -> int:
             stack.stop()
     print(f"\n{table(results)}")
     if not names:
-        PAGE.write_text(with_table(PAGE.read_text(), table(results)))
+        PAGE.write_text(with_table(PAGE.read_text(), dated(table(results), datetime.now(UTC).date())))
     return int(any(result.failed for result in results))
 
 
@@ -108,6 +109,11 @@ def table(results: Sequence[Result]) -> str:
         for result in results
     ]
     return "\n".join(["| client | version | works | fails |", "|---|---|---|---|", *rows])
+
+
+def dated(text: str, day: date) -> str:
+    """Return the table with the day of the run below it."""
+    return f"{text}\n\nThe last run was on {day.day} {day:%B %Y}."
 
 
 def with_table(page: str, text: str) -> str:

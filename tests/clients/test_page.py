@@ -1,11 +1,12 @@
 """docs/clients.md describes the clients that `make clients` drives, in lines that their drivers run."""
 
 import re
+from datetime import date
 
 import pytest
 
 from tests.clients.installation import clients
-from tests.clients.run import PAGE, Result, read_result, table, with_table
+from tests.clients.run import PAGE, Result, dated, read_result, table, with_table
 
 SNIPPET = re.compile(r"```(?:python|js)\n(.*?)```", re.DOTALL)
 OPENAI = clients()["openai_python"]
@@ -36,8 +37,8 @@ def test_a_driver_without_a_check_has_failed():
 
 
 def test_the_table_replaces_the_previous_one():
-    text = table([Result(OPENAI, ["answer", "stream"], {"tools": "no"})])
+    text = dated(table([Result(OPENAI, ["answer", "stream"], {"tools": "no"})]), date(2026, 11, 28))
     page = with_table("before <!-- written by `make clients` -->\nold\n<!-- end of the table --> after", text)
 
-    assert f"| OpenAI SDK, Python | {OPENAI.version} | answer, stream | tools |" in page
+    assert f"| OpenAI SDK, Python | {OPENAI.version} | answer, stream | tools |\n\nThe last run was on 28 November 2026.\n" in page
     assert (page.startswith("before "), page.endswith(" after"), "old" in page) == (True, True, False)

@@ -186,7 +186,16 @@ def make_group(functions: Functions, owner: Person) -> str:
     return id
 
 
+def make_assistant(functions: Functions, owner: Person) -> str:
+    """An assistant with two versions."""
+    wanted = {"name": "Reader", "instructions": f"secret of {owner.email}", "starters": [f"secret of {owner.email}"]}
+    id = str(_created(functions["conversation"].post("/assistants", wanted, as_=owner))["id"])
+    _created(functions["conversation"].call("PATCH", f"/assistants/{id}", {"description": f"secret of {owner.email}"}, as_=owner))
+    return id
+
+
 MAKERS_BY_COLLECTION: dict[str, Maker] = {
+    "/assistants": make_assistant,
     "/conversations": make_conversation,
     "/conversations/imports": make_import,
     "/memories": make_memory,
@@ -209,6 +218,7 @@ MAKERS_BY_COLLECTION: dict[str, Maker] = {
 UNLISTED_COLLECTIONS = {"/messages", "/chat/turns", "/chat/images", "/v1/responses", "/v1/conversations"}
 ADMIN_MAKERS_BY_COLLECTION: dict[str, Maker] = {"/admin/users": make_user, "/admin/invites": make_invite, "/admin/groups": make_group}
 MAKERS_BY_FIELD: dict[str, Maker] = {
+    "assistant_id": make_assistant,
     "conversation_id": make_conversation,
     "document_id": make_document,
     "group_id": make_group,

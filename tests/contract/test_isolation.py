@@ -36,9 +36,11 @@ PAGED = [one for one in USERS if "cursor" in one.query]
 # The only operation for a token without scopes: logging it out.
 WITHOUT_SCOPE = {"POST /auth/logout"}
 # Operations without a transaction learn of an ended session only by the token's expiry; they return no user's data.
-WITHOUT_SESSION = {"GET /models", "GET /v1/models", "GET /v1/models/{id}"}
-# Only what is shared can be unshared.
-ENDS_A_SHARE = {"DELETE /documents/{id}/shares"}
+WITHOUT_SESSION = {"GET /models", "GET /v1/models/{id}"}
+# Only what is shared can be unshared. The function that shares it, by operation.
+ENDS_A_SHARE = {"DELETE /documents/{id}/shares": "documents", "DELETE /assistants/{id}/shares": "conversation"}
+# A turn's refusal tells which of the objects that it names is gone.
+CODE_OF_FIELD = {("POST /chat", "assistant_id"): "assistant_not_found"}
 KEPT_FROM_KEYS = [one for one in GUARDED if one.path.startswith(("/auth/", "/admin/", "/webhooks", "/schedules"))]
 OPEN_TO_KEYS = [one for one in USERS if one not in KEPT_FROM_KEYS and str(one) not in WITHOUT_SESSION]
 
@@ -103,7 +105,7 @@ def own_fields(functions, operation, owner, id):
     names = [name for place, name in operation.id_fields() if place == "body" and operation.has_path_id]
     fields = {name: MAKERS_BY_FIELD[name](functions, owner) for name in names}
     if str(operation) in ENDS_A_SHARE:
-        assert functions["documents"].call("PUT", operation.url(id), fields, as_=owner).status == 204
+        assert functions[ENDS_A_SHARE[str(operation)]].call("PUT", operation.url(id), fields, as_=owner).status == 204
     return fields
 
 
@@ -138,9 +140,9 @@ def test_someone_elses_id_in_query_or_body_answers_as_a_missing_one(functions, c
     foreign, missing = (call(operation, bob, id=his, **{place: {name: one}}) for one in (id, new_id()))
 
     assert same(foreign) == same(missing)
-    assert status_and_code(foreign) == (404, "not_found")
+    assert status_and_code(foreign) == (404, CODE_OF_FIELD.get((str(operation), name), "not_found"))
     if str(operation) in ENDS_A_SHARE:
-        assert functions["documents"].call("PUT", operation.url(hers), {name: id}, as_=alice).status == 204
+        assert functions[ENDS_A_SHARE[str(operation)]].call("PUT", operation.url(hers), {name: id}, as_=alice).status == 204
     assert call(operation, alice, id=hers, **{place: {name: id}}).status < 300, "the owner could not do it either"
 
 

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import os
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -186,3 +187,39 @@ def test_a_system_without_the_table_tells_no_users_apart(tmp_path: Path, monkeyp
     monkeypatch.setattr(peer, "_TABLES", (tmp_path / "missing",))
 
     assert peer.is_own_process(("127.0.0.1", 8080), ("127.0.0.1", 3000))
+
+
+@pytest.fixture
+def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A connection on loopback: the client's end and the server's."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as client:
+        server, _ = listening.accept()
+        with server:
+            yield client, server
+
+
+def ask_about(server: socket.socket) -> bool:
+    return peer.is_own_process(server.getpeername(), server.getsockname())
+
+
+def test_the_owner_of_a_connection_is_found_without_the_table(
+    connection: tuple[socket.socket, socket.socket], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tcp").write_text("a heading\nthe table must not be read")
+    monkeypatch.setattr(peer, "_TABLES", (tmp_path / "tcp",))
+    client, server = connection
+    ends = server.getpeername(), server.getsockname()
+    is_own = peer.is_own_process(*ends)
+    client.close()
+
+    assert (is_own, peer.is_own_process(*ends)) == (True, False)
+
+
+def test_a_server_that_listens_on_the_port_of_a_closed_connection_is_not_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        ours = ROW.format(local=SERVER, remote=f"{LOOPBACK}:{port:04X}", uid=os.getuid(), inode=8)
+        (tmp_path / "tcp").write_text(TABLE + ours)
+        monkeypatch.setattr(peer, "_TABLES", (tmp_path / "tcp",))
+
+        assert not peer.is_own_process(("127.0.0.1", port), ("127.0.0.1", 3000))

@@ -5,14 +5,17 @@ A patch lives at `<area>/<sentence>.patch`. It begins with `# <what the defect d
 because the patched code is not valid Python, does not count as a kill.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
@@ -68,6 +71,7 @@ class Copy:
     """A copy of the working tree whose tests import the copy's own code."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self.root = folder / "tree"
         self._report = folder / "report.xml"
         self._temporary = folder / "pytest"
@@ -163,18 +167,27 @@ def mutants(wanted: Iterable[str] = ()) -> list[Mutant]:
     return [mutant for mutant in found if any(part in mutant.path for part in parts)]
 
 
-def main(wanted: list[str]) -> int:
-    """Print a table with one line per mutant. Return 1 if a mutant survives or none is selected."""
+def main(wanted: list[str], *, jobs: int) -> int:
+    """Print a table with one line per mutant; `jobs` run at a time. Return 1 if a mutant survives or none is selected."""
     chosen = mutants(wanted)
+    copies: SimpleQueue[Copy] = SimpleQueue()
+
+    def reason_of(mutant: Mutant) -> str:
+        copy = copies.get()
+        try:
+            with copy.patched(mutant):
+                return judge(mutant, copy.test(mutant.kills))
+        finally:
+            copies.put(copy)
+
     survivors = 0
-    with TemporaryDirectory(prefix="parley-mutants-") as folder:
-        copy = Copy(Path(folder))
-        copy.fill()
+    with TemporaryDirectory(prefix="parley-mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
+        for number in range(jobs):
+            copies.put(copy := Copy(Path(folder, str(number))))
+            copy.fill()
         if chosen:
             _require_green(copy, chosen)
-        for mutant in chosen:
-            with copy.patched(mutant):
-                reason = judge(mutant, copy.test(mutant.kills))
+        for mutant, reason in zip(chosen, pool.map(reason_of, chosen), strict=True):
             survivors += bool(reason)
             print(f"{'LIVES ' if reason else 'killed'}  {mutant.path:70} {reason or mutant.title}", flush=True)
     print(f"{len(chosen) - survivors} of {len(chosen)} killed")
@@ -188,8 +201,16 @@ def _require_green(copy: Copy, chosen: list[Mutant]) -> None:
     print(f"{len(before.ran)} tests pass before; {len(chosen)} mutants", flush=True)
 
 
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants.run", description="Check that tests fail for each seeded defect.")
+    parser.add_argument("wanted", nargs="*", help="parts of the defects' paths: tokens/ login/one_time; all defects without any")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="defects to run at a time (default: one per processor)")
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
+    arguments = _arguments()
     try:
-        sys.exit(main(sys.argv[1:]))
+        sys.exit(main(arguments.wanted, jobs=max(1, arguments.jobs)))
     except MutantError as error:
         sys.exit(str(error))

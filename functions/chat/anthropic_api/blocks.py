@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from functions.chat.openai_api.schemas import LenientInput
+from functions.chat.completions.schemas import LenientInput
 
 
 class BlockIn(LenientInput):

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from functions.chat.openai_api.errors import is_retry_useless, most_exact_error
+from functions.chat.errors import is_retry_useless, most_exact_error
 from parley.errors import InvalidInput, ParleyError
 from parley.http.problems import retry_after
 from parley.llm.errors import ContextTooLong, ProviderBusy, ProviderRejected

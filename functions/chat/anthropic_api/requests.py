@@ -20,7 +20,7 @@ from functions.chat.anthropic_api.blocks import (
     text_of,
 )
 from functions.chat.anthropic_api.schemas import AnthropicMessageIn, CountTokensIn, MessagesIn
-from functions.chat.responses_api.opaque_content import unpack_thought
+from functions.chat.completions.opaque_content import unpack_thought
 from parley.errors import InvalidInput
 from parley.llm import messages as llm
 

@@ -17,11 +17,11 @@ from functions.chat.anthropic_api.response_schemas import (
     ThinkingBlockOut,
     ToolUseBlockOut,
 )
+from functions.chat.completions.answer_end import until_finished
 from functions.chat.completions.call_sequence import in_sequence, is_object
-from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
-from functions.chat.openai_api.responses import until_finished
+from functions.chat.completions.completion import CompletionEvent, CompletionStream
+from functions.chat.completions.opaque_content import pack_thought
 from functions.chat.responses import SSE_PING, EventStream, WholeAnswer
-from functions.chat.responses_api.opaque_content import pack_thought
 from functions.chat.turn.events import Ping
 from parley.errors import ParleyError
 from parley.http.schemas import Output

@@ -10,9 +10,10 @@ from functions.chat.anthropic_api.requests import to_prompt, to_request
 from functions.chat.anthropic_api.response_schemas import MESSAGE_EVENT_SCHEMA, AnthropicMessageOut, TokenCountOut
 from functions.chat.anthropic_api.responses import message_response
 from functions.chat.anthropic_api.schemas import CountTokensIn, MessagesIn
-from functions.chat.errors import MODEL_CALL_ERRORS
-from functions.chat.openai_api.completions import stream_completion
-from functions.chat.openai_api.idempotent_completion import StoredCompletion, complete_once
+from functions.chat.completions.completion import stream_completion
+from functions.chat.completions.idempotent_completion import StoredCompletion, complete_once
+from functions.chat.completions.token_count import count_prompt_tokens
+from functions.chat.errors import MODEL_CALL_ERRORS, AssistantNotFound
 from functions.chat.responses import SERVER_TIMING
 from functions.chat.services import ChatServicesDep
 from parley.db.turn.stream_leases import TooManyStreams
@@ -21,15 +22,13 @@ from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, requi
 from parley.http.idempotency import IdempotencyHeader, IdempotentRequest
 from parley.http.lazy_routes import LazyRoute
 from parley.http.problems import error_responses
-from parley.llm.candidates import candidates_for
 from parley.llm.catalogue import ModelNotFound
 from parley.llm.errors import ContextTooLong, ModelCannot
-from parley.llm.tokens import estimate_usage
 from parley.metering.limits import BudgetExhausted, RateLimited
 
 router = APIRouter(prefix=PREFIX, route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
 
-_CHOOSING = (ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams)
+_CHOOSING = (AssistantNotFound, ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams)
 MESSAGE: dict[int | str, Any] = {
     200: {
         "model": AnthropicMessageOut,
@@ -66,7 +65,6 @@ async def create_message(
 
 
 @router.post("/count_tokens", dependencies=[Depends(require_live_session)], responses=error_responses(ModelNotFound))
-async def count_message_tokens(body: CountTokensIn, services: ChatServicesDep) -> TokenCountOut:
+async def count_message_tokens(body: CountTokensIn, services: ChatServicesDep, principal: CurrentPrincipal) -> TokenCountOut:
     """Estimate the tokens of a prompt, without calling a model. The model must be in the catalogue."""
-    candidates_for(services.catalogue(), services.environment, name=body.model)
-    return TokenCountOut(input_tokens=estimate_usage(to_prompt(body), "").input_tokens)
+    return TokenCountOut(input_tokens=count_prompt_tokens(services, principal, body.model, to_prompt(body)))

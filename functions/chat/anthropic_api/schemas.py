@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from functions.chat.anthropic_api.blocks import BlockIn, ContentBlockIn, TextBlockIn
-from functions.chat.openai_api.schemas import LenientInput, WholeNumber
+from functions.chat.completions.schemas import LenientInput, WholeNumber
 from parley.http.schemas import ForgivingInput
 from parley.llm import messages as llm
 

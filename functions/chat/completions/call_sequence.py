@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from functions.chat.openai_api.completions import CompletionEvent
+from functions.chat.completions.completion import CompletionEvent
 from functions.chat.turn.events import Ping
 from parley.llm.messages import Finished, ToolCall, ToolCallDelta
 

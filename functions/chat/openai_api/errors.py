@@ -7,12 +7,12 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from functions.chat.errors import LoggedTurnFailure, OutOfTime
+from functions.chat.errors import is_retry_useless, most_exact_error
 from parley.clock import utc_now
 from parley.errors import InvalidInput, ParleyError
 from parley.http.problems import retry_after
 from parley.llm.catalogue import ModelNotFound
-from parley.llm.errors import ContextTooLong, ProviderBusy, ProviderFailed, ProviderRejected
+from parley.llm.errors import ContextTooLong, ProviderBusy, ProviderRejected
 from parley.metering.limits import BudgetExhausted
 
 PREFIX = "/v1/"
@@ -87,22 +87,6 @@ def openai_error_response(error: ParleyError, request_id: str) -> Response:  # n
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(error_body(error), status_code=status, headers=headers)
-
-
-def most_exact_error(errors: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the first error, or the error deepest within its field: a union reports one for each of its members."""
-    loc = errors[0]["loc"]
-    return max((error for error in errors if error["loc"][: len(loc)] == loc), key=lambda error: len(error["loc"]))
-
-
-def is_retry_useless(error: ParleyError) -> bool:
-    """Return whether the SDKs must not repeat the request by themselves.
-
-    A failed turn has stored its question, and a retry would store it twice. A failed call was repeated here already, unless the vendor
-    said when to come back.
-    """
-    is_failure = isinstance(error, ProviderFailed | OutOfTime) and not isinstance(error, ProviderBusy)
-    return is_failure or isinstance(error, BudgetExhausted | LoggedTurnFailure)
 
 
 def _type_of_status(status: int) -> str:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+from functions.chat.completions.schemas import RefusalPartIn
 from functions.chat.openai_api.schemas import (
     CompletionIn,
     ImagePartIn,
     MessageIn,
     NamedToolIn,
-    RefusalPartIn,
     TextPartIn,
     ToolCallIn,
     ToolIn,

@@ -104,14 +104,16 @@ CHUNK_SCHEMA: dict[str, Any] = {
 class OpenAIModelOut(Output):
     """A model in OpenAI's format. `created` is always 0, because the catalogue has no dates.
 
-    `kind` tells what a request may do with it: `chat` and `strategy` answer, `embedding` makes vectors.
+    `kind` tells what a request may do with it: `chat`, `strategy` and `assistant` answer, `embedding` makes vectors. `name` is set for
+    an assistant.
     """
 
     id: str
     object: Literal["model"] = "model"
     created: int = 0
     owned_by: str
-    kind: Literal["chat", "strategy", "embedding"]
+    kind: Literal["chat", "strategy", "embedding", "assistant"]
+    name: str | None = None
 
 
 class OpenAIModelsOut(Output):

@@ -7,7 +7,8 @@ from typing import Any
 
 from fastapi import Response
 
-from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
+from functions.chat.completions.answer_end import until_finished
+from functions.chat.completions.completion import CompletionEvent, CompletionStream
 from functions.chat.openai_api.errors import stream_error
 from functions.chat.openai_api.response_schemas import (
     AssistantMessageOut,
@@ -43,14 +44,6 @@ def completion_response(completion: CompletionStream, *, stream: bool, wants_usa
     except BaseException:
         completion.events.close()
         raise
-
-
-def until_finished(events: Iterator[CompletionEvent]) -> Iterator[CompletionEvent]:
-    """Yield the events up to `Finished`. The generator behind them is not run to its end."""
-    for event in events:
-        yield event
-        if isinstance(event, Finished):
-            return
 
 
 def _document(head: CompletionStream, events: list[CompletionEvent]) -> CompletionOut:

@@ -9,10 +9,10 @@ from pydantic import BaseModel
 
 from functions.chat.anthropic_api import models as anthropic_models
 from functions.chat.anthropic_api.response_schemas import AnthropicModelOut, AnthropicModelsOut
-from functions.chat.errors import MODEL_CALL_ERRORS, ApprovalNeeded, ConversationBusy, InProgress
-from functions.chat.openai_api.completions import stream_completion
+from functions.chat.completions.completion import stream_completion
+from functions.chat.completions.idempotent_completion import StoredCompletion, complete_once
+from functions.chat.errors import MODEL_CALL_ERRORS, ApprovalNeeded, AssistantNotFound, ConversationBusy, InProgress
 from functions.chat.openai_api.embeddings import embed_texts, embedding_models
-from functions.chat.openai_api.idempotent_completion import StoredCompletion, complete_once
 from functions.chat.openai_api.requests import to_request
 from functions.chat.openai_api.response_schemas import CHUNK_SCHEMA, CompletionOut, EmbeddingsOut, OpenAIModelOut, OpenAIModelsOut
 from functions.chat.openai_api.responses import completion_response
@@ -20,6 +20,10 @@ from functions.chat.openai_api.schemas import CompletionIn, EmbeddingsIn
 from functions.chat.openai_api.stored_conversation import answer_in_conversation
 from functions.chat.responses import SERVER_TIMING
 from functions.chat.services import ChatServices, ChatServicesDep
+from functions.chat.turn.question import ASSISTANT_PREFIX, parse_assistant
+from parley.auth.principal import Principal
+from parley.db.assistants import assistants
+from parley.db.transactions import principal_scope
 from parley.db.turn.stream_leases import TooManyStreams
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
@@ -34,9 +38,10 @@ from parley.metering.limits import BudgetExhausted, RateLimited
 
 router = APIRouter(prefix="/v1", route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
 
+MAX_ASSISTANTS = 100
 _COMPLETIONS_ROUTE = "POST /v1/chat/completions"
 _CHOOSING = (ModelNotFound, ContextTooLong, RateLimited, BudgetExhausted)
-_TURN = (TooManyStreams, NotFound, ConversationBusy, ApprovalNeeded, InProgress, IdempotencyKeyReused)
+_TURN = (TooManyStreams, NotFound, AssistantNotFound, ConversationBusy, ApprovalNeeded, InProgress, IdempotencyKeyReused)
 AnthropicVersion = Annotated[str | None, Header(description="Sent by clients of Anthropic's API, which get its format")]
 ModelId = Annotated[str | None, Query(max_length=100)]
 COMPLETION: dict[int | str, Any] = {
@@ -55,29 +60,33 @@ COMPLETION: dict[int | str, Any] = {
 @router.get("/models")
 async def list_openai_models(
     services: ChatServicesDep,
+    principal: CurrentPrincipal,
     anthropic_version: AnthropicVersion = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 20,
     after_id: ModelId = None,
     before_id: ModelId = None,
 ) -> OpenAIModelsOut | AnthropicModelsOut:
-    """List the models and strategies that a request may name, in OpenAI's format.
+    """List the models, strategies and assistants that a request may name, in OpenAI's format.
 
-    With the header `anthropic-version`, the list has Anthropic's format and its pages (`limit`, `after_id`, `before_id`), and no
-    embedding models. An API key may also be sent in the header `x-api-key`.
+    An assistant that the caller may use has the id `assistant:<id>`; the list has the newest 100. With the header `anthropic-version`,
+    the list has Anthropic's format and its pages (`limit`, `after_id`, `before_id`), and no embedding models and assistants.
+    An API key may also be sent in the header `x-api-key`.
     """
     if anthropic_version:
         return anthropic_models.list_models(services, limit=limit, after_id=after_id, before_id=before_id)
-    return OpenAIModelsOut(data=_named_models(services))
+    return OpenAIModelsOut(data=[*_named_models(services), *_assistants(services, principal)])
 
 
 @router.get("/models/{id}", responses=error_responses(ModelNotFound))
 async def get_openai_model(
-    id: str, services: ChatServicesDep, anthropic_version: AnthropicVersion = None
+    id: str, services: ChatServicesDep, principal: CurrentPrincipal, anthropic_version: AnthropicVersion = None
 ) -> OpenAIModelOut | AnthropicModelOut:
-    """Return a model or strategy that a request may name: in OpenAI's format, or with the header `anthropic-version` in Anthropic's."""
+    """Return a model, strategy or assistant that a request may name, in OpenAI's format, or, with `anthropic-version`, in Anthropic's."""
     if anthropic_version:
         return anthropic_models.get_model(services, id)
     models = {model.id: model for model in _named_models(services)}
+    if parse_assistant(id):
+        models |= {model.id: model for model in _assistants(services, principal)}
     if id not in models:
         raise ModelNotFound(id, allowed=models)
     return models[id]
@@ -91,6 +100,13 @@ def _named_models(services: ChatServices) -> list[OpenAIModelOut]:
     return [*chat, *strategies, *(OpenAIModelOut(id=id, owned_by=model.provider, kind="embedding") for id, model in embedding)]
 
 
+def _assistants(services: ChatServices, principal: Principal) -> list[OpenAIModelOut]:
+    """Return the newest assistants that the caller may use."""
+    with principal_scope(services.engine, principal) as connection:
+        found = assistants.page(connection, limit=MAX_ASSISTANTS, after=None)
+    return [OpenAIModelOut(id=f"{ASSISTANT_PREFIX}{one.id}", owned_by="parley", kind="assistant", name=one.name) for one in found]
+
+
 @router.post("/chat/completions", responses=COMPLETION | error_responses(*_CHOOSING, *MODEL_CALL_ERRORS, *_TURN, ModelCannot, NoModel))
 async def chat_completions(
     body: CompletionIn,
@@ -101,6 +117,9 @@ async def chat_completions(
     x_conversation_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Answer a request of OpenAI's Chat Completions API. The client runs the tools, and by default no text is stored.
+
+    The model `assistant:<id>` answers with an assistant's instructions, model and documents, as far as the caller can read them; its
+    tools and memory apply with `X-Conversation-Id` only.
 
     With the header `X-Conversation-Id`, an id or `new`, the last message becomes a turn of that stored conversation, which has its own
     history and memory; the response has the id in the same header. While another turn of the conversation runs, the response is 409

@@ -6,9 +6,10 @@ ignored, too, because clients send back whole answers, which may come from any v
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from functions.chat.completions.schemas import LenientInput, RefusalPartIn, WholeNumber, as_whole_number
 from functions.chat.schemas import OpenAIName, ResponseFormatIn
 from parley.http.schemas import ForgivingInput, Input
 from parley.llm import messages as llm
@@ -19,24 +20,11 @@ MAX_STOPS = 4
 MAX_TEXTS = 2048
 
 
-class LenientInput(Input):
-    """Base class of inputs that may come from a vendor's answer. Unknown fields are ignored."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
 class TextPartIn(LenientInput):
     """A text part."""
 
     type: Literal["text"]
     text: str
-
-
-class RefusalPartIn(LenientInput):
-    """The text with which a model refused to answer."""
-
-    type: Literal["refusal"]
-    refusal: str
 
 
 class ImageUrlIn(LenientInput):
@@ -116,14 +104,6 @@ class StreamOptionsIn(Input):
     include_obfuscation: bool | None = None
 
 
-def _as_whole_number(value: Any) -> Any:
-    """Return `100.0` as 100, because clients in languages with one type of number send it."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-type WholeNumber = Annotated[int, BeforeValidator(_as_whole_number)]
-
-
 class IgnoredFieldsIn(ForgivingInput):
     """Fields that do not change the content of the answer. They are accepted and ignored."""
 
@@ -146,8 +126,8 @@ class NeutralFieldsIn(IgnoredFieldsIn):
     functions: None = None
     logprobs: Literal[False] | None = None
     modalities: list[Literal["text"]] | None = None
-    n: Annotated[Literal[1], BeforeValidator(_as_whole_number)] | None = None
-    top_logprobs: Annotated[Literal[0], BeforeValidator(_as_whole_number)] | None = None
+    n: Annotated[Literal[1], BeforeValidator(as_whole_number)] | None = None
+    top_logprobs: Annotated[Literal[0], BeforeValidator(as_whole_number)] | None = None
     web_search_options: None = None
 
 

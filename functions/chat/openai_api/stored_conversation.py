@@ -5,8 +5,8 @@ from contextlib import closing
 from typing import Any
 from uuid import UUID
 
+from functions.chat.completions.completion import CompletionEvent, CompletionStream
 from functions.chat.errors import ApprovalNeeded, LoggedTurnFailure
-from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
 from functions.chat.openai_api.requests import last_question
 from functions.chat.openai_api.schemas import CompletionIn
 from functions.chat.services import ChatServices
@@ -26,7 +26,7 @@ from functions.chat.turn.events import (
     TurnTimings,
     TurnWaiting,
 )
-from functions.chat.turn.question import Question
+from functions.chat.turn.question import Question, parse_assistant
 from parley.auth.principal import Principal
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
@@ -59,10 +59,12 @@ def answer_in_conversation(
     if unsupported:
         raise InvalidInput(f"not supported with X-Conversation-Id: {', '.join(unsupported)}", loc=("body", unsupported[0]))
     text, images = last_question(body)
+    assistant_id = parse_assistant(body.model)
     question = Question(
         text,
         _conversation_id(conversation),
-        model=body.model,
+        model=None if assistant_id else body.model,
+        assistant_id=assistant_id,
         max_output_tokens=body.max_completion_tokens or body.max_tokens,
         temperature=body.temperature,
         tools=True,

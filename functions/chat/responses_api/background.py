@@ -12,9 +12,9 @@ from functools import partial
 from itertools import chain
 from uuid import UUID
 
+from functions.chat.completions.answer_end import until_finished
 from functions.chat.completions.call_sequence import in_sequence
-from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
-from functions.chat.openai_api.responses import until_finished
+from functions.chat.completions.completion import CompletionEvent, CompletionStream
 from functions.chat.responses_api.events import Event, ResponseEvents, end_type, response_error
 from functions.chat.responses_api.pieces import events_of_document, from_piece, output_events, to_piece
 from functions.chat.responses_api.response_schemas import ResponseOut

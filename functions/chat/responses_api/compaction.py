@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
-from functions.chat.openai_api.completions import CompletionStream, stream_completion
+from functions.chat.completions.completion import CompletionStream, stream_completion
+from functions.chat.completions.opaque_content import pack_summary
 from functions.chat.responses_api.input_items import InputItem, MessageItemIn
-from functions.chat.responses_api.opaque_content import pack_summary
 from functions.chat.responses_api.requests import to_messages
 from functions.chat.responses_api.response_schemas import CompactionOut, ResponseUsageOut
 from functions.chat.responses_api.schemas import CompactIn

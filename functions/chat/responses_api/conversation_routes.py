@@ -1,12 +1,12 @@
 """The routes of OpenAI's Conversations API."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
 from functions.chat.responses_api import conversations
 from functions.chat.responses_api.response_schemas import ClientConversationOut, DeletedConversationOut, ItemListOut
-from functions.chat.responses_api.schemas import ConversationItemsIn, ConversationMetadataIn, NewConversationIn
+from functions.chat.responses_api.schemas import ConversationItemsIn, ConversationMetadataIn, ItemPageIn, NewConversationIn
 from functions.chat.services import ChatServicesDep
 from parley.errors import NotFound
 from parley.http.dependencies import CurrentPrincipal, requires
@@ -57,15 +57,10 @@ async def add_client_items(id: str, body: ConversationItemsIn, services: ChatSer
 
 @router.get("/{id}/items", responses=error_responses(NotFound))
 async def list_client_items(
-    id: str,
-    services: ChatServicesDep,
-    principal: CurrentPrincipal,
-    order: Literal["asc", "desc"] = "desc",
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    after: Annotated[str | None, Query(max_length=100)] = None,
+    id: str, services: ChatServicesDep, principal: CurrentPrincipal, page: Annotated[ItemPageIn, Query()]
 ) -> ItemListOut:
     """List the items of a conversation, by default the newest first."""
-    return conversations.list_items(services, principal, id, order=order, limit=limit, after=after)
+    return conversations.list_items(services, principal, id, page)
 
 
 @router.get("/{id}/items/{item_id}", responses=error_responses(NotFound))

@@ -3,12 +3,12 @@
 The page does not show them: the client's tools belong to them, and memory does not learn from them.
 """
 
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from functions.chat.responses_api.input_items import InputItem, ItemReferenceIn
 from functions.chat.responses_api.response_schemas import ClientConversationOut, DeletedConversationOut, ItemListOut
-from functions.chat.responses_api.schemas import ConversationItemsIn, ConversationMetadataIn, NewConversationIn
+from functions.chat.responses_api.schemas import ConversationItemsIn, ConversationMetadataIn, ItemPageIn, NewConversationIn
 from functions.chat.responses_api.stored_responses import CONVERSATION_PREFIX, page_of, parse_conversation_id, shown_items
 from functions.chat.services import ChatServices
 from parley.auth.principal import Principal
@@ -55,14 +55,12 @@ def add_items(services: ChatServices, principal: Principal, id: str, body: Conve
     items = _shown(body.items, batch=new_id())
     with principal_scope(services.engine, principal) as connection:
         client_conversations.add_items(connection, parse_conversation_id(id), items, user_id=principal.user_id)
-    return page_of(items, order="asc", limit=len(items), after=None)
+    return page_of(items, ItemPageIn(order="asc", limit=len(items)))
 
 
-def list_items(
-    services: ChatServices, principal: Principal, id: str, *, order: Literal["asc", "desc"], limit: int, after: str | None
-) -> ItemListOut:
+def list_items(services: ChatServices, principal: Principal, id: str, page: ItemPageIn) -> ItemListOut:
     """Return a page of a conversation's items. Raises NotFound, and InvalidInput for an unknown `after`."""
-    return page_of(_items(services, principal, id), order=order, limit=limit, after=after)
+    return page_of(_items(services, principal, id), page)
 
 
 def read_item(services: ChatServices, principal: Principal, id: str, item_id: str) -> dict[str, Any]:

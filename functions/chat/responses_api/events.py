@@ -7,8 +7,9 @@ begins, so the events of the completion must have their tool calls in sequence (
 
 from collections.abc import Set
 
-from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
+from functions.chat.completions.completion import CompletionEvent, CompletionStream
 from functions.chat.openai_api.errors import stream_error
+from functions.chat.responses_api.free_form import free_form_input
 from functions.chat.responses_api.open_items import OpenCall, OpenMessage, OpenReasoning
 from functions.chat.responses_api.response_schemas import (
     IncompleteDetailsOut,
@@ -21,7 +22,6 @@ from functions.chat.responses_api.response_schemas import (
     ResponseUsageOut,
     SummaryTextOut,
 )
-from functions.chat.responses_api.tools import free_form_input
 from functions.chat.turn.events import Ping
 from parley.clock import utc_now
 from parley.errors import ParleyError
@@ -181,9 +181,9 @@ class ResponseEvents:
         return self._open
 
     def _add_arguments(self, call_id: str, name: str, arguments: str) -> None:
-        """Add a piece of a call's arguments. Those of a free-form tool are JSON with the text that the client gets, once it is whole."""
-        if name not in self._free_form:
-            self._add_call_text(self._call(call_id, name), arguments)
+        """Add a piece of a call's arguments. Those of a free-form tool are JSON with the text that the client gets."""
+        call = self._call(call_id, name)
+        self._add_call_text(call, call.decoder.feed(arguments) if call.is_free_form else arguments)
 
     def _add_call(self, whole: ToolCall) -> None:
         """End a call, of which pieces may have arrived before."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from functions.chat.openai_api.schemas import LenientInput, RefusalPartIn
+from functions.chat.completions.schemas import LenientInput, RefusalPartIn
 from parley.llm.messages import ImageDetail
 
 type CallId = Annotated[str, Field(min_length=1)]
@@ -62,13 +62,14 @@ class FunctionCallItemIn(LenientInput):
 
 
 class CustomCallItemIn(LenientInput):
-    """A call of a free-form tool, with its input as text."""
+    """A call of a free-form tool, with its input as text. It is incomplete if the answer ended before the input."""
 
     type: Literal["custom_tool_call"]
     call_id: CallId
     name: CallName
     input: str
     namespace: str | None = None
+    status: str | None = None
 
 
 class CallOutputItemIn(LenientInput):

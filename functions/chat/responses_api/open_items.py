@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from functions.chat.responses_api.opaque_content import pack_thought
+from functions.chat.completions.opaque_content import pack_thought
+from functions.chat.responses_api.free_form import FreeFormText
 from functions.chat.responses_api.response_schemas import (
     CustomCallItemOut,
     FunctionCallItemOut,
@@ -53,12 +54,13 @@ class OpenReasoning:
 
 @dataclass(slots=True)
 class OpenCall:
-    """A tool call while its arguments arrive. Those of a free-form tool arrive as a whole."""
+    """A tool call while its arguments arrive. `texts` are the pieces that the client has, which `decoder` makes for a free-form tool."""
 
     id: str
     call_id: str
     name: str
     is_free_form: bool
+    decoder: FreeFormText = field(default_factory=FreeFormText)
     texts: list[str] = field(default_factory=list)
 
     @property

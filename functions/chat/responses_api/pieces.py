@@ -8,12 +8,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
+from functions.chat.completions.completion import CompletionEvent, CompletionStream
+from functions.chat.completions.opaque_content import unpack_thought
 from functions.chat.responses_api.events import ResponseEvents
-from functions.chat.responses_api.opaque_content import unpack_thought
+from functions.chat.responses_api.free_form import free_form_arguments, incomplete_arguments
 from functions.chat.responses_api.response_schemas import RequestEchoOut
 from functions.chat.responses_api.schemas import ResponseToolIn
-from functions.chat.responses_api.tools import free_form_arguments, free_form_names, qualified_name
+from functions.chat.responses_api.tools import free_form_names, qualified_name
 from parley.db.responses_api.responses import Item, Piece
 from parley.llm.messages import ReasoningDelta, TextDelta, Thought, ToolCall, ToolCallDelta
 
@@ -65,6 +66,8 @@ def output_events(output: Iterable[Item]) -> Iterator[CompletionEvent]:
                 yield from _thoughts(item.get("encrypted_content"))
             case {"type": "function_call", "status": "incomplete", "call_id": id, "name": name, "arguments": arguments}:
                 yield ToolCallDelta(index, id, qualified_name(name, item.get("namespace")), arguments)
+            case {"type": "custom_tool_call", "status": "incomplete", "call_id": id, "name": name, "input": text}:
+                yield ToolCallDelta(index, id, qualified_name(name, item.get("namespace")), incomplete_arguments(text))
             case {"type": "function_call" | "custom_tool_call" as kind, "call_id": id, "name": name}:
                 own = qualified_name(name, item.get("namespace"))
                 yield ToolCall(id, own, item["arguments"] if kind == "function_call" else free_form_arguments(item["input"]))

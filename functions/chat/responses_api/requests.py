@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import assert_never
 
-from functions.chat.openai_api.schemas import RefusalPartIn
+from functions.chat.completions.opaque_content import unpack_summary, unpack_thought
+from functions.chat.completions.schemas import RefusalPartIn
+from functions.chat.responses_api.free_form import free_form_arguments
 from functions.chat.responses_api.input_items import (
     CallOutputItemIn,
     CompactionItemIn,
@@ -19,9 +21,8 @@ from functions.chat.responses_api.input_items import (
     ReasoningItemIn,
     WebSearchItemIn,
 )
-from functions.chat.responses_api.opaque_content import unpack_summary, unpack_thought
 from functions.chat.responses_api.schemas import ResponseIn
-from functions.chat.responses_api.tools import ClientTools, free_form_arguments, qualified_name
+from functions.chat.responses_api.tools import ClientTools, qualified_name
 from parley.errors import InvalidInput
 from parley.llm import messages as llm
 
@@ -116,7 +117,7 @@ class Transcript:
             case ReasoningItemIn():
                 self._begin_answer(loc)
                 self._add_reasoning(item)
-            case FunctionCallItemIn(status="incomplete") if item.call_id not in self._answered:
+            case FunctionCallItemIn(status="incomplete") | CustomCallItemIn(status="incomplete") if item.call_id not in self._answered:
                 pass
             case FunctionCallItemIn():
                 self._begin_answer(loc)

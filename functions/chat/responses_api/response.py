@@ -7,9 +7,10 @@ from itertools import chain
 
 from fastapi import Response
 
+from functions.chat.completions.answer_end import until_finished
 from functions.chat.completions.call_sequence import in_sequence
-from functions.chat.openai_api.completions import CompletionEvent, CompletionStream, stream_completion
-from functions.chat.openai_api.responses import until_finished
+from functions.chat.completions.completion import CompletionEvent, CompletionStream, stream_completion
+from functions.chat.completions.token_count import count_prompt_tokens
 from functions.chat.responses import SSE_PING, EventStream, WholeAnswer, WorkingAnswer
 from functions.chat.responses_api import background
 from functions.chat.responses_api.events import Event, ResponseEvents, response_error
@@ -21,11 +22,9 @@ from functions.chat.responses_api.tools import ClientTools
 from functions.chat.services import ChatServices
 from functions.chat.turn.events import Ping
 from functions.chat.turn.heartbeat import TICK_S
-from functions.chat.turn.prompt import request_tokens
 from parley.auth.principal import Principal
 from parley.deadline import Deadline
 from parley.errors import ParleyError
-from parley.llm.candidates import candidates_for
 from parley.llm.errors import ModelCannot
 from parley.llm.messages import Finished
 from parley.observability import logger
@@ -50,9 +49,8 @@ def start_response(
 
 def count_input(services: ChatServices, principal: Principal, body: ResponseIn) -> InputTokensOut:
     """Estimate the tokens of a request's input. Raises ModelNotFound, InvalidInput and NotFound."""
-    request = replace(to_request(body, ClientTools.of(body), conversation_of(services, principal, body)), max_output_tokens=1)
-    candidates = candidates_for(services.catalogue(), services.environment, name=body.model, subject=principal.user_id)
-    return InputTokensOut(input_tokens=request_tokens(request, candidates[0].model) - 1)
+    prompt = to_request(body, ClientTools.of(body), conversation_of(services, principal, body))
+    return InputTokensOut(input_tokens=count_prompt_tokens(services, principal, body.model, prompt))
 
 
 def http_response(completion: CompletionStream, events: ResponseEvents, store: Store, *, stream: bool) -> Response:

@@ -1,12 +1,12 @@
 """The routes of OpenAI's Responses API."""
 
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from functions.chat.errors import MODEL_CALL_ERRORS
-from functions.chat.openai_api.idempotent_completion import StoredCompletion, complete_once
+from functions.chat.completions.idempotent_completion import StoredCompletion, complete_once
+from functions.chat.errors import MODEL_CALL_ERRORS, AssistantNotFound
 from functions.chat.responses import SERVER_TIMING
 from functions.chat.responses_api import background, stored_responses
 from functions.chat.responses_api.compaction import compact
@@ -20,7 +20,7 @@ from functions.chat.responses_api.response_schemas import (
     ResponseOut,
     request_echo,
 )
-from functions.chat.responses_api.schemas import CompactIn, ResponseIn
+from functions.chat.responses_api.schemas import CompactIn, ItemPageIn, ResponseIn
 from functions.chat.responses_api.tools import ClientTools
 from functions.chat.services import ChatServicesDep
 from parley.db.turn.stream_leases import TooManyStreams
@@ -35,7 +35,7 @@ from parley.metering.limits import BudgetExhausted, RateLimited
 
 router = APIRouter(prefix="/v1", route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
 
-_CHOOSING = (ModelNotFound, NoModel, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams)
+_CHOOSING = (AssistantNotFound, ModelNotFound, NoModel, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams)
 _EVENT_SCHEMA: dict[str, Any] = {
     "title": "ResponseEvent",
     "description": "Each Server-Sent Event. `data` is one JSON object with the `type` of the event and its `sequence_number`.",
@@ -142,12 +142,7 @@ async def delete_response(id: str, services: ChatServicesDep, principal: Current
 
 @router.get("/responses/{id}/input_items", responses=error_responses(NotFound))
 async def list_input_items(
-    id: str,
-    services: ChatServicesDep,
-    principal: CurrentPrincipal,
-    order: Literal["asc", "desc"] = "desc",
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    after: Annotated[str | None, Query(max_length=100)] = None,
+    id: str, services: ChatServicesDep, principal: CurrentPrincipal, page: Annotated[ItemPageIn, Query()]
 ) -> ItemListOut:
     """List the items of a stored response's request, by default the newest first."""
-    return stored_responses.list_input(services, principal, id, order=order, limit=limit, after=after)
+    return stored_responses.list_input(services, principal, id, page)

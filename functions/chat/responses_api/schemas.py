@@ -5,10 +5,10 @@ An unsupported field that would change the answer is rejected; a field that is o
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from functions.chat.openai_api.schemas import LenientInput, WholeNumber
+from functions.chat.completions.schemas import LenientInput, WholeNumber
 from functions.chat.responses_api.input_items import InputItem, MessageItemIn
 from functions.chat.schemas import OpenAIName
 from parley.http.schemas import ForgivingInput, Input
@@ -188,6 +188,14 @@ class ConversationItemsIn(ForgivingInput):
     """The body of POST /v1/conversations/{id}/items."""
 
     items: Annotated[list[InputItem], Field(min_length=1, max_length=MAX_NEW_ITEMS, examples=[[{"role": "user", "content": "Hello"}]])]
+
+
+class ItemPageIn(BaseModel):
+    """The query of a list of items: the order, the size of the page, and the item before it."""
+
+    order: Literal["asc", "desc"] = "desc"
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    after: Annotated[str | None, Field(max_length=100)] = None
 
 
 class NewConversationIn(ForgivingInput):

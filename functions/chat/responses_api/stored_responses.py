@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from functions.chat.responses_api.input_items import InputItem, ItemReferenceIn
 from functions.chat.responses_api.requests import ConversationItems
 from functions.chat.responses_api.response_schemas import DeletedResponseOut, ItemListOut, ResponseOut
-from functions.chat.responses_api.schemas import ResponseIn, ResponseInputIn
+from functions.chat.responses_api.schemas import ItemPageIn, ResponseIn, ResponseInputIn
 from functions.chat.services import ChatServices
 from parley.auth.principal import Principal
 from parley.db.engine import Connection
@@ -125,26 +125,24 @@ def remove(services: ChatServices, principal: Principal, id: str) -> DeletedResp
     return DeletedResponseOut(id=id)
 
 
-def list_input(
-    services: ChatServices, principal: Principal, id: str, *, order: Literal["asc", "desc"], limit: int, after: str | None
-) -> ItemListOut:
+def list_input(services: ChatServices, principal: Principal, id: str, page: ItemPageIn) -> ItemListOut:
     """Return a page of the items of a stored response's request. Raises NotFound, and InvalidInput for an unknown `after`."""
-    return page_of(_get(services, principal, id).input, order=order, limit=limit, after=after)
+    return page_of(_get(services, principal, id).input, page)
 
 
-def page_of(items: Sequence[Item], *, order: Literal["asc", "desc"], limit: int, after: str | None) -> ItemListOut:
+def page_of(items: Sequence[Item], page: ItemPageIn) -> ItemListOut:
     """Return a page of items, which are given oldest first. Raises InvalidInput for an unknown `after`."""
-    ordered = list(items) if order == "asc" else list(reversed(items))
+    ordered = list(items) if page.order == "asc" else list(reversed(items))
     ids = [item["id"] for item in ordered]
-    if after is not None and after not in ids:
+    if page.after is not None and page.after not in ids:
         raise InvalidInput("must be the id of an item", loc=("query", "after"))
-    first = ids.index(after) + 1 if after is not None else 0
-    page = ids[first : first + limit]
+    first = ids.index(page.after) + 1 if page.after is not None else 0
+    shown = ordered[first : first + page.limit]
     return ItemListOut(
-        data=ordered[first : first + limit],
-        first_id=page[0] if page else None,
-        last_id=page[-1] if page else None,
-        has_more=first + limit < len(ordered),
+        data=shown,
+        first_id=shown[0]["id"] if shown else None,
+        last_id=shown[-1]["id"] if shown else None,
+        has_more=first + page.limit < len(ordered),
     )
 
 

@@ -5,7 +5,6 @@ A free-form tool takes text: it becomes a function whose only parameter is `inpu
 the name of a call tells which tool it belongs to.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -57,21 +56,6 @@ def client_name(name: str) -> tuple[str, str | None]:
     """Return the name of the client's tool, and its namespace, for the name of a function."""
     namespace, _, own = name.rpartition(".")
     return own, namespace or None
-
-
-def free_form_arguments(text: str) -> str:
-    """Return the arguments of the function that stands for a free-form tool."""
-    return json.dumps({"input": text}, ensure_ascii=False)
-
-
-def free_form_input(arguments: str) -> str:
-    """Return the text for a free-form tool. A model that wrote no JSON object with `input` has meant its text itself."""
-    try:
-        parsed = json.loads(arguments)
-    except (ValueError, RecursionError):
-        return arguments
-    text = parsed.get("input") if isinstance(parsed, dict) else None
-    return text if isinstance(text, str) else arguments
 
 
 def free_form_names(tools: Sequence[ResponseToolIn], namespace: str | None = None) -> Iterator[str]:

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from functions.chat.errors import AlreadyDecided, NotWaiting
 from functions.chat.services import ChatServices
-from functions.chat.turn.begin import choose_models, select_tools, still_available
-from functions.chat.turn.prompt import PromptContext, prepare_request
-from functions.chat.turn.question import load_question
+from functions.chat.turn.begin import choose_models, still_available
+from functions.chat.turn.prompt import PromptContext, prepare_request, select_tools
+from functions.chat.turn.question import load_question, with_assistant
 from functions.chat.turn.state import EventBuffer, Turn
 from functions.chat.turn.tools import TurnToolbox
 from parley.auth.principal import Principal
@@ -62,8 +62,9 @@ def decide(services: ChatServices, principal: Principal, decision: Decision) -> 
     """Store the decision. Return the turn to resume if it was the last decision, or None while other calls wait.
 
     Of two concurrent last decisions, only one gets the turn. A turn that has waited for more than a day is ended instead. Raises
-    NotFound for the turn or the call, InvalidInput for answers that do not fit, AlreadyDecided, NotWaiting, TooManyStreams, Forbidden,
-    Unauthorized and Unavailable, and the errors of `prepare_request` if the turn cannot be resumed; the decision is not stored then.
+    NotFound for the turn or the call, AssistantNotFound, InvalidInput for answers that do not fit, AlreadyDecided, NotWaiting,
+    TooManyStreams, Forbidden, Unauthorized and Unavailable, and the errors of `prepare_request` if the turn cannot be resumed; the
+    decision is not stored then.
     """
     if decision.is_approved and decision.answers is None:
         principal.require_approval_right()
@@ -142,7 +143,7 @@ def _restore_turn(
     remembers = checkpoint.remembers and principal.may_remember
     conversation = conversations.get(connection, locked_turn.conversation_id, user_id=user_id)
     question_with_history = load_question(connection, conversation, locked_turn.user_message_id, checkpoint.options, user_id=user_id)
-    question = question_with_history.question
+    question = with_assistant(connection, question_with_history.question, conversation, principal)
     context = PromptContext(
         conversation=conversation,
         history=question_with_history.history,

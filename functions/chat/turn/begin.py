@@ -5,8 +5,8 @@ before the transaction, and deleted again if the turn does not begin.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
@@ -14,11 +14,11 @@ from uuid import UUID
 from functions.chat.errors import ConversationBusy, InProgress
 from functions.chat.services import ChatServices
 from functions.chat.turn import retrieval
-from functions.chat.turn.images import Images, StoredImage
-from functions.chat.turn.prompt import PromptContext, prepare_request
-from functions.chat.turn.question import Question, QuestionWithHistory, add_history, default_title
+from functions.chat.turn.images import discard_unless_begun
+from functions.chat.turn.prompt import PromptContext, prepare_request, select_tools
+from functions.chat.turn.question import Question, QuestionWithHistory, add_history, default_title, with_assistant
 from functions.chat.turn.state import Turn
-from functions.chat.turn.tools import TurnTool, TurnToolbox
+from functions.chat.turn.tools import TurnToolbox
 from parley.auth.principal import Principal
 from parley.db.engine import Connection
 from parley.db.transactions import principal_scope
@@ -26,7 +26,7 @@ from parley.db.turn import turn_begin
 from parley.db.turn.stream_leases import StreamLease
 from parley.db.turn.turn_begin import CertainCommit, ExistingTurn, IdempotencyKey, NewTurn, TurnConflict, TurnPreconditions
 from parley.deadline import Deadline
-from parley.errors import IdempotencyKeyReused, InvalidInput
+from parley.errors import IdempotencyKeyReused
 from parley.ids import new_id
 from parley.llm.candidates import Candidate, candidates_for
 from parley.llm.catalogue import Catalogue, ModelNotFound
@@ -35,8 +35,6 @@ from parley.llm.tokens import estimate_tokens
 from parley.metering import limits
 from parley.metering.limits import BillingSubject
 from parley.observability import logger
-from parley.tools.ask_user import ASK_USER, AskUserTool
-from parley.tools.search_tools import SEARCH_CONVERSATIONS
 from parley.turn_recovery import end_waiting_turn, interrupt_if_stale
 
 _MAX_ATTEMPTS = 20
@@ -75,7 +73,7 @@ def begin_turn(
     if not question.attached:
         return begin_with_retries(services, principal, question, deadline=deadline, idempotency_key=idempotency_key, joins=joins)
     earlier = {id: services.images.find(id, user_id=principal.user_id) for id in question.attached if not isinstance(id, Image)}
-    with _discard_unless_begun(services.images) as uploaded:
+    with discard_unless_begun(services.images) as uploaded:
         image_bytes: dict[str, bytes | None] = {}
         parts = []
         for attached in question.attached:
@@ -91,17 +89,6 @@ def begin_turn(
         return turn
 
 
-@contextmanager
-def _discard_unless_begun(images: Images) -> Iterator[list[StoredImage]]:
-    """Yield a list for the uploaded images. On exit, delete the images in the list, which the caller clears if the turn has begun."""
-    uploaded: list[StoredImage] = []
-    try:
-        yield uploaded
-    finally:
-        for stored_image in uploaded:
-            images.discard(stored_image)
-
-
 def begin_with_retries(
     services: ChatServices,
     principal: Principal,
@@ -115,9 +102,9 @@ def begin_with_retries(
 
     If `idempotency_key` began an earlier turn, returns that turn unless it is running; with `joins`, also then.
     Retries after a conflict with a concurrent request, and, with `question.wait`, until the conversation's running turn has ended.
-    Raises NotFound, IdempotencyKeyReused, InProgress, ConversationBusy, NothingToRegenerate, InvalidInput, ModelNotFound, ModelCannot,
-    ContextTooLong, NoModel, RateLimited, BudgetExhausted, TooManyStreams, Unauthorized and Unavailable; nothing is stored or counted
-    then.
+    Raises NotFound, AssistantNotFound, IdempotencyKeyReused, InProgress, ConversationBusy, NothingToRegenerate, InvalidInput,
+    ModelNotFound, ModelCannot, ContextTooLong, NoModel, RateLimited, BudgetExhausted, TooManyStreams, Unauthorized and
+    Unavailable; nothing is stored or counted then.
     """
     catalogue, attempts = services.catalogue(), 0
     lease: StreamLease | None = None
@@ -171,6 +158,7 @@ def _begin_once(
                 return _turn_of_key(preconditions.same_key_turn, idempotency_key, joins=joins)
             turn_begin.release_key(connection, idempotency_key, user_id=user_id)
         _require_no_open_turn(preconditions, question)
+        question = with_assistant(connection, question, preconditions.conversation, principal)
         question_with_history = add_history(connection, preconditions.conversation, question, user_id=user_id)
         turn = _prepare_turn(services, catalogue, connection, principal, question_with_history, preconditions, toolbox_in(connection))
         if preconditions.open_turn and _denies_pending_calls(preconditions, question_with_history.question):
@@ -230,10 +218,11 @@ def _prepare_turn(
     """Choose models and tools, build the request, and reserve its cost."""
     conversation, question = preconditions.conversation, question_with_history.question
     billing_subject = BillingSubject(principal.user_id, principal.api_key_id)
-    preferred_model = (conversation and conversation.model) or preconditions.default_model
+    assistant = question.assistant
+    preferred_model = (conversation and conversation.model) or (assistant and assistant.model) or preconditions.default_model
     candidates = choose_models(catalogue, services.environment, question, preferred_model, user_id=billing_subject.user_id)
     is_incognito = conversation.is_incognito if conversation else question.is_incognito
-    remembers = preconditions.memory_enabled and principal.may_remember and not is_incognito
+    remembers = preconditions.memory_enabled and principal.may_remember and not is_incognito and (not assistant or assistant.uses_memory)
     context = PromptContext(
         conversation=conversation,
         history=question_with_history.history,
@@ -261,6 +250,9 @@ def _prepare_turn(
         principal=principal,
         id=turn_id,
     )
+    if assistant and not assistant.is_own:
+        # The instructions are another person's text: tools that write or send data need an approval, as after an untrusted document.
+        turn.parts.mark_memory_used()
     turn.start()
     return turn
 
@@ -289,26 +281,6 @@ def still_available(catalogue: Catalogue, environment: Mapping[str, str], ids: S
     return [Candidate(id, available[id]) for id in ids if id in available]
 
 
-def select_tools(toolbox: TurnToolbox, question: Question, *, remembers: bool, require_all: bool = True) -> Sequence[TurnTool]:
-    """Return the tools that the question names, or all tools. A turn without memory does not get the search in past conversations.
-
-    If the client can show the model's questions, `ask_user` is one of the tools. With `require_all`, raises InvalidInput for a name that
-    is not among the user's tools.
-    """
-    offered: list[TurnTool] = [tool for tool in toolbox.offered if remembers or tool.spec.name != SEARCH_CONVERSATIONS.name]
-    if question.asks_user and question.tools:
-        offered = [*(tool for tool in offered if tool.spec.name != ASK_USER.name), AskUserTool()]
-    if isinstance(question.tools, bool):
-        return offered
-    tools_by_name = {tool.spec.name: tool for tool in offered}
-    missing = [name for name in question.tools if name not in tools_by_name]
-    if missing and require_all:
-        msg = f"unknown or unavailable tool: {', '.join(missing)}"
-        raise InvalidInput(msg, loc=("body", "tools"), evidence=f"{len(missing)} unknown or unavailable tools")
-    names = [*question.tools, ASK_USER.name] if question.asks_user else question.tools
-    return [tools_by_name[name] for name in dict.fromkeys(names) if name in tools_by_name]
-
-
 def _new_turn(turn: Turn, question: Question, preconditions: TurnPreconditions, idempotency_key: IdempotencyKey | None) -> NewTurn:
     return NewTurn(
         turn_id=turn.id,
@@ -323,4 +295,6 @@ def _new_turn(turn: Turn, question: Question, preconditions: TurnPreconditions, 
         idempotency_key=idempotency_key,
         entries=turn.event_buffer.drain(),
         is_incognito=question.is_incognito,
+        assistant_id=question.assistant.id if question.assistant else None,
+        assistant_version=question.assistant.version if question.assistant else None,
     )

@@ -1,5 +1,7 @@
 """Users' images in S3: stored before their turn begins, and read by the turns that send them to a model."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -72,3 +74,14 @@ class Images:
     def signed_url(self, stored_image: StoredImage) -> str:
         """Return a URL with which anyone can read the image for an hour."""
         return self._store.signed_url(stored_image.key, lifetime_s=URL_LIFETIME_S)
+
+
+@contextmanager
+def discard_unless_begun(images: Images) -> Iterator[list[StoredImage]]:
+    """Yield a list for the uploaded images. On exit, delete the images in the list, which the caller clears if the turn has begun."""
+    uploaded: list[StoredImage] = []
+    try:
+        yield uploaded
+    finally:
+        for stored_image in uploaded:
+            images.discard(stored_image)

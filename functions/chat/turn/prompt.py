@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from functions.chat.turn.question import Question, answer_messages, ended_answer_messages, message_content, message_tokens
-from functions.chat.turn.tools import TurnTool
+from functions.chat.turn.tools import TurnTool, TurnToolbox
 from parley.db.conversations import Conversation
 from parley.db.messages import HistoryMessage
 from parley.db.turn.message_parts import MessagePart
+from parley.errors import InvalidInput
 from parley.llm import messages as llm
 from parley.llm.candidates import Candidate, able_candidates
 from parley.llm.errors import ContextTooLong, ModelCannot
@@ -21,6 +22,8 @@ from parley.llm.prompts import quoted_source
 from parley.llm.tokens import BYTES_PER_TOKEN, estimate_tokens
 from parley.memory.window import fit_with_summary
 from parley.tools.approval import taints
+from parley.tools.ask_user import ASK_USER, AskUserTool
+from parley.tools.search_tools import SEARCH_CONVERSATIONS
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Answer in the language of the question."
 MAX_MEMORY_TOKENS = 1500
@@ -53,8 +56,11 @@ class PromptContext:
 
     @property
     def system_prompt(self) -> str:
-        """The conversation's own system prompt, or the default."""
-        return (self.conversation and self.conversation.system_prompt) or DEFAULT_SYSTEM_PROMPT
+        """The assistant's instructions and the conversation's own system prompt, or the default."""
+        own = self.conversation.system_prompt if self.conversation else None
+        if assistant := self.question.assistant:
+            return "\n\n".join(filter(None, (assistant.instructions, own))) or DEFAULT_SYSTEM_PROMPT
+        return own or DEFAULT_SYSTEM_PROMPT
 
     @property
     def question_message(self) -> llm.Message:
@@ -128,6 +134,28 @@ class _HistoryEntry:
             message = llm.Message(stored.role, message_content(stored.text, images, are_shown=with_images))
             return cls([message], message_tokens(message))
         return cls([llm.Message(stored.role, stored.text)] if stored.text else [], stored.tokens)
+
+
+def select_tools(toolbox: TurnToolbox, question: Question, *, remembers: bool, require_all: bool = True) -> Sequence[TurnTool]:
+    """Return the tools that the question names, or else all tools that its assistant offers.
+
+    A turn without memory does not get the search in past conversations. If the client can show the model's questions, `ask_user` is one
+    of the tools. With `require_all`, raises InvalidInput for a name that is not among the user's tools.
+    """
+    offered: list[TurnTool] = [tool for tool in toolbox.offered if remembers or tool.spec.name != SEARCH_CONVERSATIONS.name]
+    if question.assistant and isinstance(question.tools, bool):
+        offered = [tool for tool in offered if question.assistant.offers(tool.spec.name)]
+    if question.asks_user and question.tools:
+        offered = [*(tool for tool in offered if tool.spec.name != ASK_USER.name), AskUserTool()]
+    if isinstance(question.tools, bool):
+        return offered
+    tools_by_name = {tool.spec.name: tool for tool in offered}
+    missing = [name for name in question.tools if name not in tools_by_name]
+    if missing and require_all:
+        msg = f"unknown or unavailable tool: {', '.join(missing)}"
+        raise InvalidInput(msg, loc=("body", "tools"), evidence=f"{len(missing)} unknown or unavailable tools")
+    names = [*question.tools, ASK_USER.name] if question.asks_user else question.tools
+    return [tools_by_name[name] for name in dict.fromkeys(names) if name in tools_by_name]
 
 
 def prepare_request(

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from functions.chat.errors import NothingToRegenerate
 from functions.chat.turn.images import Images
+from parley.auth.principal import Principal
 from parley.db import messages
 from parley.db.conversations import Conversation
 from parley.db.engine import Connection
@@ -27,11 +28,33 @@ from parley.tools.outcome import truncate_result
 
 # A stored message must fit into a Lambda response of at most 6 MB, in which a character can take seven bytes.
 MAX_MESSAGE_CHARACTERS = 800_000
+ASSISTANT_PREFIX = "assistant:"
 IMAGE_NOTE = "[image]"
 _LOST_IMAGE_NOTE = "[image: no longer available]"
 _NO_RESULT = "Not run: the answer ended before this call."
 # Some vendors reject a user message directly after a tool message.
 _ENDED_NOTE = "(The answer ended here.)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnAssistant:
+    """The settings of an assistant for a turn. `tools` selects among the user's tools: all, none, or the named tools.
+
+    `has_chosen_documents` means that the turn searches the assistant's documents, because the question names none.
+    """
+
+    id: UUID
+    version: int
+    instructions: str
+    model: str | None
+    tools: bool | Sequence[str]
+    uses_memory: bool
+    is_own: bool
+    has_chosen_documents: bool
+
+    def offers(self, tool: str) -> bool:
+        """Whether the assistant offers a tool of the user to the model."""
+        return self.tools if isinstance(self.tools, bool) else tool in self.tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +67,7 @@ class Question:
     are stored, `images` holds the message parts instead. A new conversation with `is_incognito` neither uses nor feeds the user's
     memory. With `asks_user`, the model may ask the user in a form. With `is_regeneration`, the question is the conversation's last
     question, and `text` is empty until it is read.
+    `assistant_id` replaces the conversation's assistant; `assistant` is the one that the turn uses, once it is read.
     """
 
     text: str
@@ -60,6 +84,8 @@ class Question:
     is_incognito: bool = False
     documents: bool | Sequence[UUID] = False
     asks_user: bool = False
+    assistant_id: UUID | None = None
+    assistant: TurnAssistant | None = None
 
     @property
     def named_documents(self) -> Sequence[UUID]:
@@ -78,6 +104,27 @@ class Question:
         output = options.get("output")
         restored = {"output": OutputSchema(**output) if output else None, "images": images}
         return cls(text, conversation_id, **dict(options) | restored)
+
+
+def parse_assistant(model: str) -> UUID | None:
+    """Return the id in a model's name of the form `assistant:<id>`, None for other names."""
+    if not model.startswith(ASSISTANT_PREFIX):
+        return None
+    try:
+        return UUID(model.removeprefix(ASSISTANT_PREFIX))
+    except ValueError:
+        return None
+
+
+def with_assistant(connection: Connection, question: Question, conversation: Conversation | None, principal: Principal) -> Question:
+    """Return the question with the assistant that it names, or else the conversation's, if there is one. Raises AssistantNotFound."""
+    assistant_id = question.assistant_id or (conversation.assistant_id if conversation else None)
+    if assistant_id is None:
+        return question
+    # A turn without an assistant does not import the module.
+    from functions.chat.turn.assistant import apply_assistant
+
+    return apply_assistant(connection, question, assistant_id, principal)
 
 
 def default_title(text: str, *, limit: int = 60) -> str | None:

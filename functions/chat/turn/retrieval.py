@@ -45,7 +45,7 @@ MIN_CHUNK_SIMILARITY, MIN_PASSAGE_SIMILARITY = 0.25, 0.35
 
 MAX_SOURCES = 8
 # More than `MAX_SOURCES`, because duplicates and chunks that are too long are left out.
-_MAX_SEARCHED = 3 * MAX_SOURCES
+MAX_SEARCHED = 3 * MAX_SOURCES
 CITE_INSTRUCTION = "Cite a passage as [number] where you use it."
 
 MAX_FACTS = 20
@@ -113,7 +113,9 @@ def inject_sources(services: ChatServices, turn: Turn, vector: Vector | None) ->
     if not context.question.documents:
         return
     budget = retrieval_budget(context, turn.candidates[0])
-    chunks = _relevant_chunks(_search_documents(services.engine, turn, vector), is_named=bool(context.question.named_documents))
+    assistant = context.question.assistant
+    is_named = bool(context.question.named_documents) and not (assistant and assistant.has_chosen_documents)
+    chunks = relevant_chunks(_search_documents(services.engine, turn, vector), is_named=is_named)
     reranked = services.reranking.reranked(context.question.text, chunks, billing_subject=turn.billing_subject)
     chosen = number_sources(reranked or chunks, budget_tokens=budget.source_tokens)
     if chosen and inject(services, turn, sources=[numbered_source for numbered_source, _ in chosen]):
@@ -227,13 +229,13 @@ def _search_documents(engine: Engine, turn: Turn, vector: Vector | None) -> list
     only_in = question.named_documents or None
     try:
         with user_scope(engine, turn.user_id) as connection:
-            return search.search_chunks(connection, question.text[:QUERY_CHARACTERS], vector, limit=_MAX_SEARCHED, only_in=only_in)
+            return search.search_chunks(connection, question.text[:QUERY_CHARACTERS], vector, limit=MAX_SEARCHED, only_in=only_in)
     except Unavailable as exc:
         logger.warning("source_retrieval_skipped", turn_id=str(turn.id), reason=str(exc))
         return []
 
 
-def _relevant_chunks(chunks: Sequence[FoundChunk], *, is_named: bool) -> list[FoundChunk]:
+def relevant_chunks(chunks: Sequence[FoundChunk], *, is_named: bool) -> list[FoundChunk]:
     """Return the chunks worth reranking: all chunks if the question names documents, otherwise only the close matches."""
     return [chunk for chunk in chunks if is_named or _is_close(chunk, min_similarity=MIN_CHUNK_SIMILARITY)]
 

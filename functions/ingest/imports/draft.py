@@ -10,9 +10,9 @@ from uuid import UUID, uuid5
 from functions.ingest.imports.archive import Archive, ImageFile
 from functions.ingest.imports.errors import LeftOut, TooLargeToRead, WithoutMessages
 from parley.clock import utc_now
-from parley.db.accounts.imported_conversations import ImportedConversation, ImportedMessage
 from parley.db.conversations import MAX_TITLE_LENGTH
 from parley.db.images import image_key
+from parley.db.imports.imported_conversations import ImportedConversation, ImportedMessage
 from parley.db.messages import MessageRole
 from parley.llm.tokens import estimate_tokens
 

@@ -13,9 +13,9 @@ from uuid import UUID
 from functions.ingest.imports.draft import MAX_MESSAGES, ReadConversation, get_moment, get_text, storable
 from functions.ingest.imports.errors import ExportTooLarge, LeftOut, TooLargeToRead
 from functions.ingest.imports.json_items import JsonItem, JsonObject
-from parley.db.accounts.imported_conversations import ImportedConversation, ImportedMessage
 from parley.db.conversations import MAX_TITLE_LENGTH
 from parley.db.images import image_key
+from parley.db.imports.imported_conversations import ImportedConversation, ImportedMessage
 from parley.db.messages import MessageRole
 
 # The conversations' rows are in memory until their messages are read.

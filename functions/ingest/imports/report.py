@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from functions.ingest.imports.draft import storable
-from parley.db.accounts.imported_conversations import StoredImport
-from parley.db.accounts.imports import Import
+from parley.db.imports.imported_conversations import StoredImport
+from parley.db.imports.imports import Import
 
 _MAX_TITLES = 5
 _MAX_TITLE_CHARACTERS = 100

@@ -27,10 +27,10 @@ from functions.ingest.services import IngestServices
 from parley.aws.s3 import FileMissing
 from parley.clock import utc_now
 from parley.db import outbox, passages
-from parley.db.accounts import imported_conversations, imports
-from parley.db.accounts.imported_conversations import IdsTaken
-from parley.db.accounts.imports import Import
 from parley.db.engine import Connection
+from parley.db.imports import imported_conversations, imports
+from parley.db.imports.imported_conversations import IdsTaken
+from parley.db.imports.imports import Import
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.errors import NotFound, Unavailable

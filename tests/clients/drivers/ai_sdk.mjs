@@ -1,5 +1,6 @@
 // Vercel's AI SDK.
 import assert from "node:assert/strict";
+import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { APICallError, embedMany, generateText, isStepCount, Output, streamText, tool } from "ai";
 import { z } from "zod";
@@ -44,6 +45,12 @@ await check("structured output", async () => {
 await check("embeddings", async () => {
   const { embeddings } = await embedMany({ model: parley.embeddingModel("lexical"), values: ["one", "two"] });
   assert.deepEqual(embeddings.map((embedding) => embedding.length), [64, 64]);
+});
+
+await check("responses", async () => {
+  const responses = createOpenAI({ baseURL: `${URL_}/v1`, apiKey: KEY });
+  const answer = streamText({ model: responses(MODEL), prompt: TOOL_QUESTION, tools: { add }, stopWhen: isStepCount(3) });
+  assert.ok((await answer.text).endsWith(TOOL_ANSWER));
 });
 
 await check("errors", async () => {

@@ -19,6 +19,16 @@ class Person(BaseModel):
     age: int
 
 
+def answer_by_tools(chat: ChatOpenAI) -> str:
+    """Return the answer to a question that needs a tool."""
+    add_tool = tool(add)
+    with_tools = chat.bind_tools([add_tool])
+    messages = [HumanMessage(TOOL_QUESTION)]
+    messages.append(with_tools.invoke(messages))
+    messages += [add_tool.invoke(call) for call in messages[-1].tool_calls]
+    return with_tools.invoke(messages).text
+
+
 @check("answer")
 def _() -> None:
     answer = model.invoke(QUESTION)
@@ -34,12 +44,7 @@ def _() -> None:
 
 @check("tools")
 def _() -> None:
-    add_tool = tool(add)
-    with_tools = model.bind_tools([add_tool])
-    messages = [HumanMessage(TOOL_QUESTION)]
-    messages.append(with_tools.invoke(messages))
-    messages += [add_tool.invoke(call) for call in messages[-1].tool_calls]
-    equal(with_tools.invoke(messages).content, TOOL_ANSWER)
+    equal(answer_by_tools(model), TOOL_ANSWER)
 
 
 @check("structured output")
@@ -51,6 +56,15 @@ def _() -> None:
 @check("embeddings")
 def _() -> None:
     equal([len(vector) for vector in embeddings.embed_documents(["one", "two"])], [64, 64])
+
+
+@check("responses")
+def _() -> None:
+    responses = ChatOpenAI(base_url=f"{URL}/v1", api_key=KEY, model=MODEL, use_responses_api=True)
+    pieces = [chunk.text for chunk in responses.stream(QUESTION) if chunk.text]
+    assert len(pieces) > 1
+    equal(("".join(pieces), answer_by_tools(responses)), (ANSWER, TOOL_ANSWER))
+    equal(responses.with_structured_output(Person).invoke(QUESTION), Person(**PERSON))
 
 
 @check("errors")

@@ -57,6 +57,11 @@ def _() -> None:
     equal([len(item["embedding"]) for item in answer.data], [64, 64])
 
 
+@check("responses")
+def _() -> None:
+    equal(litellm.responses(**PARLEY, input=QUESTION).output[0].content[0].text, ANSWER)
+
+
 @check("errors")
 def _() -> None:
     with raises(litellm.NotFoundError):

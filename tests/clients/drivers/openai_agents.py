@@ -3,7 +3,7 @@
 import asyncio
 
 import openai
-from agents import Agent, OpenAIChatCompletionsModel, Runner, function_tool, set_tracing_disabled
+from agents import Agent, OpenAIChatCompletionsModel, OpenAIResponsesModel, Runner, function_tool, set_tracing_disabled
 from checks import ANSWER, KEY, MODEL, PERSON, QUESTION, TOOL_ANSWER, TOOL_QUESTION, URL, add, check, equal, raises
 from openai import AsyncOpenAI
 from pydantic import BaseModel
@@ -49,6 +49,13 @@ def _() -> None:
 @check("structured output")
 def _() -> None:
     equal(Runner.run_sync(agent(output_type=Person), QUESTION).final_output, Person(**PERSON))
+
+
+@check("responses")
+def _() -> None:
+    model = OpenAIResponsesModel(MODEL, openai_client=AsyncOpenAI(base_url=f"{URL}/v1", api_key=KEY))
+    agent_of_responses = Agent("parley", model=model, tools=[function_tool(add)])
+    equal(Runner.run_sync(agent_of_responses, TOOL_QUESTION).final_output, TOOL_ANSWER)
 
 
 @check("errors")

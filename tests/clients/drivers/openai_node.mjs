@@ -1,5 +1,6 @@
 // OpenAI's SDK for Node.js.
 import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
 import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
@@ -55,6 +56,33 @@ await check("responses", async () => {
     if (event.type === "response.output_text.delta") pieces.push(event.delta);
   }
   assert.equal(pieces.join(""), ANSWER);
+});
+
+await check("background responses", async () => {
+  const created = await client.responses.create({ model: MODEL, input: QUESTION, background: true });
+  assert.equal(created.status, "in_progress");
+  let read = created;
+  for (let tries = 0; tries < 100 && read.status === "in_progress"; tries++) {
+    await setTimeout(100);
+    read = await client.responses.retrieve(created.id);
+  }
+  assert.equal(read.output_text, ANSWER);
+  const events = [];
+  for await (const event of await client.responses.retrieve(created.id, { stream: true, starting_after: 1 })) events.push(event);
+  assert.deepEqual([events[0].sequence_number, events.at(-1).type], [2, "response.completed"]);
+  assert.equal((await client.responses.cancel(created.id)).status, "completed");
+});
+
+await check("conversations", async () => {
+  const items = [{ role: "user", content: QUESTION }];
+  const { id } = await client.conversations.create({ items, metadata: { topic: "greeting" } });
+  const answer = await client.responses.create({ model: MODEL, input: QUESTION, conversation: id });
+  assert.equal(answer.output_text, ANSWER);
+  const roles = [];
+  for await (const item of client.conversations.items.list(id, { order: "asc", limit: 2 })) roles.push(item.role);
+  assert.deepEqual(roles, ["user", "user", "assistant"]);
+  assert.ok((await client.conversations.delete(id)).deleted);
+  await assert.rejects(client.conversations.retrieve(id), OpenAI.NotFoundError);
 });
 
 await check("errors", async () => {

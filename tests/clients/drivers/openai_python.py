@@ -1,10 +1,12 @@
 """OpenAI's SDK for Python."""
 
 import json
+import time
 
 import openai
 from checks import ANSWER, KEY, MODEL, PERSON, QUESTION, TOOL_ANSWER, TOOL_QUESTION, URL, add, check, equal, raises
 from openai import OpenAI
+from openai.types.responses import Response
 from pydantic import BaseModel
 
 client = OpenAI(base_url=f"{URL}/v1", api_key=KEY)
@@ -14,6 +16,7 @@ NUMBERS = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"typ
 ADD = {"type": "function", "function": {"name": "add", "description": "Add two numbers.", "parameters": NUMBERS}}
 
 FLAT_ADD = {"type": "function", **ADD["function"], "strict": False}
+PATCH = '*** Begin Patch\n+say "hello"\n*** End Patch'
 
 
 class Person(BaseModel):
@@ -21,6 +24,16 @@ class Person(BaseModel):
 
     name: str
     age: int
+
+
+def until_ended(response_id: str) -> Response:
+    """Read a response until it has ended."""
+    for _ in range(100):
+        response = client.responses.retrieve(response_id)
+        if response.status != "in_progress":
+            break
+        time.sleep(0.1)
+    return response
 
 
 @check("models")
@@ -81,6 +94,39 @@ def _() -> None:
     equal(
         ("".join(pieces), client.responses.parse(model=MODEL, input=QUESTION, text_format=Person).output_parsed), (ANSWER, Person(**PERSON))
     )
+
+
+@check("free-form tools")
+def _() -> None:
+    question = f"Call patch {json.dumps({'input': PATCH})}"
+    with client.responses.stream(model=MODEL, input=question, tools=[{"type": "custom", "name": "patch"}]) as stream:
+        pieces = [event.delta for event in stream if event.type == "response.custom_tool_call_input.delta"]
+    assert len(pieces) > 1
+    equal(("".join(pieces), stream.get_final_response().output[0].input), (PATCH, PATCH))
+
+
+@check("background responses")
+def _() -> None:
+    created = client.responses.create(model=MODEL, input=QUESTION, background=True)
+    equal((created.status, created.output), ("in_progress", []))
+    equal(until_ended(created.id).output_text, ANSWER)
+    events = list(client.responses.retrieve(created.id, stream=True, starting_after=1))
+    equal((events[0].sequence_number, events[-1].type), (2, "response.completed"))
+    *_, last = client.responses.create(model=MODEL, input=QUESTION, background=True, stream=True)
+    equal((last.response.output_text, client.responses.cancel(last.response.id).status), (ANSWER, "completed"))
+
+
+@check("conversations")
+def _() -> None:
+    conversation = client.conversations.create(items=ASK, metadata={"topic": "greeting"})
+    equal(client.responses.create(model=MODEL, input=QUESTION, conversation=conversation.id).output_text, ANSWER)
+    client.conversations.items.create(conversation.id, items=ASK)
+    roles = [item.role for item in client.conversations.items.list(conversation.id, order="asc", limit=2)]
+    equal(roles, ["user", "user", "assistant", "user"])
+    equal(client.conversations.update(conversation.id, metadata={"topic": "end"}).metadata, {"topic": "end"})
+    assert client.conversations.delete(conversation.id).deleted
+    with raises(openai.NotFoundError):
+        client.conversations.retrieve(conversation.id)
 
 
 @check("errors")

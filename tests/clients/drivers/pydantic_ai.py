@@ -5,7 +5,7 @@ import asyncio
 from checks import ANSWER, KEY, MODEL, PERSON, QUESTION, TOOL_ANSWER, TOOL_QUESTION, URL, add, check, equal, raises
 from pydantic import BaseModel
 from pydantic_ai import Agent, ModelHTTPError
-from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 model = OpenAIChatModel(MODEL, provider=OpenAIProvider(base_url=f"{URL}/v1", api_key=KEY))
@@ -42,6 +42,12 @@ def _() -> None:
 @check("structured output")
 def _() -> None:
     equal(Agent(model, output_type=Person).run_sync(QUESTION).output, Person(**PERSON))
+
+
+@check("responses")
+def _() -> None:
+    responses = OpenAIResponsesModel(MODEL, provider=OpenAIProvider(base_url=f"{URL}/v1", api_key=KEY))
+    equal(Agent(responses, tools=[add]).run_sync(TOOL_QUESTION).output, TOOL_ANSWER)
 
 
 @check("errors")

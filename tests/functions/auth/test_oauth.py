@@ -33,6 +33,12 @@ def test_a_client_receives_tokens_for_mcp_only(app, alice):
     assert (claims["aud"], claims["scope"], claims["sub"]) == ("parley-mcp", "mcp:documents mcp:tools", str(alice.id))
 
 
+def test_a_client_that_names_no_resource_receives_tokens_for_mcp_only(app, alice):
+    tokens = app.exchange(app.code(alice, resource=None), resource=None).json
+
+    assert holder_of(tokens["access_token"], alice).claims["aud"] == "parley-mcp"
+
+
 def test_without_a_scope_a_client_asks_for_all_of_them(app, alice):
     assert app.tokens(alice, scope=None)["scope"] == "mcp:conversations mcp:documents mcp:tools"
 

@@ -6,7 +6,7 @@ from itertools import chain
 
 import pytest
 
-from functions.chat.openai_api.completions import stream_completion
+from functions.chat.completions.completion import stream_completion
 from functions.chat.turn import replay
 from functions.chat.turn.events import TurnStopped
 from parley.db.turn import stream_leases, turns

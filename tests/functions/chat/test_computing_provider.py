@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from functions.chat.completions.completion import stream_completion
 from functions.chat.errors import OutOfTime
-from functions.chat.openai_api.completions import stream_completion
 from functions.chat.turn import heartbeat
 from functions.chat.turn.events import Ping, TurnFailed, TurnStopped
 from parley import turn_recovery

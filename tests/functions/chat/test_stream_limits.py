@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
+from functions.chat.completions.completion import stream_completion
 from functions.chat.errors import ConversationBusy
-from functions.chat.openai_api.completions import stream_completion
 from functions.chat.services import StreamLimits
 from functions.chat.turn import replay
 from functions.chat.turn.approvals import Decision, decide

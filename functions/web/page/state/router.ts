@@ -10,6 +10,9 @@ addEventListener("hashchange", () => {
 
 export const route = computed<Route>(() => parseRoute(hash.value));
 
+/** Whether a phone shows the list of conversations above the screen. */
+export const isSidebarOpen = signal(false);
+
 export const href = {
   chat: (id: string | null) => (id ? `#/c/${id}` : "#/"),
   settings: (section = "profile") => `#/settings/${section}`,

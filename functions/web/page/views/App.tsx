@@ -1,4 +1,3 @@
-import { signal } from "@preact/signals";
 import { lazy, Suspense } from "preact/compat";
 import { useEffect } from "preact/hooks";
 import { Spinner } from "../components/controls.tsx";
@@ -6,7 +5,7 @@ import { DialogHost, Notices, openDialog } from "../components/overlays.tsx";
 import { forgetChats } from "../state/chat.ts";
 import { clearConversations, loadConversations } from "../state/conversations.ts";
 import { report } from "../state/notices.ts";
-import { afterSignIn, href, navigate, route } from "../state/router.ts";
+import { afterSignIn, href, isSidebarOpen, navigate, route } from "../state/router.ts";
 import { user } from "../state/session.ts";
 import { t } from "../text/index.ts";
 import { ChatView } from "./ChatView.tsx";
@@ -22,7 +21,6 @@ const MemoryView = lazy(() => import("./MemoryView.tsx").then((module) => module
 const SharedView = lazy(() => import("./SharedView.tsx").then((module) => module.SharedView));
 const SettingsView = lazy(() => import("./SettingsView.tsx").then((module) => module.SettingsView));
 
-export const isSidebarOpen = signal(false);
 /** The id of the user whose conversations are loaded. */
 let loadedFor: string | null = null;
 

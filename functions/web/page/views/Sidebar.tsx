@@ -18,11 +18,10 @@ import {
   search,
 } from "../state/conversations.ts";
 import { report } from "../state/notices.ts";
-import { href, navigate, route } from "../state/router.ts";
+import { href, isSidebarOpen, navigate, route } from "../state/router.ts";
 import { signOut, user } from "../state/session.ts";
 import { ageOf, date } from "../text/format.ts";
 import { t } from "../text/index.ts";
-import { isSidebarOpen } from "./App.tsx";
 
 export function Sidebar() {
   return (

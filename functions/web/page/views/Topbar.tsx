@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { IconButton } from "../components/controls.tsx";
+import { isSidebarOpen } from "../state/router.ts";
 import { t } from "../text/index.ts";
-import { isSidebarOpen } from "./App.tsx";
 
 /** The head of every screen: its title, unless the screen has its own, and on a phone the button that opens the list. */
 export function Topbar({ title, children }: { title: string; children?: ComponentChildren }) {

@@ -19,7 +19,8 @@ from parley.ids import new_id
 class Conversation:
     """A conversation. `last_seq` is the number of its newest message, 0 if it is empty.
 
-    Memory is neither extracted from an incognito conversation nor recalled in it.
+    Memory is neither extracted from an incognito conversation nor recalled in it. `assistant_version` is the version of the
+    assistant that the newest turn used. The assistant may be gone: it can belong to another user.
     """
 
     user_id: UUID
@@ -32,6 +33,8 @@ class Conversation:
     updated_at: datetime
     is_incognito: bool = False
     is_pinned: bool = False
+    assistant_id: UUID | None = None
+    assistant_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,8 @@ _COLUMNS = tuple(conversations.c[field.name] for field in fields(Conversation))
 _IS_UNTITLED = or_(conversations.c.is_title_automatic, conversations.c.title.is_(None))
 
 
-def add(connection: Connection, conversation_id: UUID, *, user_id: UUID, **values: str | bool | None) -> Conversation:
-    """Store a new conversation; `values` are title, model, system_prompt and is_incognito."""
+def add(connection: Connection, conversation_id: UUID, *, user_id: UUID, **values: str | bool | int | UUID | None) -> Conversation:
+    """Store a new conversation; `values` are title, model, system_prompt, is_incognito and the assistant."""
     statement = insert(conversations).values(user_id=user_id, id=conversation_id, **values).returning(*_COLUMNS)
     return Conversation(**connection.execute(statement).one()._mapping)
 
@@ -232,11 +235,13 @@ _DELETE_ORPHANED_FACTS = text(
 _FORK = text(
     """
     WITH forked AS (
-            INSERT INTO conversations (user_id, id, title, model, system_prompt, last_seq, is_incognito, mined_upto_seq)
+            INSERT INTO conversations (user_id, id, title, model, system_prompt, last_seq, is_incognito, mined_upto_seq,
+                                       assistant_id, assistant_version)
             SELECT c.user_id, CAST(:id AS uuid), CAST(:title AS text), c.model, c.system_prompt, CAST(:upto_seq AS integer), c.is_incognito,
-                   CAST(:upto_seq AS integer)
+                   CAST(:upto_seq AS integer), c.assistant_id, c.assistant_version
               FROM conversations c WHERE c.user_id = CAST(:user_id AS uuid) AND c.id = CAST(:source_id AS uuid)
-            RETURNING user_id, id, title, model, system_prompt, last_seq, created_at, updated_at, is_incognito, is_pinned
+            RETURNING user_id, id, title, model, system_prompt, last_seq, created_at, updated_at, is_incognito, is_pinned,
+                      assistant_id, assistant_version
          ),
          copied AS (
             INSERT INTO messages (user_id, id, conversation_id, seq, role, parts, model, tokens, status, created_at, is_forgotten)

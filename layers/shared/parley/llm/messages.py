@@ -23,7 +23,6 @@ _MAGIC_BYTES = {
     "image/webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
 }
 
-
 type ImageDetail = Literal["auto", "low", "high", "original"]
 
 
@@ -102,7 +101,6 @@ class Thought:
 
 
 type Part = Text | Image | ToolCall | ToolResult | Thought
-
 type Role = Literal["user", "assistant", "tool", "system"]
 type FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 type Task = Literal["chat", "title", "summary", "facts", "describe"]

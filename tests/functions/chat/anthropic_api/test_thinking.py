@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.chat.responses_api.opaque_content import pack_thought, unpack_thought
+from functions.chat.completions.opaque_content import pack_thought, unpack_thought
 from parley.llm.messages import Thought
 from tests.fakes.vendor import sends
 from tests.fakes.wire_formats import anthropic

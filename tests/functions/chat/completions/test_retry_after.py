@@ -21,7 +21,7 @@ def refuses_late(handler):
 @pytest.fixture
 def ask(chat, vendor, alice, monkeypatch):
     """Return a function that asks a vendor who refuses late, and returns the data of the stream's events."""
-    monkeypatch.setattr("functions.chat.openai_api.completions.PING_S", 0.02)
+    monkeypatch.setattr("functions.chat.completions.completion.PING_S", 0.02)
     vendor.script = refuses_late
 
     def ask(path, **body):

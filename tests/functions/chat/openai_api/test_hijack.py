@@ -2,8 +2,8 @@
 
 import pytest
 
+from functions.chat.completions.completion import stream_completion
 from functions.chat.errors import ApprovalNeeded
-from functions.chat.openai_api.completions import stream_completion
 from functions.chat.openai_api.schemas import CompletionIn
 from functions.chat.openai_api.stored_conversation import answer_in_conversation
 from parley.deadline import Deadline

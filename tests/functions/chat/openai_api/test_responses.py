@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from functions.chat.openai_api.completions import CompletionStream
+from functions.chat.completions.completion import CompletionStream
 from functions.chat.openai_api.responses import completion_response
 from functions.chat.turn.events import Ping
 from parley.llm.errors import ProviderFailed

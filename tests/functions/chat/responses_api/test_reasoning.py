@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from functions.chat.responses_api.opaque_content import pack_thought, unpack_thought
+from functions.chat.completions.opaque_content import pack_thought, unpack_thought
 from parley.llm.messages import Thought
 from tests.fakes.vendor import sends, streams
 from tests.fakes.wire_formats import anthropic, responses

@@ -1,7 +1,5 @@
 """The client's tools in the Responses API: functions, free-form tools, and namespaces. By the official SDK."""
 
-import json
-
 import openai
 import pytest
 
@@ -11,8 +9,6 @@ from tests.support.images import PNG_DATA_URL
 
 ASK = {"model": "compatible", "input": "hello"}
 ADD = {"type": "function", "name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}
-LARK = {"type": "grammar", "syntax": "lark", "definition": "x"}
-PATCH = {"type": "custom", "name": "patch", "description": "Edits files.", "format": LARK}
 SPACE = {"type": "namespace", "name": "mcp__notes", "tools": [ADD]}
 
 
@@ -134,34 +130,6 @@ def test_an_image_in_an_output_is_shown_to_the_model(sdk, vendor):
     _, output, after = vendor.last_body["messages"]
 
     assert (output["content"], after["content"][1]["image_url"]["url"]) == ("a cat", PNG_DATA_URL)
-
-
-def test_a_free_form_tool_is_called_with_text(sdk, vendor):
-    vendor.script = calls("patch", json.dumps({"input": "*** Begin"}))
-    events = list(sdk.responses.create(**ASK, tools=[PATCH], stream=True))
-    (call,) = events[-1].response.output
-    function = vendor.last_body["tools"][0]["function"]
-
-    assert (call.type, call.name, call.input) == ("custom_tool_call", "patch", "*** Begin")
-    assert [event.input for event in events if event.type == "response.custom_tool_call_input.done"] == ["*** Begin"]
-    assert (list(function["parameters"]["properties"]), "lark grammar" in function["description"]) == (["input"], True)
-
-
-@pytest.mark.parametrize("arguments", ["*** Begin", '{"patch": 1}', '"*** Begin"'])
-def test_a_free_form_call_without_input_is_text_itself(sdk, vendor, arguments):
-    vendor.script = calls("patch", arguments)
-
-    assert sdk.responses.create(**ASK, tools=[PATCH]).output[0].input == arguments
-
-
-def test_a_free_form_call_and_its_output_are_accepted_in_the_history(sdk, vendor):
-    call = {"type": "custom_tool_call", "call_id": "c", "name": "patch", "input": "*** Begin"}
-    output = {"type": "custom_tool_call_output", "call_id": "c", "output": "done"}
-    sdk.responses.create(**ASK | {"input": [call, output]}, tools=[PATCH])
-    called, answered = vendor.last_body["messages"]
-
-    assert called["tool_calls"][0]["function"] == {"name": "patch", "arguments": '{"input": "*** Begin"}'}
-    assert answered["content"] == "done"
 
 
 def test_a_tool_of_a_namespace_is_called_by_its_own_name(sdk, vendor):

@@ -17,6 +17,7 @@ from parley.db.tables.accounts import (
     sessions,
     users,
 )
+from parley.db.tables.assistants import assistant_shares, assistant_versions, assistants
 from parley.db.tables.columns import metadata
 from parley.db.tables.conversations import conversations, feedback, messages
 from parley.db.tables.documents import chunks, documents
@@ -34,6 +35,9 @@ from parley.db.tables.webhooks import webhook_deliveries, webhooks
 __all__ = [
     "api_keys",
     "approvals",
+    "assistant_shares",
+    "assistant_versions",
+    "assistants",
     "audit_events",
     "breakers",
     "budget_reservations",

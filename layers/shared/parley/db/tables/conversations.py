@@ -20,6 +20,8 @@ conversations = Table(
     Column("is_incognito", Boolean, nullable=False, server_default="false"),
     Column("mined_upto_seq", Integer, nullable=False, server_default="0"),
     Column("is_pinned", Boolean, nullable=False, server_default="false"),
+    Column("assistant_id", Uuid),
+    Column("assistant_version", Integer),
     Index("conversations_activity", "user_id", "updated_at", "id"),
 )
 Index(

@@ -95,7 +95,8 @@ class NewTurn:
     """The data stored before the model is called.
 
     `last_seq` is the conversation's last message number as read with the preconditions, None for a new conversation. If
-    `parts` is None, the question is already stored and its answer is being regenerated.
+    `parts` is None, the question is already stored and its answer is being regenerated. The conversation keeps the assistant and
+    its version.
     """
 
     turn_id: UUID
@@ -110,6 +111,8 @@ class NewTurn:
     idempotency_key: IdempotencyKey | None
     entries: Sequence[LoggedEvent]
     is_incognito: bool = False
+    assistant_id: UUID | None = None
+    assistant_version: int | None = None
 
 
 def read_preconditions(
@@ -196,11 +199,13 @@ def _statement_for(new_turn: NewTurn) -> TextClause:
     return _STORE_REGENERATION if new_turn.parts is None else _STORE
 
 
-_NEW_TURN_FIELDS = ("turn_id", "user_id", "conversation_id", "last_seq", "title", "user_message_id", "tokens", "model", "is_incognito")
+_NEW_IDS = ("turn_id", "user_id", "conversation_id", "user_message_id", "assistant_id")
+_NEW_TURN_FIELDS = (*_NEW_IDS, "last_seq", "title", "tokens", "model", "is_incognito", "assistant_version")
 _PRECONDITIONS = text(
     f"""
     SELECT u.default_model, u.memory_enabled,
            c.id, c.title, c.model, c.system_prompt, c.last_seq, c.created_at, c.updated_at, c.is_incognito, c.is_pinned,
+           c.assistant_id, c.assistant_version,
            o.id AS open_id, o.status AS open_status, o.fingerprint AS open_fingerprint,
            o.status = 'running' AND o.heartbeat_at < clock_timestamp() - {STALE_AFTER} AS open_is_stale,
            k.id AS key_turn_id, k.status AS key_turn_status, k.fingerprint AS key_turn_fingerprint,
@@ -261,8 +266,9 @@ def _store_statement(upsert: str, *, question: str = _QUESTION_CTE) -> str:
 _STORE_IN_NEW_CONVERSATION = text(
     _store_statement(
         """
-        INSERT INTO conversations (user_id, id, title, is_title_automatic, last_seq, is_incognito)
-        VALUES (CAST(:user_id AS uuid), CAST(:conversation_id AS uuid), CAST(:title AS text), true, 1, CAST(:is_incognito AS boolean))
+        INSERT INTO conversations (user_id, id, title, is_title_automatic, last_seq, is_incognito, assistant_id, assistant_version)
+        VALUES (CAST(:user_id AS uuid), CAST(:conversation_id AS uuid), CAST(:title AS text), true, 1, CAST(:is_incognito AS boolean),
+                CAST(:assistant_id AS uuid), CAST(:assistant_version AS integer))
         """
     )
 )
@@ -270,7 +276,8 @@ _STORE_IN_NEW_CONVERSATION = text(
 _STORE = text(
     _store_statement(
         """
-        UPDATE conversations SET last_seq = last_seq + 1, updated_at = clock_timestamp()
+        UPDATE conversations SET last_seq = last_seq + 1, updated_at = clock_timestamp(),
+               assistant_id = CAST(:assistant_id AS uuid), assistant_version = CAST(:assistant_version AS integer)
          WHERE user_id = CAST(:user_id AS uuid) AND id = CAST(:conversation_id AS uuid) AND last_seq = CAST(:last_seq AS integer)
         """
     )
@@ -279,7 +286,8 @@ _STORE = text(
 _STORE_REGENERATION = text(
     _store_statement(
         """
-        UPDATE conversations SET updated_at = clock_timestamp(), mined_upto_seq = least(mined_upto_seq, greatest(last_seq - 2, 0))
+        UPDATE conversations SET updated_at = clock_timestamp(), mined_upto_seq = least(mined_upto_seq, greatest(last_seq - 2, 0)),
+               assistant_id = CAST(:assistant_id AS uuid), assistant_version = CAST(:assistant_version AS integer)
          WHERE user_id = CAST(:user_id AS uuid) AND id = CAST(:conversation_id AS uuid) AND last_seq = CAST(:last_seq AS integer)
         """,
         question="",

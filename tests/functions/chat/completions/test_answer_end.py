@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.chat.completions.stop_sequences import StopSequences
+from functions.chat.completions.answer_end import StopSequences
 
 LETTERS = st.text("ab", max_size=12)
 

@@ -11,7 +11,7 @@ from typing import Self
 
 from pydantic import Field
 
-from functions.chat.openai_api.completions import CompletionEvent, CompletionStream
+from functions.chat.completions.completion import CompletionEvent, CompletionStream
 from functions.chat.services import ChatServices
 from parley.auth.principal import Principal
 from parley.deadline import Deadline

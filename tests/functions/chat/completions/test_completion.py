@@ -2,8 +2,7 @@
 
 import pytest
 
-from functions.chat.openai_api import completions
-from functions.chat.openai_api.completions import stream_completion
+from functions.chat.completions.completion import stream_completion
 from functions.chat.turn.events import Ping
 from parley.deadline import Deadline
 from parley.llm import messages as llm
@@ -74,7 +73,7 @@ def test_an_interrupted_answer_is_paid_for_and_raises(engine, postgres, alice):
 
 
 def test_a_silent_vendor_is_bridged_by_pings(engine, alice, monkeypatch):
-    monkeypatch.setattr(completions, "PING_S", 0.02)
+    monkeypatch.setattr("functions.chat.completions.completion.PING_S", 0.02)
     events = complete(silent_services(engine, "Hel"), alice).events
     received = [next(events), next(events), next(events)]
     events.close()

@@ -5,19 +5,20 @@ The vendor's silence is filled with pings, so that a stream stays open and its r
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from functions.chat.completions.stop_sequences import StopSequences
+from functions.chat.completions.answer_end import StopSequences, with_one_call
 from functions.chat.errors import OutOfTime
 from functions.chat.services import ChatServices
 from functions.chat.turn.events import Ping
 from functions.chat.turn.heartbeat import PING_S
 from functions.chat.turn.prompt import can_serve, request_tokens
 from functions.chat.turn.provider_stream import StreamEnded, StreamReader
+from functions.chat.turn.question import parse_assistant
 from parley.auth.principal import Principal
 from parley.clock import utc_now
 from parley.db.transactions import principal_scope
@@ -110,26 +111,37 @@ def stream_completion(
     deadline: Deadline,
     ping_s: float | None = None,
 ) -> CompletionStream:
-    """Reserve the cost, call the models for `name` (a model or a strategy), and settle the cost when the answer has ended.
+    """Reserve the cost, call the models for `name` (a model, a strategy or an assistant), and settle the cost when the answer has ended.
 
-    Raises ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams, Unauthorized and Unavailable
-    before any model is called. If the last call fails, iterating the events raises its error. A ping is yielded whenever nothing has
-    arrived for `ping_s`, by default `PING_S`.
+    Raises AssistantNotFound, ModelNotFound, ModelCannot, ContextTooLong, RateLimited, BudgetExhausted, TooManyStreams,
+    Unauthorized and Unavailable before any model is called. If the last call fails, iterating the events raises its error. A ping is
+    yielded whenever nothing has arrived for `ping_s`, by default `PING_S`.
     """
     limit = services.stream_limits.answers
     lease = StreamLease(services.engine, "answer", user_id=principal.user_id, limit=limit, principal=principal)
     with ExitStack() as stack:
         stack.enter_context(lease)
         lease.hold()
-        completion = _begin_completion(services, principal, name, request, lease, stops=stops, deadline=deadline, ping_s=ping_s or PING_S)
+        model, request = _with_assistant(services, principal, name, request)
+        completion = _begin_completion(services, principal, model, request, lease, stops=stops, deadline=deadline, ping_s=ping_s or PING_S)
         stack.pop_all()  # the events release the lease
     return completion
+
+
+def _with_assistant(services: ChatServices, principal: Principal, name: str, request: ModelRequest) -> tuple[str | None, ModelRequest]:
+    """Return the model and the request of an assistant, if `name` names one, else `name` and the request."""
+    if (assistant_id := parse_assistant(name)) is None:
+        return name, request
+    # A completion without an assistant does not import the module.
+    from functions.chat.completions.assistant_request import make_assistant_request
+
+    return make_assistant_request(services, principal, assistant_id, request)
 
 
 def _begin_completion(
     services: ChatServices,
     principal: Principal,
-    name: str,
+    name: str | None,
     request: ModelRequest,
     lease: StreamLease,
     *,
@@ -160,12 +172,12 @@ def _begin_completion(
     count = CompletionCount(model_id)
     events = _settled_events(metered, lease, model_stream, StopSequences(stops), deadline, count, ping_s=ping_s)
     if request.options.parallel_tool_calls is False:
-        events = _with_one_call(events)
+        events = with_one_call(events)
     return CompletionStream(events, model_id, model_ms=model_ms)
 
 
 def _prepare_request(
-    services: ChatServices, catalogue: Catalogue, name: str, request: ModelRequest, *, user_id: UUID
+    services: ChatServices, catalogue: Catalogue, name: str | None, request: ModelRequest, *, user_id: UUID
 ) -> tuple[list[Candidate], ModelRequest]:
     """Return the models able to serve the request, and the request capped to the first model's output limit.
 
@@ -235,23 +247,6 @@ def _completion_events(
     if rest := stops.rest():
         yield TextDelta(rest)
     return finished or Finished("stop", model_stream.calls[-1].usage)
-
-
-def _with_one_call(events: Generator[CompletionEvent]) -> Generator[CompletionEvent]:
-    """Yield the events without the second and further tool calls, for vendors that cannot be asked for a single call."""
-    has_call, index = False, None
-    with closing(events):
-        for event in events:
-            match event:
-                case ToolCall():
-                    is_first, has_call = not has_call, True
-                case ToolCallDelta():
-                    index = event.index if index is None else index
-                    is_first = event.index == index
-                case _:
-                    is_first = True
-            if is_first:
-                yield event
 
 
 def _leased(lease: StreamLease, events: Iterator[ModelStreamEvent | Ping]) -> Iterator[ModelStreamEvent | Ping]:

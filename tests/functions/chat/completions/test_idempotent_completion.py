@@ -1,7 +1,7 @@
 """The stored form of a completion."""
 
-from functions.chat.openai_api.completions import CompletionStream
-from functions.chat.openai_api.idempotent_completion import StoredCompletion
+from functions.chat.completions.completion import CompletionStream
+from functions.chat.completions.idempotent_completion import StoredCompletion
 from parley.llm.messages import Finished, TextDelta, ToolCall, Usage
 
 

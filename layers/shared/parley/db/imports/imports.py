@@ -1,6 +1,6 @@
 """Imports of conversations: their progress and reports, and the lease under which one worker at a time runs an import.
 
-A user has at most one open import. `parley.db.accounts.imported_conversations` stores what an import reads.
+A user has at most one open import. `parley.db.imports.imported_conversations` stores what an import reads.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,12 @@
-"""Stop sequences, applied here, so that they work with every vendor."""
+"""Where an answer ends: at a stop sequence, after its first tool call, or with `Finished`.
 
-from collections.abc import Sequence
+Stop sequences and single tool calls are applied here, so that they work with every vendor.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+
+from parley.llm.messages import Finished, ToolCall, ToolCallDelta
 
 
 class StopSequences:
@@ -36,3 +42,28 @@ class StopSequences:
 def _overlap(text: str, sequence: str) -> int:
     """Return the length of the longest suffix of `text` that is a proper prefix of `sequence`."""
     return next((size for size in range(min(len(sequence) - 1, len(text)), 0, -1) if text.endswith(sequence[:size])), 0)
+
+
+def with_one_call[Event](events: Generator[Event]) -> Generator[Event]:
+    """Yield the events without the second and further tool calls, for vendors that cannot be asked for a single call."""
+    has_call, index = False, None
+    with closing(events):
+        for event in events:
+            match event:
+                case ToolCall():
+                    is_first, has_call = not has_call, True
+                case ToolCallDelta():
+                    index = event.index if index is None else index
+                    is_first = event.index == index
+                case _:
+                    is_first = True
+            if is_first:
+                yield event
+
+
+def until_finished[Event](events: Iterator[Event]) -> Iterator[Event]:
+    """Yield the events up to `Finished`. The generator behind them is not run to its end."""
+    for event in events:
+        yield event
+        if isinstance(event, Finished):
+            return

@@ -9,7 +9,7 @@ from parley.errors import Unauthorized
 from parley.llm import messages as llm
 from parley.llm.errors import ProviderFailed
 from tests.fakes.cloudwatch import read_metrics, total
-from tests.functions.chat.openai_api.test_completions import complete, silent_services
+from tests.functions.chat.completions.test_completion import complete, silent_services
 from tests.functions.chat.test_limits import make_services
 from tests.support.turns import HELLO
 

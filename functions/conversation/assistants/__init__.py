@@ -1,0 +1,1 @@
+"""Assistants: named settings of conversations, their versions and shares, and their routes."""

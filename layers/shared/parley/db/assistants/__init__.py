@@ -1,0 +1,1 @@
+"""Assistants: named settings of conversations, in versions, and the groups with which they are shared."""

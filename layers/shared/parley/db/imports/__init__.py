@@ -1,0 +1,1 @@
+"""Imports of conversations: their progress and reports, and the conversations that they store."""
