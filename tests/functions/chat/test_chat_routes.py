@@ -65,7 +65,17 @@ def test_without_streaming_the_answer_is_one_document(chat, alice):
     streamed = chat.post("/chat", {"message": "hello"}, as_=alice)
     answer = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice)
 
-    assert set(answer.json) == {"turn_id", "conversation_id", "status", "message", "usage", "sources", "tool_results", "approvals"}
+    assert set(answer.json) == {
+        "turn_id",
+        "conversation_id",
+        "status",
+        "message",
+        "usage",
+        "sources",
+        "tool_results",
+        "approvals",
+        "questions",
+    }
     assert answer.json["message"]["text"] == streamed.text
 
 

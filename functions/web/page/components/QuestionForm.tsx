@@ -14,10 +14,10 @@ export function QuestionForm({ question, chat }: { question: UserQuestion; chat:
   const title = server ? t.question.byServer(server) : t.question.byModel;
   return (
     <section class="question" aria-label={title}>
-      <h3>
+      <h2>
         <Icon name="tool" size={18} />
         {title}
-      </h3>
+      </h2>
       {message && <p dir="auto">{message}</p>}
       <Form
         submit={t.question.submit}
