@@ -39,9 +39,34 @@ export interface Conversation {
   model: string | null;
   system_prompt: string | null;
   is_pinned: boolean;
+  is_archived: boolean;
+  tags: string[];
+  project_id: string | null;
   created_at: string;
   updated_at: string;
   open_turn_id?: string | null;
+}
+
+/** A change of many conversations at once. */
+export type BulkChange =
+  | { action: "archive" | "unarchive" | "delete" }
+  | { action: "tag" | "untag"; tag: string }
+  | { action: "move"; project_id: string | null };
+
+export interface ProjectChanges {
+  name: string;
+  instructions: string | null;
+  memory_scope: "all" | "project";
+  documents: string[];
+}
+
+export interface Project extends ProjectChanges {
+  id: string;
+  created_at: string;
+}
+
+export interface BulkResults {
+  items: { id: string; outcome: "done" | "not_found" | "too_many_tags" }[];
 }
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };

@@ -38,6 +38,10 @@ const PATHS = {
   pulse: "M3 12h4l3-7 4 14 3-7h4",
   thumbUp: "M7 11v9H4v-9zM7 11l4-8a2 2 0 0 1 2 2.5L12 9h6.5a2 2 0 0 1 2 2.4l-1.3 7a2 2 0 0 1-2 1.6H7",
   thumbDown: "M17 13V4h3v9zM17 13l-4 8a2 2 0 0 1-2-2.5l1-3.5H5.5a2 2 0 0 1-2-2.4l1.3-7a2 2 0 0 1 2-1.6H17",
+  archive: "M4 5h16v4H4zM6 9v10h12V9M10 13h4",
+  tag: "M4 12V5h7l9 9-7 7zM8.5 9.5v.01",
+  folder: "M3 6h6l2 2h10v11H3z",
+  filter: "M4 6h16M7 12h10M10 18h4",
   share: "M12 15V4M8 7l4-4 4 4M6 12H5v8h14v-8h-1",
 } as const;
 

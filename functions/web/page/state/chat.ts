@@ -5,7 +5,7 @@ import { ApiError, Offline } from "../api/errors.ts";
 import { readEvents } from "../api/events.ts";
 import type { Conversation, FormAnswer, Memory, Message, Page, TurnEvent, UserQuestion } from "../api/types.ts";
 import { t } from "../text/index.ts";
-import { awaitTitle, conversations, touch } from "./conversations.ts";
+import { awaitTitle, conversations, filter, NEW_CONVERSATION, touch } from "./conversations.ts";
 import { announce, notify, report } from "./notices.ts";
 import { draftKey, recall, remember } from "./preferences.ts";
 import { href, navigate, route } from "./router.ts";
@@ -39,6 +39,8 @@ export class Chat {
   readonly isReconnecting = signal(false);
   readonly older = signal<string | null>(null);
   #isRegenerating = false;
+  /** The conversation made for the first question in a project, kept for the next attempt if the question is refused. */
+  #prepared: { key: string; id: string } | null = null;
   #unanswered: { body: string; key: string } | null = null;
   #reading: AbortController | null = null;
   /** Pending from the end of a turn until its stored messages are shown. */
@@ -113,18 +115,31 @@ export class Chat {
       return;
     }
     this.#isRegenerating = false;
-    const body = {
+    const body = async () => ({
       message: question.text,
-      conversation_id: this.id.value,
+      conversation_id: this.id.value ?? (await this.#conversationInProject(question.incognito)),
       model: question.model,
       tools: question.tools,
       documents: question.documents,
       images: question.images,
-      incognito: question.incognito,
+      incognito: question.incognito && filter.value.project_id === undefined,
       questions: true,
       stream: true,
-    };
+    });
     await this.#take("chat", body, question);
+  }
+
+  /** A new conversation of the project whose conversations are listed, or null if a filter by project is not in use. */
+  async #conversationInProject(incognito: boolean): Promise<string | null> {
+    const projectId = filter.value.project_id;
+    if (projectId === undefined) return null;
+    const key = `${projectId} ${incognito}`;
+    if (this.#prepared?.key !== key) {
+      const made = await api.post<Conversation>("conversations", { project_id: projectId, incognito });
+      this.#prepared = { key, id: made.id };
+      touch(made);
+    }
+    return this.#prepared.id;
   }
 
   /** Answer the last question again; the present answer becomes a variant. */
@@ -132,11 +147,8 @@ export class Chat {
     await this.#ending;
     if (this.isBusy || this.id.value === null) return;
     this.#isRegenerating = true;
-    await this.#take(
-      "chat/regenerate",
-      { conversation_id: this.id.value, model, documents, questions: true, stream: true },
-      null,
-    );
+    const body = { conversation_id: this.id.value, model, documents, questions: true, stream: true };
+    await this.#take("chat/regenerate", async () => body, null);
   }
 
   /** Whether the last stored answer is being replaced, so that it need not be shown. */
@@ -144,13 +156,14 @@ export class Chat {
     return this.#isRegenerating && this.turn.value !== null;
   }
 
-  async #take(path: string, body: object, question: Question | null): Promise<void> {
+  async #take(path: string, makeBody: () => Promise<object>, question: Question | null): Promise<void> {
     batch(() => {
       this.turn.value = NEW_TURN;
       this.pending.value = question;
     });
-    const idempotencyKey = this.#keyOf(JSON.stringify(body));
     try {
+      const body = await makeBody();
+      const idempotencyKey = this.#keyOf(JSON.stringify(body));
       await this.#read(() => api.send("POST", path, { body, idempotencyKey, signal: this.#signal() }));
       this.#unanswered = null;
     } catch (error) {
@@ -278,7 +291,7 @@ export class Chat {
     }
     if (this.pending.value !== null) {
       touch({
-        ...(known ?? { id, title: null, model: null, system_prompt: null, is_pinned: false, created_at: now }),
+        ...(known ?? { ...NEW_CONVERSATION, id, created_at: now }),
         updated_at: now,
       });
     }

@@ -19,6 +19,7 @@ export const href = {
   admin: (section = "users") => `#/admin/${section}`,
   documents: (id?: string) => (id ? `#/documents/${id}` : "#/documents"),
   memory: () => "#/memory",
+  projects: () => "#/projects",
   groups: () => "#/groups",
   shared: (token: string) => `#/shared/${token}`,
   signIn: () => "#/sign-in",

@@ -6,6 +6,7 @@ export type Route =
   | { view: "admin"; section: string }
   | { view: "documents"; id: string | null }
   | { view: "memory" }
+  | { view: "projects" }
   | { view: "groups" }
   | { view: "connect"; query: string }
   | { view: "shared"; token: string }
@@ -32,6 +33,7 @@ export function parseRoute(text: string): Route {
       return { view: first, problem: second || null };
     case "groups":
     case "memory":
+    case "projects":
     case "register":
     case "reset":
       return { view: first };

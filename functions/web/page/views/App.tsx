@@ -5,6 +5,7 @@ import { DialogHost, Notices, openDialog } from "../components/overlays.tsx";
 import { forgetChats } from "../state/chat.ts";
 import { clearConversations, loadConversations } from "../state/conversations.ts";
 import { report } from "../state/notices.ts";
+import { loadProjects, projects } from "../state/projects.ts";
 import { afterSignIn, href, isSidebarOpen, navigate, route } from "../state/router.ts";
 import { user } from "../state/session.ts";
 import { t } from "../text/index.ts";
@@ -18,6 +19,7 @@ const ConnectView = lazy(() => import("./ConnectView.tsx").then((module) => modu
 const DocumentsView = lazy(() => import("./DocumentsView.tsx").then((module) => module.DocumentsView));
 const GroupsView = lazy(() => import("./GroupsView.tsx").then((module) => module.GroupsView));
 const MemoryView = lazy(() => import("./MemoryView.tsx").then((module) => module.MemoryView));
+const ProjectsView = lazy(() => import("./ProjectsView.tsx").then((module) => module.ProjectsView));
 const SharedView = lazy(() => import("./SharedView.tsx").then((module) => module.SharedView));
 const SettingsView = lazy(() => import("./SettingsView.tsx").then((module) => module.SettingsView));
 
@@ -32,9 +34,11 @@ export function App() {
       if (loadedFor !== null) {
         forgetChats();
         clearConversations();
+        projects.value = null;
       }
       loadedFor = person.id;
       loadConversations().catch(report);
+      loadProjects().catch(report);
     }
     if (person && ["sign-in", "register", "reset"].includes(route.value.view))
       navigate(afterSignIn(), { replace: true });
@@ -114,6 +118,8 @@ function Screen() {
       return <GroupsView />;
     case "memory":
       return <MemoryView />;
+    case "projects":
+      return <ProjectsView />;
     case "chat":
       return <ChatView id={current.id} />;
     default:

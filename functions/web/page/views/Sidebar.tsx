@@ -12,16 +12,20 @@ import {
   deleteConversation,
   found,
   hasMore,
+  isListed,
   isLoaded,
   loadMoreConversations,
   query,
   search,
+  selection,
+  toggleSelection,
 } from "../state/conversations.ts";
 import { report } from "../state/notices.ts";
 import { href, isSidebarOpen, navigate, route } from "../state/router.ts";
 import { signOut, user } from "../state/session.ts";
 import { ageOf, date } from "../text/format.ts";
 import { t } from "../text/index.ts";
+import { FilterBar, FilterMenu, MoveOne, SelectionBar, Tags } from "./SidebarFilter.tsx";
 
 export function Sidebar() {
   return (
@@ -51,17 +55,23 @@ export function Sidebar() {
           value={query.value}
           onInput={(event) => search(event.currentTarget.value)}
         />
+        <FilterMenu />
       </div>
+      <FilterBar />
       <div class="sidebar-list">{query.value.trim() ? <Results /> : <Groups />}</div>
+      <SelectionBar />
       <Footer />
     </nav>
   );
 }
 
 function Groups() {
-  if (isLoaded.value && conversations.value.length === 0) return <p class="hint sidebar-empty">{t.sidebar.empty}</p>;
+  const listed = conversations.value.filter(isListed);
+  if (isLoaded.value && listed.length === 0 && !hasMore.value) {
+    return <p class="hint sidebar-empty">{t.sidebar.empty}</p>;
+  }
   const groups = { pinned: [], today: [], yesterday: [], week: [], older: [] } as Record<string, Conversation[]>;
-  for (const one of conversations.value) groups[one.is_pinned ? "pinned" : ageOf(one.updated_at)]?.push(one);
+  for (const one of listed) groups[one.is_pinned ? "pinned" : ageOf(one.updated_at)]?.push(one);
   return (
     <>
       {Object.entries(groups).map(
@@ -94,10 +104,25 @@ function Entry({ conversation }: { conversation: Conversation }) {
     await deleteConversation(id).catch(report);
     if (isCurrent) navigate(href.chat(null));
   };
+  if (selection.value !== null) {
+    return (
+      <li class="entry-row">
+        <label class="entry-choice" dir="auto">
+          <input type="checkbox" checked={selection.value.has(id)} onChange={() => toggleSelection(id)} />
+          <span>{title}</span>
+        </label>
+      </li>
+    );
+  }
   return (
     <li class={isCurrent ? "entry-row is-current" : "entry-row"}>
       <a href={href.chat(id)} aria-current={isCurrent ? "page" : undefined} dir="auto" title={title}>
         {title}
+        {conversation.tags.map((tag) => (
+          <small key={tag} class="entry-tag">
+            #{tag}
+          </small>
+        ))}
       </a>
       <Menu
         label={t.sidebar.options(title)}
@@ -111,6 +136,26 @@ function Entry({ conversation }: { conversation: Conversation }) {
             icon: "edit",
             label: t.sidebar.rename,
             onSelect: () => openDialog((close) => <Rename conversation={conversation} close={close} />),
+          },
+          {
+            icon: "tag",
+            label: t.sidebar.tags,
+            onSelect: () => openDialog((close) => <Tags conversation={conversation} close={close} />),
+          },
+          {
+            icon: "archive",
+            label: conversation.is_archived ? t.sidebar.unarchive : t.sidebar.archive,
+            onSelect: () => changeConversation(id, { is_archived: !conversation.is_archived }).catch(report),
+          },
+          {
+            icon: "folder",
+            label: t.sidebar.move,
+            onSelect: () => openDialog((close) => <MoveOne conversation={conversation} close={close} />),
+          },
+          {
+            icon: "check",
+            label: t.sidebar.select,
+            onSelect: () => toggleSelection(id),
           },
           {
             icon: "share",
@@ -189,6 +234,7 @@ function Footer() {
   if (!person) return null;
   return (
     <footer class="sidebar-foot">
+      <NavLink to={href.projects()} view="projects" icon="folder" label={t.projects.title} />
       <NavLink to={href.documents()} view="documents" icon="document" label={t.sidebar.documents} />
       <NavLink to={href.memory()} view="memory" icon="brain" label={t.sidebar.memory} />
       <NavLink to={href.groups()} view="groups" icon="user" label={t.sidebar.groups} />
