@@ -35,6 +35,11 @@ class Fields(dict[str, object]):
             return None
         return number if math.isfinite(number) else None
 
+    def texts(self, name: str) -> list[str]:
+        """Return the strings of a list, or an empty list."""
+        value = self.get(name)
+        return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
     def part(self, name: str) -> Self:
         """Return a nested object, or an empty object."""
         return self.of(self.get(name))

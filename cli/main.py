@@ -25,8 +25,9 @@ class CommandEntry:
 CHAT_COMMANDS = {
     "chat": CommandEntry("cli.commands.chat", "Send a message and stream the answer; without a message, start a chat."),
     "regenerate": CommandEntry("cli.commands.chat", "Answer the last question again."),
-    "conversations": CommandEntry("cli.commands.conversations", "List, search, rename, pin, save and delete your conversations."),
+    "conversations": CommandEntry("cli.commands.conversations", "List, search, tag, archive, save and delete your conversations."),
     "links": CommandEntry("cli.commands.conversations", "Share conversations by links, list and revoke them."),
+    "projects": CommandEntry("cli.commands.library.projects", "Keep conversations in projects with instructions and documents."),
     "history": CommandEntry("cli.commands.conversations", "Show the messages of a conversation."),
     "import": CommandEntry(
         "cli.commands.imports", "Import conversations from ChatGPT, Claude, LibreChat, Open WebUI or Parley.", "import_file"

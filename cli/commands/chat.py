@@ -15,8 +15,10 @@ from cli.chat.conversation_client import ConversationClient, TurnOptions
 from cli.chat.question import has_piped_input, read_question
 from cli.chat.templates import read_template
 from cli.chat.turn_view import TurnView
-from cli.commands.conversations import find_conversation_id, latest_conversation
+from cli.commands.conversations import latest_conversation
+from cli.commands.library.projects import find_project
 from cli.completion import complete_conversation, complete_model, complete_template
+from cli.conversation_lookup import find_conversation_id
 from cli.document_api import find_document_ids
 from cli.http import HttpCall
 from cli.json_fields import Fields
@@ -68,6 +70,7 @@ _FILE_TYPE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("-a", "--assistant", metavar="NAME", help="Use this assistant, by name or id. To list them: parley assistants")
 @click.option("-m", "--model", metavar="NAME", shell_complete=complete_model, help="Use this model. To list the models: parley models")
 @click.option("-s", "--system", metavar="TEXT", help="Start a conversation with these instructions to the model.")
+@click.option("--project", metavar="PROJECT", help="Start a conversation in this project, a name or an id.")
 @click.option("-t", "--template", metavar="NAME", shell_complete=complete_template, help="Ask the question of this template.")
 @click.option("--value", "values", metavar="NAME=TEXT", multiple=True, help="Set a $NAME of the template; can be repeated.")
 @click.option("-f", "--file", "files", metavar="FILE", type=_FILE_TYPE, multiple=True, help="Add the text of this file; can be repeated.")
@@ -92,6 +95,7 @@ def chat(
     assistant: str | None,
     model: str | None,
     system: str | None,
+    project: str | None,
     template: str | None,
     values: tuple[str, ...],
     files: tuple[Path, ...],
@@ -115,6 +119,7 @@ def chat(
     """
     _refuse_contradictions(
         {"--continue": continue_latest, "--conversation": conversation, "--system": system, "--incognito": incognito},
+        {"--continue": continue_latest, "--conversation": conversation, "--project": project},
         {"--documents": all_documents, "--document": document_ids},
         {"--json": as_json, "--extract": extract, "--raw": raw},
     )
@@ -134,8 +139,10 @@ def chat(
         assistant_id=_assistant_id(api, assistant) if assistant else None,
     )
     conversation_id = _conversation_id(api, continue_latest=continue_latest, given=conversation)
-    if conversation_id is None and (instructions := system or (stored.system if stored else None)):
-        conversation_id = _start_conversation(api, instructions, is_incognito=incognito)
+    instructions = system or (stored.system if stored else None)
+    if conversation_id is None and (instructions or project):
+        project_id = find_project(api, project).text("id") if project else None
+        conversation_id = _start_conversation(api, instructions, project_id=project_id, is_incognito=incognito)
         options.incognito = False
     client = ConversationClient(
         api,
@@ -196,8 +203,9 @@ def _named_values(given: Sequence[str]) -> dict[str, str]:
     return {name: text for name, _, text in pairs}
 
 
-def _start_conversation(api: ApiClient, instructions: str, *, is_incognito: bool) -> str:
-    body: dict[str, object] = {"system_prompt": instructions} | ({"incognito": True} if is_incognito else {})
+def _start_conversation(api: ApiClient, instructions: str | None, *, project_id: str | None, is_incognito: bool) -> str:
+    given: dict[str, object] = {"system_prompt": instructions, "project_id": project_id, "incognito": is_incognito}
+    body = {name: value for name, value in given.items() if value}
     return Fields.of(api.fetch(HttpCall("POST", "/conversations", body))).text("id")
 
 

@@ -4,17 +4,19 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 import click
 
 from cli import prompts
 from cli.api import ApiClient
+from cli.commands.library.bulk import COMMANDS as BULK_COMMANDS
+from cli.commands.library.projects import find_project
 from cli.completion import complete_conversation
+from cli.conversation_lookup import conversation_path, find_conversation, find_conversation_id, title_and_id
 from cli.errors import CliError
 from cli.http import HttpCall
 from cli.json_fields import Fields
-from cli.listing import ListGroup, Table, all_items, find_by_id, first_items, full_id, json_option, limit_option, short_id
+from cli.listing import ListGroup, Table, all_items, find_by_id, first_items, json_option, limit_option, short_id
 from cli.options import with_api_or_key
 from cli.output import json_text, local_time, one_line, plain_text, shortened
 
@@ -25,19 +27,26 @@ NO_CONVERSATIONS = 'No conversations yet. Start one: parley chat "Hello"'
 conversation_argument = click.argument("conversation", metavar="ID", shell_complete=complete_conversation)
 
 
-@click.group(cls=ListGroup)
+@click.group(cls=ListGroup, commands=BULK_COMMANDS)
 def conversations() -> None:
-    """List, search, rename, pin, save and delete your conversations."""
+    """List, search, rename, pin, tag, archive, save and delete your conversations."""
 
 
 @conversations.command("list")
 @limit_option
 @click.option("--pinned", is_flag=True, help="List only pinned conversations.")
+@click.option("--archived", is_flag=True, help="List the archive.")
+@click.option("--tag", metavar="TAG", help="List only conversations with this tag.")
+@click.option("--project", metavar="PROJECT", help="List only conversations of this project.")
 @json_option
 @with_api_or_key
-def list_conversations(api: ApiClient, limit: int, pinned: bool, as_json: bool) -> None:
-    """List your conversations, latest activity first. A star marks pinned ones."""
-    query = {"pinned": "true"} if pinned else None
+def list_conversations(
+    api: ApiClient, limit: int, pinned: bool, archived: bool, tag: str | None, project: str | None, as_json: bool
+) -> None:
+    """List your conversations, latest activity first. A star marks pinned ones, and # their tags."""
+    wanted = {"pinned": "true" if pinned else "", "archived": "true" if archived else "", "tag": tag or ""}
+    wanted["project_id"] = find_project(api, project).text("id") if project else ""
+    query = {name: value for name, value in wanted.items() if value}
     CONVERSATIONS.show(first_items(api, "/conversations", limit=limit, query=query), as_json=as_json)
 
 
@@ -64,9 +73,9 @@ def search(api: ApiClient, words: tuple[str, ...], limit: int, as_json: bool) ->
 @with_api_or_key
 def rename(api: ApiClient, conversation: str, title: str) -> None:
     """Change a conversation's title to TITLE. ID may be a short id."""
-    found = _find(api, conversation)
-    changed = Fields.of(api.fetch(HttpCall("PATCH", _path(found.text("id")), {"title": title})))
-    click.echo(f"{_title_and_id(found)} is now called {one_line(changed.text('title'))!r}")
+    found = find_conversation(api, conversation)
+    changed = Fields.of(api.fetch(HttpCall("PATCH", conversation_path(found.text("id")), {"title": title})))
+    click.echo(f"{title_and_id(found)} is now called {one_line(changed.text('title'))!r}")
 
 
 @conversations.command()
@@ -86,9 +95,9 @@ def unpin(api: ApiClient, conversation: str) -> None:
 
 
 def _set_pinned(api: ApiClient, given: str, is_pinned: bool) -> None:
-    found = _find(api, given)
-    api.fetch(HttpCall("PATCH", _path(found.text("id")), {"is_pinned": is_pinned}))
-    click.echo(f"{'Pinned' if is_pinned else 'Unpinned'} {_title_and_id(found)}")
+    found = find_conversation(api, given)
+    api.fetch(HttpCall("PATCH", conversation_path(found.text("id")), {"is_pinned": is_pinned}))
+    click.echo(f"{'Pinned' if is_pinned else 'Unpinned'} {title_and_id(found)}")
 
 
 @conversations.command()
@@ -97,11 +106,11 @@ def _set_pinned(api: ApiClient, given: str, is_pinned: bool) -> None:
 @with_api_or_key
 def delete(api: ApiClient, given: tuple[str, ...], yes: bool) -> None:
     """Delete conversations with their messages. Each ID may be a short id."""
-    found = {conversation.text("id"): conversation for conversation in [_find(api, each) for each in given]}
-    prompts.require_confirmation(f"Delete {', '.join(map(_title_and_id, found.values()))}?", yes=yes)
+    found = {conversation.text("id"): conversation for conversation in [find_conversation(api, each) for each in given]}
+    prompts.require_confirmation(f"Delete {', '.join(map(title_and_id, found.values()))}?", yes=yes)
     for id, conversation in found.items():
-        api.fetch(HttpCall("DELETE", _path(id)))
-        click.echo(f"Deleted {_title_and_id(conversation)}")
+        api.fetch(HttpCall("DELETE", conversation_path(id)))
+        click.echo(f"Deleted {title_and_id(conversation)}")
 
 
 @conversations.command()
@@ -114,7 +123,7 @@ def export(api: ApiClient, conversation: str, as_json: bool, output: Path | None
 
     Without --output, it is printed. An existing file is not overwritten.
     """
-    found = _find(api, conversation)
+    found = find_conversation(api, conversation)
     messages = list(_messages(api, found.text("id")))
     text = json_text(messages) if as_json else conversation_markdown(found, messages)
     if output is None:
@@ -125,7 +134,7 @@ def export(api: ApiClient, conversation: str, as_json: bool, output: Path | None
             file.write(text + "\n")
     except OSError as exc:
         raise CliError(f"Cannot write {output}: {exc.strerror}") from exc
-    click.echo(f"Saved {_title_and_id(found)} to {output}")
+    click.echo(f"Saved {title_and_id(found)} to {output}")
 
 
 @click.command()
@@ -159,35 +168,12 @@ def latest_conversation(api: ApiClient) -> Fields:
     raise CliError(NO_CONVERSATIONS)
 
 
-def find_conversation_id(api: ApiClient, given: str) -> str:
-    """Return the full id of the conversation whose id is `given`, or starts or ends with it. A full id is not looked up."""
-    conversation_id = full_id(given)
-    return conversation_id or find_by_id(
-        all_items(api, "/conversations"), given, noun="conversation", listed_by="parley conversations"
-    ).text("id")
-
-
 def conversation_markdown(conversation: Fields, messages: Sequence[Fields]) -> str:
     """Return a conversation as Markdown: its title, then each message below a heading."""
     parts = [f"# {one_line(conversation.text('title')) or 'Untitled'}"]
     for message in messages:
         parts += [f"## {_message_heading(message)}", plain_text(message.text("text")).strip() or "(no text)"]
     return "\n\n".join(parts)
-
-
-def _find(api: ApiClient, given: str) -> Fields:
-    conversation_id = full_id(given)
-    if conversation_id:
-        return Fields.of(api.fetch(HttpCall("GET", _path(conversation_id))))
-    return find_by_id(all_items(api, "/conversations"), given, noun="conversation", listed_by="parley conversations")
-
-
-def _path(conversation_id: str) -> str:
-    return f"/conversations/{quote(conversation_id, safe='')}"
-
-
-def _title_and_id(conversation: Fields) -> str:
-    return f"{shortened(conversation.text('title'), characters=60) or 'untitled'!r} ({short_id(conversation.text('id'))})"
 
 
 def _found_passage(found: Fields) -> str:
@@ -200,14 +186,15 @@ def _found_passage(found: Fields) -> str:
 
 
 def _messages(api: ApiClient, conversation_id: str) -> Iterator[Fields]:
-    return all_items(api, f"/conversations/{quote(conversation_id, safe='')}/messages", {"order": "asc"})
+    return all_items(api, f"{conversation_path(conversation_id)}/messages", {"order": "asc"})
 
 
 def _conversation_row(conversation: Fields) -> tuple[str, str, str]:
     active_at = next(filter(None, map(conversation.text, ("last_activity_at", "last_message_at", "updated_at", "created_at"))), "")
     title = shortened(conversation.text("title"), characters=60) or "(untitled)"
     star = "* " if conversation.get("is_pinned") is True else ""
-    return short_id(conversation.text("id")), local_time(active_at), star + title
+    tags = "".join(f" #{one_line(tag)}" for tag in conversation.texts("tags"))
+    return short_id(conversation.text("id")), local_time(active_at), f"{star}{title}{tags}"
 
 
 def _message_heading(message: Fields) -> str:

@@ -128,6 +128,48 @@ def test_a_star_marks_pinned_conversations(server, alice, parley):
     assert "pinned=true" in server.requests[-1].path
 
 
+def test_the_archive_is_listed_by_tag_with_the_tags(server, alice, parley):
+    tagged = {"id": FIRST, "title": "Sums", "tags": ["work", "a\x1bb"], "updated_at": "2026-03-01T14:02:33Z"}
+    server.on("GET /conversations", replies.reply(200, {"items": [tagged], "next_cursor": None}))
+
+    lines = parley("conversations", "list", "--archived", "--tag", "work").stdout.splitlines()
+    assert lines[1].startswith("0000aaaa  2026-03-01 14:02  Sums #work #a")
+    assert "\x1b" not in lines[1]
+    assert server.lines[0] == "GET /conversations?limit=20&archived=true&tag=work"
+
+
+@pytest.mark.parametrize(
+    ("command", "sent", "told"),
+    [
+        (["archive"], {"action": "archive"}, "Archived"),
+        (["unarchive"], {"action": "unarchive"}, "Unarchived"),
+        (["tag", "work"], {"action": "tag", "tag": "work"}, "Tagged 'work':"),
+        (["untag", "work"], {"action": "untag", "tag": "work"}, "Removed the tag 'work':"),
+    ],
+)
+def test_conversations_are_archived_and_tagged(foxes, parley, command, sent, told):
+    foxes.on("POST /conversations/bulk", replies.reply(200, {"items": [{"id": FOUND["id"], "outcome": "done"}]}))
+
+    assert parley("conversations", *command, "deadbeef").stdout == f"{told} 'Foxes' (deadbeef)\n"
+    assert foxes.requests[-1].body == sent | {"ids": [FOUND["id"]]}
+
+
+def test_a_conversation_that_could_not_be_changed_is_named(foxes, parley):
+    foxes.on("POST /conversations/bulk", replies.reply(200, {"items": [{"id": FOUND["id"], "outcome": "too_many_tags"}]}))
+    result = parley("conversations", "tag", "work", "deadbeef")
+
+    assert (result.exit_code, result.stderr) == (1, "'Foxes' (deadbeef) has as many tags as are allowed.\n")
+
+
+def test_an_archived_conversation_is_found_by_its_short_id(server, alice, parley):
+    pages = {"items": [], "next_cursor": None}, {"items": [FOUND], "next_cursor": None}
+    server.on("GET /conversations", *(replies.reply(200, page) for page in pages))
+    server.on(f"GET /conversations/{FOUND['id']}/messages", replies.reply(200, EMPTY))
+
+    assert parley("history", "deadbeef").exit_code == 0
+    assert server.lines[1] == "GET /conversations?limit=100&archived=true"
+
+
 def test_a_conversation_is_saved_as_markdown(foxes, parley, tmp_path):
     result = parley("conversations", "export", "deadbeef", "-o", str(tmp_path / "foxes.md"))
 

@@ -1,0 +1,1 @@
+"""Commands that keep many conversations in order."""
