@@ -1,4 +1,4 @@
-"""The routes of conversations, summaries, memories, search and usage."""
+"""The routes of conversations, summaries, search and usage."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -11,6 +11,8 @@ from pydantic import BaseModel, Field, TypeAdapter
 from functions.conversation import memory
 from functions.conversation.assistants.routes import router as assistants_router
 from functions.conversation.links.routes import public_router, sharing_router
+from functions.conversation.memories.routes import memories_router
+from functions.conversation.projects.routes import bulk_router, projects_router
 from functions.conversation.ratings.routes import ratings_router
 from functions.conversation.schemas import (
     BudgetOut,
@@ -23,8 +25,6 @@ from functions.conversation.schemas import (
     FoundMemoryOut,
     FoundPassageOut,
     FoundPassagesPage,
-    MemoryIn,
-    MemoryOut,
     OpenConversationOut,
     SummaryOut,
     SummaryRequested,
@@ -32,11 +32,13 @@ from functions.conversation.schemas import (
 )
 from functions.conversation.search import MAX_RESULTS, SearchMode, search_conversations, search_memories
 from functions.conversation.services import ConversationServicesDep
-from parley.db import conversations, memories, messages, summaries
+from parley.db import conversations, messages, summaries
 from parley.db.assistants import assistants
-from parley.db.conversations import Conversation
+from parley.db.conversations import MAX_TAG_LENGTH, Conversation
 from parley.db.engine import Connection
 from parley.db.metering import budgets, usage
+from parley.db.projects import projects
+from parley.db.projects.conversation_filter import ConversationFilter
 from parley.db.turn import feedback, turns
 from parley.errors import IdempotencyKeyReused, InvalidInput, NotFound
 from parley.http.app import join_routers
@@ -57,6 +59,7 @@ RANK_KEY = TypeAdapter(tuple[Annotated[int, Field(gt=0, le=MAX_RESULTS)]])
 USAGE_KEY = TypeAdapter(tuple[date, CursorText])
 
 SearchQuery = Annotated[str, Query(min_length=1, max_length=2000)]
+TagQuery = Annotated[str, Query(min_length=1, max_length=MAX_TAG_LENGTH)]
 
 # Stopping a turn is a route of this function, because the chat function's workers may all be busy with streams.
 stop_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
@@ -73,16 +76,21 @@ def stop_turn(id: UUID, services: ConversationServicesDep, principal: CurrentPri
 search_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations")), Depends(require_live_session)])
 
 
-@search_router.get("/conversations/search")
+@search_router.get("/conversations/search", responses=error_responses(NotFound))
 def find_conversations(
-    q: SearchQuery, services: ConversationServicesDep, principal: CurrentPrincipal, page: Page, mode: SearchMode = "hybrid"
+    q: SearchQuery,
+    services: ConversationServicesDep,
+    principal: CurrentPrincipal,
+    page: Page,
+    mode: SearchMode = "hybrid",
+    project_id: UUID | None = None,
 ) -> FoundPassagesPage:
-    """Search the user's past conversations, best results first.
+    """Search the user's past conversations, best results first; with `project_id`, only those of the project.
 
     `mode` searches by words (`text`), by meaning (`semantic`) or both (`hybrid`). The response's `mode` is the mode that was
     used: `text` if no embedding was available. `snippet` is escaped HTML with the query's words in `<mark>`.
     """
-    results = search_conversations(services, principal, _without_nul(q), mode)
+    results = search_conversations(services, principal, _without_nul(q), mode, project_id)
     ranked = _page_with_ranks(results.items, page)
     listing = page.listing(ranked, to_item=lambda row: FoundPassageOut.of(row[1], q), key=lambda row: [row[0]])
     return FoundPassagesPage(**dict(listing), mode=results.mode)
@@ -99,10 +107,10 @@ def find_memories(
     return FoundMemoriesPage(**dict(listing), mode=results.mode)
 
 
-def _without_nul(query: str) -> str:
-    """Return the query. Raises InvalidInput if it contains NUL, which PostgreSQL text cannot hold."""
+def _without_nul(query: str, *, name: str = "q") -> str:
+    """Return the parameter `name` of the query. Raises InvalidInput if it contains NUL, which PostgreSQL text cannot hold."""
     if "\0" in query:
-        raise InvalidInput("must not contain NUL characters", loc=("query", "q"))
+        raise InvalidInput("must not contain NUL characters", loc=("query", name))
     return query
 
 
@@ -116,7 +124,7 @@ conversations_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(re
 
 
 @conversations_router.post(
-    "/conversations", status_code=201, response_model=ConversationOut, responses=error_responses(IdempotencyKeyReused)
+    "/conversations", status_code=201, response_model=ConversationOut, responses=error_responses(NotFound, IdempotencyKeyReused)
 )
 def create(
     body: ConversationIn, principal: CurrentPrincipal, transaction: Transaction, idempotency: IdempotencyHeader
@@ -133,14 +141,27 @@ def _create(connection: Connection, user_id: UUID, body: ConversationIn) -> Conv
     return conversations.add(connection, new_id(), user_id=user_id, **body.columns())
 
 
-@conversations_router.get("/conversations")
-def list_all(principal: CurrentPrincipal, transaction: Transaction, page: Page, pinned: bool = False) -> Listing[ConversationOut]:
-    """List the user's conversations, newest activity first; with `pinned`, only those that the user has pinned."""
+@conversations_router.get("/conversations", responses=error_responses(NotFound))
+def list_all(
+    principal: CurrentPrincipal,
+    transaction: Transaction,
+    page: Page,
+    pinned: bool = False,
+    archived: bool = False,
+    tag: TagQuery | None = None,
+    project_id: UUID | None = None,
+) -> Listing[ConversationOut]:
+    """List the user's conversations, newest activity first: those that are not archived, or with `archived` those that are.
+
+    With `pinned`, only those that the user has pinned; with `tag`, only those that have the tag; with `project_id`, only those of the
+    project.
+    """
+    only = ConversationFilter(archived, pinned, tag and _without_nul(tag, name="tag"), project_id)
+    if project_id:
+        projects.require(transaction, project_id, user_id=principal.user_id)
     key = page.after(CONVERSATION_KEY)
     after = conversations.ConversationCursor(*key) if key else None
-    rows = conversations.page(
-        transaction, user_id=principal.user_id, limit=page.limit, max_bytes=PAGE_BYTES, after=after, only_pinned=pinned
-    )
+    rows = conversations.page(transaction, user_id=principal.user_id, limit=page.limit, max_bytes=PAGE_BYTES, after=after, only=only)
     return page.listing(rows, to_item=ConversationOut.model_validate, key=lambda row: [row.updated_at, row.id])
 
 
@@ -246,41 +267,6 @@ def summarize(id: UUID, services: ConversationServicesDep, principal: CurrentPri
     return SummaryRequested()
 
 
-memories_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])
-
-
-@memories_router.get("/memories")
-def list_memories(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[MemoryOut]:
-    """List the facts about the user, newest first, including facts that were replaced."""
-    rows = memories.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=page.after_id())
-    return page.listing(rows, to_item=MemoryOut.model_validate, key=lambda row: [row.id])
-
-
-@memories_router.post("/memories", status_code=201, response_model=MemoryOut, responses=error_responses(IdempotencyKeyReused))
-def write_down(
-    body: MemoryIn, services: ConversationServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader
-) -> BaseModel | dict[str, Any]:
-    """Store a fact. If the fact is already known, it is returned unchanged. A new fact ends the facts that it contradicts."""
-    request = idempotency.request("POST /memories", body, render=_fact_out)
-    return memory.store_fact(services, principal, body.text, request).response
-
-
-def _fact_out(fact: memory.StoredFact) -> MemoryOut:
-    return MemoryOut.model_validate(fact.memory)
-
-
-@memories_router.patch("/memories/{id}")
-def correct_memory(id: UUID, body: MemoryIn, services: ConversationServicesDep, principal: CurrentPrincipal) -> MemoryOut:
-    """Correct a fact. It then counts as written by the user, and remains when the conversation that stated it is deleted."""
-    return MemoryOut.model_validate(memory.correct_fact(services, principal, id, body.text))
-
-
-@memories_router.delete("/memories/{id}", status_code=204)
-def forget(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> None:
-    """Forget a fact: delete it and what search and recall know of the messages that state it. The conversations keep their messages."""
-    memories.forget(transaction, id, user_id=principal.user_id)
-
-
 usage_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])
 
 
@@ -301,6 +287,8 @@ def show_usage(
 router = join_routers(
     stop_router,
     search_router,
+    bulk_router,
+    projects_router,
     conversations_router,
     ratings_router,
     summaries_router,

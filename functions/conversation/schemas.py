@@ -1,13 +1,13 @@
 """Request and response models of conversations, memories, search, summaries and usage."""
 
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from functions.conversation.search import ScoredMemory, SearchMode
-from parley.db.conversations import Conversation
+from parley.db.conversations import MAX_TAG_LENGTH, MAX_TAGS, Conversation
 from parley.db.search import FoundPassage
 from parley.http.paging import Listing
 from parley.http.schemas import Input, Output, Timestamp
@@ -16,7 +16,16 @@ from parley.snippets import snippet
 Title = Annotated[str, Field(min_length=1, max_length=200)]
 ModelName = Annotated[str, Field(min_length=1, max_length=100)]
 SystemPrompt = Annotated[str, Field(max_length=32_000)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TAG_LENGTH, strip_whitespace=True), Field(examples=["travel"])]
+ProjectId = Annotated[UUID, Field(strict=False)]
 FactText = Annotated[str, StringConstraints(min_length=1, max_length=1000, strip_whitespace=True), Field(examples=["I live in Lyon."])]
+
+
+def _without_repetition(tags: list[str]) -> list[str]:
+    return list(dict.fromkeys(tags))
+
+
+Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_without_repetition)]
 
 
 class ConversationFields(Input):
@@ -26,20 +35,24 @@ class ConversationFields(Input):
     model: ModelName | None = None
     system_prompt: SystemPrompt | None = None
     assistant_id: Annotated[UUID, Field(strict=False)] | None = None
+    project_id: ProjectId | None = None
 
 
 class ConversationChanges(ConversationFields):
     """PATCH /conversations/{id}. Omitted fields stay unchanged. Null as `assistant_id` continues without an assistant."""
 
     is_pinned: bool = False
+    is_archived: bool = False
+    tags: Tags = Field(default_factory=list)
 
 
 class ConversationIn(ConversationFields):
     """POST /conversations. An incognito conversation neither adds to memory nor uses it."""
 
     incognito: bool = False
+    tags: Tags = Field(default_factory=list)
 
-    def columns(self) -> dict[str, str | bool | UUID | None]:
+    def columns(self) -> dict[str, Any]:
         """Return the fields by their column names."""
         return self.model_dump(exclude={"incognito"}) | {"is_incognito": self.incognito}
 
@@ -51,7 +64,7 @@ class ForkIn(Input):
 
 
 class ConversationOut(Output):
-    """A conversation. `updated_at` is the time of its last activity.
+    """A conversation. `updated_at` is the time of its last activity. Lists leave out archived conversations; search finds them.
 
     `assistant_version` is the version of the assistant that the newest turn used. The assistant may no longer exist.
     """
@@ -63,6 +76,9 @@ class ConversationOut(Output):
     is_pinned: bool
     assistant_id: UUID | None
     assistant_version: int | None
+    is_archived: bool
+    tags: list[str]
+    project_id: UUID | None
     created_at: Timestamp
     updated_at: Timestamp
 

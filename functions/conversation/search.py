@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+from uuid import UUID
 
 from functions.conversation.services import ConversationServices
 from parley.auth.principal import Principal
 from parley.clock import utc_now
 from parley.db import memories, search
 from parley.db.memories import Memory
+from parley.db.projects import projects
 from parley.db.search import FoundPassage
 from parley.db.transactions import principal_scope
 from parley.db.vectors import Vector
@@ -38,15 +40,22 @@ class ScoredMemory:
     score: float
 
 
-def search_conversations(services: ConversationServices, principal: Principal, query: str, mode: SearchMode) -> SearchResults[FoundPassage]:
-    """Return the best passage of each matching question and answer, best first. Raises Unauthorized and Unavailable.
+def search_conversations(
+    services: ConversationServices, principal: Principal, query: str, mode: SearchMode, project_id: UUID | None = None
+) -> SearchResults[FoundPassage]:
+    """Return the best passage of each matching question and answer, best first, of all conversations or of a project's.
 
-    If the query names a time, such as "last week", passages of that time rank slightly higher.
+    If the query names a time, such as "last week", passages of that time rank slightly higher. Raises NotFound, Unauthorized
+    and Unavailable.
     """
     period = named_period(query, today=utc_now().date())
     vector, words, used_mode = _search_inputs(services.embedding, principal, query, mode)
     with principal_scope(services.engine, principal) as connection:
-        passages = search.search_passages(connection, words, user_id=principal.user_id, vector=vector, limit=MAX_RESULTS, period=period)
+        if project_id:
+            projects.require(connection, project_id, user_id=principal.user_id)
+        passages = search.search_passages(
+            connection, words, user_id=principal.user_id, vector=vector, limit=MAX_RESULTS, period=period, project_id=project_id
+        )
     # A question and its answer are consecutive messages, and a long answer is many passages: keep the best of each pair.
     best = {(passage.conversation_id, (passage.first_seq + 1) // 2): passage for passage in reversed(passages)}
     return SearchResults(sorted(best.values(), key=lambda passage: -passage.score), used_mode)

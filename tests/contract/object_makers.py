@@ -51,6 +51,12 @@ def make_answer(functions: Functions, owner: Person) -> str:
     return id
 
 
+def make_project(functions: Functions, owner: Person) -> str:
+    """A project with instructions."""
+    made = {"name": f"secret of {owner.email}", "instructions": f"secret of {owner.email}"}
+    return str(_created(functions["conversation"].post("/projects", made, as_=owner))["id"])
+
+
 def make_link(functions: Functions, owner: Person) -> str:
     """A link to a conversation."""
     shared = {"audience": "signed_in", "expires_in_days": 1}
@@ -199,6 +205,7 @@ MAKERS_BY_COLLECTION: dict[str, Maker] = {
     "/conversations": make_conversation,
     "/conversations/imports": make_import,
     "/memories": make_memory,
+    "/projects": make_project,
     "/messages": make_answer,
     "/links": make_link,
     "/chat/turns": make_turn,
@@ -223,4 +230,5 @@ MAKERS_BY_FIELD: dict[str, Maker] = {
     "document_id": make_document,
     "group_id": make_group,
     "previous_response_id": make_response,
+    "project_id": make_project,
 }

@@ -9,6 +9,7 @@ from uuid import UUID
 from functions.chat.errors import AlreadyDecided, NotWaiting
 from functions.chat.services import ChatServices
 from functions.chat.turn.begin import choose_models, still_available
+from functions.chat.turn.project import project_of
 from functions.chat.turn.prompt import PromptContext, prepare_request, select_tools
 from functions.chat.turn.question import load_question, with_assistant
 from functions.chat.turn.state import EventBuffer, Turn
@@ -144,11 +145,13 @@ def _restore_turn(
     conversation = conversations.get(connection, locked_turn.conversation_id, user_id=user_id)
     question_with_history = load_question(connection, conversation, locked_turn.user_message_id, checkpoint.options, user_id=user_id)
     question = with_assistant(connection, question_with_history.question, conversation, principal)
+    project = project_of(connection, conversation, principal)
     context = PromptContext(
         conversation=conversation,
+        project=project,
         history=question_with_history.history,
         question=question,
-        offered=select_tools(toolbox, question, remembers=remembers, require_all=False),
+        offered=select_tools(toolbox, question, remembers=remembers and not (project and project.limits_memory), require_all=False),
         summary=question_with_history.summary,
         remembers=remembers or bool(facts or passages),
         facts=facts,

@@ -15,6 +15,7 @@ from functions.chat.errors import ConversationBusy, InProgress
 from functions.chat.services import ChatServices
 from functions.chat.turn import retrieval
 from functions.chat.turn.images import discard_unless_begun
+from functions.chat.turn.project import project_of
 from functions.chat.turn.prompt import PromptContext, prepare_request, select_tools
 from functions.chat.turn.question import Question, QuestionWithHistory, add_history, default_title, with_assistant
 from functions.chat.turn.state import Turn
@@ -223,11 +224,13 @@ def _prepare_turn(
     candidates = choose_models(catalogue, services.environment, question, preferred_model, user_id=billing_subject.user_id)
     is_incognito = conversation.is_incognito if conversation else question.is_incognito
     remembers = preconditions.memory_enabled and principal.may_remember and not is_incognito and (not assistant or assistant.uses_memory)
+    project = project_of(connection, conversation, principal) if conversation else None
     context = PromptContext(
         conversation=conversation,
+        project=project,
         history=question_with_history.history,
         question=question,
-        offered=select_tools(toolbox, question, remembers=remembers),
+        offered=select_tools(toolbox, question, remembers=remembers and not (project and project.limits_memory)),
         summary=question_with_history.summary,
         remembers=remembers,
         is_history_truncated=question_with_history.is_history_truncated,

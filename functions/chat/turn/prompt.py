@@ -7,11 +7,13 @@ sources are retrieved, and which models can serve the request.
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from functions.chat.turn.question import Question, answer_messages, ended_answer_messages, message_content, message_tokens
 from functions.chat.turn.tools import TurnTool, TurnToolbox
 from parley.db.conversations import Conversation
 from parley.db.messages import HistoryMessage
+from parley.db.projects.projects import Project
 from parley.db.turn.message_parts import MessagePart
 from parley.errors import InvalidInput
 from parley.llm import messages as llm
@@ -36,12 +38,14 @@ RECENT_MESSAGES_WITH_IMAGES = 4
 class PromptContext:
     """The material for a turn's requests: history (oldest first), question, tools, retrieved memory and sources.
 
+    `project` is the conversation's project, if it has one, without documents that the caller may not search.
     `summary` is the conversation's stored summary. `is_history_truncated` means that the conversation may have messages before
     `history`. Memory and sources are retrieved later, so the prompt reserves tokens for them: for facts and passages if the turn
     `remembers`, and for sources if the question searches documents.
     """
 
     conversation: Conversation | None
+    project: Project | None = None
     history: Sequence[HistoryMessage]
     question: Question
     offered: Sequence[TurnTool] = ()
@@ -56,11 +60,28 @@ class PromptContext:
 
     @property
     def system_prompt(self) -> str:
-        """The assistant's instructions and the conversation's own system prompt, or the default."""
+        """The assistant's instructions and the conversation's own system prompt, or the default, then the instructions of its project."""
         own = self.conversation.system_prompt if self.conversation else None
-        if assistant := self.question.assistant:
-            return "\n\n".join(filter(None, (assistant.instructions, own))) or DEFAULT_SYSTEM_PROMPT
-        return own or DEFAULT_SYSTEM_PROMPT
+        assistant, project = self.question.assistant, self.project
+        base = "\n\n".join(filter(None, (assistant.instructions if assistant else None, own))) or DEFAULT_SYSTEM_PROMPT
+        return f"{base}\n\n{project.instructions}" if project and project.instructions else base
+
+    @property
+    def searches_documents(self) -> bool:
+        """Whether documents are searched: because the question asks for it, or because the project has documents."""
+        return bool(self.question.documents) or bool(self.project and self.project.documents)
+
+    @property
+    def only_documents(self) -> Sequence[UUID]:
+        """The documents to search: those that the question names, else those of the project; empty if all are searched."""
+        if self.question.documents or not self.project:
+            return self.question.named_documents
+        return self.project.documents
+
+    @property
+    def memory_project_id(self) -> UUID | None:
+        """The project whose conversations memory is limited to, None if there is no limit."""
+        return self.project.id if self.project and self.project.limits_memory else None
 
     @property
     def question_message(self) -> llm.Message:
@@ -139,8 +160,9 @@ class _HistoryEntry:
 def select_tools(toolbox: TurnToolbox, question: Question, *, remembers: bool, require_all: bool = True) -> Sequence[TurnTool]:
     """Return the tools that the question names, or else all tools that its assistant offers.
 
-    A turn without memory does not get the search in past conversations. If the client can show the model's questions, `ask_user` is one
-    of the tools. With `require_all`, raises InvalidInput for a name that is not among the user's tools.
+    A turn without memory, or with memory of its project only, does not get the search in past conversations. If the client can show
+    the model's questions, `ask_user` is one of the tools. With `require_all`, raises InvalidInput for a name that is not among the
+    user's tools.
     """
     offered: list[TurnTool] = [tool for tool in toolbox.offered if remembers or tool.spec.name != SEARCH_CONVERSATIONS.name]
     if question.assistant and isinstance(question.tools, bool):
@@ -236,7 +258,7 @@ def memory_tokens(context: PromptContext, *, room_tokens: int) -> int:
 
 def source_tokens(context: PromptContext, *, room_tokens: int) -> int:
     """Return the token budget for sources: at most a third of `room_tokens`."""
-    return min(MAX_SOURCE_TOKENS, max(room_tokens, 0) // 3) if context.question.documents else 0
+    return min(MAX_SOURCE_TOKENS, max(room_tokens, 0) // 3) if context.searches_documents else 0
 
 
 def tools_tokens(tools: Sequence[llm.ToolDefinition]) -> int:

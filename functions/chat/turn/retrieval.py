@@ -100,17 +100,17 @@ def retrieve(services: ChatServices, turn: Turn) -> Iterator[NumberedEvent]:
 
 
 def _needs_retrieval(context: PromptContext) -> bool:
-    return context.remembers or bool(context.question.documents)
+    return context.remembers or context.searches_documents
 
 
 def inject_sources(services: ChatServices, turn: Turn, vector: Vector | None) -> Iterator[NumberedEvent]:
-    """Search the question's documents, add the best chunks to the request, and yield an event for each.
+    """Search the documents of the question or the project, add the best chunks to the request, and yield an event for each.
 
     Sources taint the turn, even if they come from the user's own documents, because anyone may have written the text: from then on,
     tools that write or send data need an approval.
     """
     context = turn.context
-    if not context.question.documents:
+    if not context.searches_documents:
         return
     budget = retrieval_budget(context, turn.candidates[0])
     assistant = context.question.assistant
@@ -139,6 +139,7 @@ def inject_memory(services: ChatServices, turn: Turn, vector: Vector | None) -> 
             passages=MAX_PASSAGES,
             half_life_days=FACT_HALF_LIFE_DAYS,
             period=named_period(turn.context.question.text[:QUERY_CHARACTERS], today=utc_now().date()),
+            project_id=turn.context.memory_project_id,
         )
     except Unavailable as exc:
         logger.warning("memory_retrieval_skipped", turn_id=str(turn.id), reason=str(exc))
@@ -226,7 +227,7 @@ def source_event(number: int, chunk: FoundChunk, query: str) -> SourceGiven:
 
 def _search_documents(engine: Engine, turn: Turn, vector: Vector | None) -> list[FoundChunk]:
     question = turn.context.question
-    only_in = question.named_documents or None
+    only_in = turn.context.only_documents or None
     try:
         with user_scope(engine, turn.user_id) as connection:
             return search.search_chunks(connection, question.text[:QUERY_CHARACTERS], vector, limit=MAX_SEARCHED, only_in=only_in)

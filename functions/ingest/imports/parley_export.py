@@ -1,4 +1,4 @@
-"""Parley's own export (docs/operate.md): the tables `conversations` and `messages`, with the ids of both kept.
+"""Parley's own export (docs/import.md): the tables `projects`, `conversations` and `messages`, with their ids kept.
 
 Parts of messages are checked, because a file may have been written by somebody else: storage keys are made from the ids, and
 marks of trust are dropped.
@@ -13,13 +13,14 @@ from uuid import UUID
 from functions.ingest.imports.draft import MAX_MESSAGES, ReadConversation, get_moment, get_text, storable
 from functions.ingest.imports.errors import ExportTooLarge, LeftOut, TooLargeToRead
 from functions.ingest.imports.json_items import JsonItem, JsonObject
-from parley.db.conversations import MAX_TITLE_LENGTH
+from parley.db.conversations import MAX_TAG_LENGTH, MAX_TAGS, MAX_TITLE_LENGTH
 from parley.db.images import image_key
-from parley.db.imports.imported_conversations import ImportedConversation, ImportedMessage
+from parley.db.imports.imported_conversations import ImportedConversation, ImportedMessage, ImportedProject
 from parley.db.messages import MessageRole
 
 # The conversations' rows are in memory until their messages are read.
 MAX_ROWS_BYTES = 100_000_000
+MAX_NAME_CHARACTERS, MAX_INSTRUCTIONS_CHARACTERS = 100, 32_000
 _MAX_PART_DEPTH = 100
 _ROLES: Mapping[str, MessageRole] = {"user": "user", "assistant": "assistant", "tool": "tool"}
 _TEXT_FIELDS = {
@@ -38,24 +39,26 @@ def read_rows(
 ) -> Iterator[ReadConversation | LeftOut]:
     """Yield the conversations with their messages, then those without messages. A conversation that cannot be read yields its error."""
     rows: dict[str, JsonObject] = {}
-    for conversation_id, messages in groupby(_message_rows(items, rows), key=lambda row: get_text(row, "conversation_id")):
+    projects: dict[str, JsonObject] = {}
+    for conversation_id, messages in groupby(_message_rows(items, rows, projects), key=lambda row: get_text(row, "conversation_id")):
         try:
-            yield _conversation(rows.pop(conversation_id, {}), list(messages), user_id, has_image, left_out)
+            row = rows.pop(conversation_id, {})
+            yield _conversation(row, list(messages), user_id, has_image, left_out, _project(row, projects))
         except (LeftOut, ValueError) as exc:
             yield exc if isinstance(exc, LeftOut) else LeftOut("malformed")
     for row in rows.values():
         try:
-            yield _conversation(row, [], user_id, has_image, left_out)
+            yield _conversation(row, [], user_id, has_image, left_out, _project(row, projects))
         except (LeftOut, ValueError):
             yield LeftOut("malformed")
 
 
-def _message_rows(items: Iterable[JsonItem], rows: dict[str, JsonObject]) -> Iterator[JsonObject]:
-    """Yield the rows of messages, and collect the conversations' rows, which precede them."""
+def _message_rows(items: Iterable[JsonItem], rows: dict[str, JsonObject], projects: dict[str, JsonObject]) -> Iterator[JsonObject]:
+    """Yield the rows of messages, and collect the rows of projects and conversations, which precede them."""
     size = 0
     for item in items:
-        if item.table == "conversations" and item.value is not None:
-            rows[get_text(item.value, "id")] = item.value
+        if item.table in ("conversations", "projects") and item.value is not None:
+            (rows if item.table == "conversations" else projects)[get_text(item.value, "id")] = item.value
             if (size := size + item.size) > MAX_ROWS_BYTES:
                 raise ExportTooLarge("too many conversations")
         elif item.table == "messages":
@@ -63,7 +66,12 @@ def _message_rows(items: Iterable[JsonItem], rows: dict[str, JsonObject]) -> Ite
 
 
 def _conversation(
-    row: JsonObject, message_rows: list[JsonObject], user_id: UUID, has_image: Callable[[str], bool], left_out: Counter[str]
+    row: JsonObject,
+    message_rows: list[JsonObject],
+    user_id: UUID,
+    has_image: Callable[[str], bool],
+    left_out: Counter[str],
+    project: ImportedProject | None,
 ) -> ReadConversation:
     if len(message_rows) > MAX_MESSAGES:
         raise TooLargeToRead("too many messages")
@@ -85,9 +93,26 @@ def _conversation(
         is_title_automatic=row.get("is_title_automatic") is True,
         is_incognito=row.get("is_incognito") is True,
         is_pinned=row.get("is_pinned") is True,
+        is_archived=row.get("is_archived") is True,
+        tags=_tags(row),
+        project=project,
         mined_upto_seq=_number(row, "mined_upto_seq"),
     )
     return ReadConversation(conversation, {})
+
+
+def _project(row: JsonObject, projects: dict[str, JsonObject]) -> ImportedProject | None:
+    """Return the project of a conversation's row, None if the export does not have it. Raises LeftOut and ValueError."""
+    found = projects.get(get_text(row, "project_id"))
+    if found is None:
+        return None
+    return ImportedProject(
+        UUID(get_text(found, "id")),
+        _optional_text(found, "name", MAX_NAME_CHARACTERS) or "Project",
+        _optional_text(found, "instructions", MAX_INSTRUCTIONS_CHARACTERS),
+        "project" if found.get("memory_scope") == "project" else "all",
+        _required_moment(found, "created_at"),
+    )
 
 
 def _message(row: JsonObject, user_id: UUID, has_image: Callable[[str], bool], left_out: Counter[str]) -> ImportedMessage:
@@ -151,6 +176,13 @@ def _required_moment(row: JsonObject, name: str) -> datetime:
     if (moment := get_moment(row, name)) is None:
         raise LeftOut("a row without a date")
     return moment
+
+
+def _tags(row: JsonObject) -> list[str]:
+    """Return the tags that may be stored: an export written by somebody else may have any."""
+    values = row.get("tags")
+    texts = [storable(value).strip()[:MAX_TAG_LENGTH] for value in values if isinstance(value, str)] if isinstance(values, list) else []
+    return list(dict.fromkeys(filter(None, texts)))[:MAX_TAGS]
 
 
 def _optional_text(row: JsonObject, name: str, characters: int) -> str | None:

@@ -132,7 +132,7 @@ class Rows:
         names |= {"memory": "memories", "key": "api_keys", "server": "mcp_servers", "entry": "outbox", "image": "messages"}
         names |= {"delivery": "webhook_deliveries"}
         ids: dict[str, Any] = {f"{name}_id": self.id_of(table) for name, table in names.items()}
-        ids |= {f"{name}s": [ids[name]] for name in ("document_id", "message_id", "response_id")}
+        ids |= {f"{name}s": [ids[name]] for name in ("conversation_id", "document_id", "message_id", "response_id")}
         return ids | {"ids": [ids["memory_id"]], "supersedes": [ids["memory_id"]], "passage_ids": [self.id_of("passages")]}
 
     def _texts(self) -> dict[str, Any]:
@@ -178,6 +178,8 @@ class Rows:
             "conversations.add": {"conversation_id": new_id()},
             "documents.add": {"document_id": new_id()},
             "exports.add": {"export_id": new_id()},
+            "projects.add": {"project_id": new_id()},
+            "projects.change": {"changes": {"name": "x"}},
             "mcp_servers.add": {"server_id": new_id()},
             "webhooks.add": {"webhook_id": new_id()},
             "summaries.add": {"upto_seq": 2},

@@ -22,7 +22,20 @@ FUNCTIONS = dict(repository_functions())
 # The modules whose rows the arguments name, as far as their functions need them.
 NAMED = {
     *("api_keys", "audit", "authorization_codes", "exports", "one_time_codes", "sessions", "users", "chunks", "conversations", "documents"),
-    *("idempotency", "images", "mcp_servers", "memories", "messages", "budgets", "quotas", "usage", "outbox", "passages"),
+    *(
+        "bulk_changes",
+        "projects",
+        "idempotency",
+        "images",
+        "mcp_servers",
+        "memories",
+        "messages",
+        "budgets",
+        "quotas",
+        "usage",
+        "outbox",
+        "passages",
+    ),
     *("search", "summaries", "tool_settings", "approvals", "turn_begin", "turn_checkpoint", "turn_end", "turns"),
 }
 

@@ -9,6 +9,8 @@ from uuid import UUID
 from sqlalchemy import ARRAY, CTE, ColumnElement, Connection, Uuid, bindparam, delete, func, insert, or_, select, text, tuple_, update
 
 from parley.db import images
+from parley.db.projects import projects
+from parley.db.projects.conversation_filter import NOT_ARCHIVED, ConversationFilter
 from parley.db.row_page import RowPage, matches_title_or_id, read_page
 from parley.db.tables import conversations
 from parley.errors import InvalidInput, NotFound
@@ -19,8 +21,9 @@ from parley.ids import new_id
 class Conversation:
     """A conversation. `last_seq` is the number of its newest message, 0 if it is empty.
 
-    Memory is neither extracted from an incognito conversation nor recalled in it. `assistant_version` is the version of the
-    assistant that the newest turn used. The assistant may be gone: it can belong to another user.
+    Memory is neither extracted from an incognito conversation nor recalled in it. Lists leave out archived conversations.
+    `assistant_version` is the version of the assistant that the newest turn used. The assistant may be gone: it can belong to
+    another user.
     """
 
     user_id: UUID
@@ -35,6 +38,9 @@ class Conversation:
     is_pinned: bool = False
     assistant_id: UUID | None = None
     assistant_version: int | None = None
+    tags: Sequence[str] = ()
+    is_archived: bool = False
+    project_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +66,27 @@ class ConversationCursor:
 
 FORK_SUFFIX = " (fork)"
 MAX_TITLE_LENGTH = 200
+MAX_TAGS, MAX_TAG_LENGTH = 20, 40
 _COLUMNS = tuple(conversations.c[field.name] for field in fields(Conversation))
 _IS_UNTITLED = or_(conversations.c.is_title_automatic, conversations.c.title.is_(None))
 
 
-def add(connection: Connection, conversation_id: UUID, *, user_id: UUID, **values: str | bool | int | UUID | None) -> Conversation:
-    """Store a new conversation; `values` are title, model, system_prompt, is_incognito and the assistant."""
-    statement = insert(conversations).values(user_id=user_id, id=conversation_id, **values).returning(*_COLUMNS)
+def add(
+    connection: Connection,
+    conversation_id: UUID,
+    *,
+    user_id: UUID,
+    project_id: UUID | None = None,
+    **values: str | bool | int | UUID | Sequence[str] | None,
+) -> Conversation:
+    """Store a new conversation; `values` are title, model, system_prompt, is_incognito, tags and the assistant.
+
+    Raises NotFound for an unknown project.
+    """
+    if project_id:
+        projects.require(connection, project_id, user_id=user_id)
+    row = values | {"user_id": user_id, "id": conversation_id, "project_id": project_id}
+    statement = insert(conversations).values(row).returning(*_COLUMNS)
     return Conversation(**connection.execute(statement).one()._mapping)
 
 
@@ -85,17 +105,16 @@ def page(
     limit: int,
     max_bytes: int,
     after: ConversationCursor | None,
-    only_pinned: bool = False,
+    only: ConversationFilter = NOT_ARCHIVED,
     matching: str = "",
 ) -> RowPage[Conversation]:
-    """Return up to `limit` conversations after the cursor `after`, most recently active first.
+    """Return up to `limit` of the conversations that `only` names, after the cursor `after`, most recently active first.
 
     The text `matching` is a part of their titles, in any case, or the beginning of their ids. The page ends before its system prompts
     exceed `max_bytes` in total, but has at least one conversation.
     """
     statement = select(*_COLUMNS).where(conversations.c.user_id == user_id, matches_title_or_id(conversations, matching))
-    if only_pinned:
-        statement = statement.where(conversations.c.is_pinned)
+    statement = statement.where(*only.conditions())
     key = (conversations.c.updated_at, conversations.c.id)
     if after:
         statement = statement.where(tuple_(*key) < (after.updated_at, after.id))
@@ -106,9 +125,11 @@ def page(
 
 
 def change(connection: Connection, conversation_id: UUID, *, user_id: UUID, changes: dict[str, Any]) -> Conversation:
-    """Set the given columns and return the conversation, or raise NotFound. Does not count as activity."""
+    """Set the given columns and return the conversation. Does not count as activity. Raises NotFound, also for an unknown project."""
     if not changes:
         return get(connection, conversation_id, user_id=user_id)
+    if changes.get("project_id"):
+        projects.require(connection, changes["project_id"], user_id=user_id)
     if "title" in changes:
         changes = changes | {"is_title_automatic": False}
     statement = update(conversations).where(*_of_conversation(conversation_id, user_id)).values(changes).returning(*_COLUMNS)
@@ -148,15 +169,20 @@ def mark_extracted(connection: Connection, conversation_id: UUID, *, user_id: UU
 
 
 def remove(connection: Connection, conversation_id: UUID, *, user_id: UUID) -> None:
-    """Delete the conversation, its contents, and the facts extracted only from it, or raise NotFound.
-
-    The files of its images are erased later, through the outbox.
-    """
-    images.schedule_deletion(connection, conversation_id, user_id=user_id)
-    connection.execute(_DELETE_ORPHANED_FACTS, {"user_id": user_id, "conversation_id": conversation_id})
-    deleted = connection.execute(delete(conversations).where(*_of_conversation(conversation_id, user_id)))
-    if deleted.rowcount == 0:
+    """Delete the conversation, its contents, and the facts extracted only from it, or raise NotFound."""
+    if remove_many(connection, [conversation_id], user_id=user_id) == 0:
         raise NotFound("conversation", conversation_id)
+
+
+def remove_many(connection: Connection, conversation_ids: Sequence[UUID], *, user_id: UUID) -> int:
+    """Delete these of the user's conversations, their contents, and the facts extracted only from them, and return their number.
+
+    The files of their images are erased later, through the outbox.
+    """
+    images.schedule_deletion(connection, conversation_ids, user_id=user_id)
+    connection.execute(_DELETE_ORPHANED_FACTS, {"user_id": user_id, "conversation_ids": list(conversation_ids)})
+    which = (conversations.c.user_id == user_id, conversations.c.id.in_(conversation_ids))
+    return connection.execute(delete(conversations).where(*which)).rowcount
 
 
 def next_seq_cte(conversation_id: UUID, *, user_id: UUID, where: Sequence[ColumnElement[bool]] = ()) -> CTE:
@@ -172,7 +198,7 @@ def next_seq_cte(conversation_id: UUID, *, user_id: UUID, where: Sequence[Column
 def fork(connection: Connection, conversation_id: UUID, *, user_id: UUID, upto_seq: int) -> Conversation:
     """Copy a conversation with its active messages up to `upto_seq`, and return the copy. The copied messages get new ids.
 
-    A copy is not pinned.
+    A copy keeps the tags and the project, and is neither pinned nor archived.
 
     The copies are marked as extracted: memory has them, or gets them, from the originals, and recall would find everything
     twice. Raises NotFound, and InvalidInput if the conversation has no message `upto_seq`.
@@ -226,22 +252,22 @@ _DELETE_ORPHANED_FACTS = text(
     """
     DELETE FROM memories m
      WHERE m.user_id = :user_id AND m.source = 'extracted'
-       AND m.id IN (SELECT s.memory_id FROM memory_sources s WHERE s.user_id = :user_id AND s.conversation_id = :conversation_id)
+       AND m.id IN (SELECT s.memory_id FROM memory_sources s WHERE s.user_id = :user_id AND s.conversation_id = ANY(:conversation_ids))
        AND NOT EXISTS (SELECT FROM memory_sources o
-                        WHERE o.user_id = :user_id AND o.memory_id = m.id AND o.conversation_id <> :conversation_id)
+                        WHERE o.user_id = :user_id AND o.memory_id = m.id AND o.conversation_id <> ALL(:conversation_ids))
     """
-)
+).bindparams(bindparam("conversation_ids", type_=ARRAY(Uuid)))
 # Active messages are numbered without gaps from 1, so `ids[seq]` is the new id of message `seq`.
 _FORK = text(
     """
     WITH forked AS (
             INSERT INTO conversations (user_id, id, title, model, system_prompt, last_seq, is_incognito, mined_upto_seq,
-                                       assistant_id, assistant_version)
+                                       assistant_id, assistant_version, tags, project_id)
             SELECT c.user_id, CAST(:id AS uuid), CAST(:title AS text), c.model, c.system_prompt, CAST(:upto_seq AS integer), c.is_incognito,
-                   CAST(:upto_seq AS integer), c.assistant_id, c.assistant_version
+                   CAST(:upto_seq AS integer), c.assistant_id, c.assistant_version, c.tags, c.project_id
               FROM conversations c WHERE c.user_id = CAST(:user_id AS uuid) AND c.id = CAST(:source_id AS uuid)
             RETURNING user_id, id, title, model, system_prompt, last_seq, created_at, updated_at, is_incognito, is_pinned,
-                      assistant_id, assistant_version
+                      assistant_id, assistant_version, tags, is_archived, project_id
          ),
          copied AS (
             INSERT INTO messages (user_id, id, conversation_id, seq, role, parts, model, tokens, status, created_at, is_forgotten)

@@ -19,6 +19,8 @@ from parley.memory.named_time import Period
 
 # Candidates that word search and vector search each contribute to the combined ranking, before age is considered.
 MEMORY_CANDIDATES = 100
+# The limit to a project is applied to the candidates, most of which may be of other conversations.
+PROJECT_CANDIDATES = 1000
 CHUNK_CANDIDATES = 100
 
 
@@ -76,13 +78,20 @@ class RecallResult:
 
 
 def search_passages(
-    connection: Connection, query: str, *, user_id: UUID, vector: Vector | None, limit: int, period: Period | None = None
+    connection: Connection,
+    query: str,
+    *,
+    user_id: UUID,
+    vector: Vector | None,
+    limit: int,
+    period: Period | None = None,
+    project_id: UUID | None = None,
 ) -> list[FoundPassage]:
-    """Return up to `limit` passages of the user's conversations, best first. An empty query searches by vector only.
+    """Return up to `limit` passages of the user's conversations, or only of a project's, best first.
 
-    Passages of the `period` that the query names rank slightly higher.
+    An empty query searches by vector only. Passages of the `period` that the query names rank slightly higher.
     """
-    values = {"user_id": user_id, "query": query, "pool": MEMORY_CANDIDATES, "most": limit, "half_life_days": None}
+    values = {"user_id": user_id, "query": query, "most": limit, "half_life_days": None, **_project_parameters(project_id)}
     values |= {"but_conversation": None, "but_from_seq": None, **_period_parameters(period), **vector_parameters(vector)}
     return [FoundPassage(**row._mapping) for row in connection.execute(_SEARCH_PASSAGES, values)]
 
@@ -104,13 +113,16 @@ def recall(
     passages: int,
     half_life_days: float,
     period: Period | None = None,
+    project_id: UUID | None = None,
 ) -> RecallResult:
     """Return the facts and passages relevant to a question, in one statement and its own transaction.
+
+    With `project_id`, only passages of the project's conversations, and facts that these state or that the user wrote.
 
     Returns up to `passages` passages, newer ones ranked slightly higher, or instead those of the `period` that the question
     names; and up to `facts` facts: the matching facts first, then the newest others. Raises Unavailable.
     """
-    values = {"query": query, "pool": MEMORY_CANDIDATES, "facts": facts, "most": passages, "half_life_days": half_life_days}
+    values = {"query": query, "facts": facts, "most": passages, "half_life_days": half_life_days, **_project_parameters(project_id)}
     values |= {
         "but_conversation": window_start.conversation_id and str(window_start.conversation_id),
         "but_from_seq": window_start.from_seq,
@@ -124,6 +136,10 @@ def recall(
 
 def _period_parameters(period: Period | None) -> dict[str, datetime | None]:
     return {"period_start": period.start if period else None, "period_end": period.end if period else None}
+
+
+def _project_parameters(project_id: UUID | None) -> dict[str, Any]:
+    return {"project_id": project_id and str(project_id), "pool": PROJECT_CANDIDATES if project_id else MEMORY_CANDIDATES}
 
 
 def _from_json(row: dict[str, Any]) -> dict[str, Any]:
@@ -147,11 +163,26 @@ _PASSAGES = f"""(
         SELECT p.id, p.conversation_id, p.first_seq, p.last_seq, p.said_at, p.body, p.similarity, p.weight,
                p.score * CASE WHEN p.said_at >= CAST(:period_start AS timestamptz) AND p.said_at < CAST(:period_end AS timestamptz)
                               THEN 1.25 ELSE 1 END AS score
-          FROM parley_search_passages({_QUERY}, CASE WHEN CAST(:period_start AS timestamptz) IS NULL THEN CAST(:most AS integer)
+          FROM parley_search_passages({_QUERY}, CASE WHEN CAST(:period_start AS timestamptz) IS NULL AND CAST(:project_id AS uuid) IS NULL
+                                                     THEN CAST(:most AS integer)
                                                      ELSE greatest(CAST(:most AS integer), CAST(:pool AS integer)) END,
                                       CASE WHEN CAST(:period_start AS timestamptz) IS NULL THEN CAST(:half_life_days AS float8) END,
                                       CAST(:but_conversation AS uuid), CAST(:but_from_seq AS integer)) p
+         WHERE CAST(:project_id AS uuid) IS NULL
+            OR p.conversation_id IN (SELECT i.id FROM conversations i
+                                      WHERE i.user_id = CAST(:user_id AS uuid) AND i.project_id = CAST(:project_id AS uuid))
          ORDER BY score DESC, p.id LIMIT CAST(:most AS integer))"""  # noqa: S608 - constants only
+
+
+def _is_known_in_project(memory_id: str) -> str:
+    """Return a condition on a fact: no limit to a project, or the user wrote the fact, or a conversation of the project states it."""
+    return f"""(CAST(:project_id AS uuid) IS NULL
+                OR EXISTS (SELECT FROM memories w
+                            WHERE w.user_id = CAST(:user_id AS uuid) AND w.id = {memory_id} AND w.source = 'user')
+                OR EXISTS (SELECT FROM memory_sources o
+                             JOIN conversations i ON i.user_id = o.user_id AND i.id = o.conversation_id
+                            WHERE o.user_id = CAST(:user_id AS uuid) AND o.memory_id = {memory_id}
+                              AND i.project_id = CAST(:project_id AS uuid)))"""  # noqa: S608 - constants only
 
 
 _FACT_COLUMNS = "s.id, s.body AS text, s.created_at, s.score, s.similarity, s.weight AS bm25"
@@ -202,10 +233,15 @@ _RECALL = text(
     f"""
     SELECT set_config('parley.user_id', CAST(:user_id AS text), true),
            (WITH found AS MATERIALIZED (
-                SELECT {_FACT_COLUMNS} FROM parley_search_memories({_QUERY}, CAST(:facts AS integer), NULL, NULL, NULL) s
+                SELECT {_FACT_COLUMNS}
+                  FROM parley_search_memories({_QUERY}, CASE WHEN CAST(:project_id AS uuid) IS NULL THEN CAST(:facts AS integer)
+                                                             ELSE CAST(:pool AS integer) END, NULL, NULL, NULL) s
+                 WHERE {_is_known_in_project("s.id")}
+                 ORDER BY s.score DESC, s.id DESC LIMIT CAST(:facts AS integer)
             ), others AS (
                 SELECT m.id, m.text, m.created_at, CAST(0 AS float8), CAST(NULL AS float8), CAST(NULL AS float8) FROM memories m
                  WHERE m.user_id = CAST(:user_id AS uuid) AND m.ended_at IS NULL AND m.id NOT IN (SELECT id FROM found)
+                   AND {_is_known_in_project("m.id")}
                  ORDER BY m.id DESC LIMIT greatest(CAST(:facts AS integer) - (SELECT count(*) FROM found), 0)
             )
             SELECT jsonb_agg(to_jsonb(f) ORDER BY f.score DESC, f.id DESC) FROM (

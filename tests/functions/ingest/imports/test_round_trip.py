@@ -25,24 +25,29 @@ def export_of():
 
 def tables(export):
     document = json.loads(export)["tables"]
-    return {name: sorted(document[name], key=lambda row: row["id"]) for name in ("conversations", "messages")}
+    return {name: sorted(document[name], key=lambda row: row["id"]) for name in ("conversations", "messages", "projects")}
 
 
 @pytest.fixture
 def talk(chat, conversation, alice):
-    """A pinned conversation with a regenerated answer, and an empty one."""
+    """A pinned conversation with a tag and a regenerated answer, and an empty one in the archive, both in a project."""
     told = chat.post("/chat", {"message": "Tell me of puffins", "stream": False}, as_=alice).json
     chat.post("/chat/regenerate", {"conversation_id": told["conversation_id"], "stream": False}, as_=alice)
     chat.post("/chat", {"conversation_id": told["conversation_id"], "message": "More", "stream": False}, as_=alice)
-    conversation.patch(f"/conversations/{told['conversation_id']}", {"is_pinned": True, "title": "Puffins"}, as_=alice)
+    conversation.patch(f"/conversations/{told['conversation_id']}", {"is_pinned": True, "title": "Puffins", "tags": ["birds"]}, as_=alice)
     empty = conversation.post("/conversations", {"title": "Empty", "system_prompt": "Be brief."}, as_=alice).json
+    project = conversation.post("/projects", {"name": "Birds", "instructions": "In Latin.", "memory_scope": "project"}, as_=alice).json[
+        "id"
+    ]
+    for id in (told["conversation_id"], empty["id"]):
+        conversation.patch(f"/conversations/{id}", {"is_archived": id == empty["id"], "project_id": project}, as_=alice)
     return [told["conversation_id"], empty["id"]]
 
 
 def test_export_deletion_and_import_make_no_difference(import_export, export_of, conversation, alice, talk):
     before = export_of(alice)
-    for id in talk:
-        conversation.delete(f"/conversations/{id}", as_=alice)
+    (project,) = conversation.get("/projects", as_=alice).json["items"]
+    conversation.delete(f"/projects/{project['id']}?conversations=delete", as_=alice)
     run = import_export(alice, before)
 
     assert (run["source"], run["conversations_added"], left_out(run)) == ("parley", 2, {})
@@ -65,6 +70,18 @@ def test_the_import_of_anothers_export_does_not_reach_their_images(import_export
 
     assert (run["status"], left_out(run)) == ("ready", {"images": 1})
     assert [part["type"] for part in parts] == ["text"]
+
+
+def test_an_export_written_by_somebody_else_brings_no_more_tags_than_are_allowed(import_export, export_of, conversation, alice, talk):
+    document = json.loads(export_of(alice))
+    for row in document["tables"]["conversations"]:
+        row["tags"] = ["x" * 50, "", 7, "x" * 40, "nul\0", *map(str, range(30))]
+    for id in talk:
+        conversation.delete(f"/conversations/{id}", as_=alice)
+    import_export(alice, document)
+
+    tags = conversation.get(f"/conversations/{talk[0]}", as_=alice).json["tags"]
+    assert (len(tags), tags[:3]) == (20, ["x" * 40, "nul\N{REPLACEMENT CHARACTER}", "0"])
 
 
 def test_marks_of_trust_are_not_imported(import_export, export_of, postgres, alice, talk):

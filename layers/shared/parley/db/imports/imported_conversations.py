@@ -6,7 +6,7 @@ A deleted conversation can be imported again.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID, uuid5
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 
 from parley.db import passages
 from parley.db.messages import MessageRole
+from parley.db.projects.projects import MemoryScope
 from parley.db.transactions import lock_until_end
 from parley.memory.passages import SaidMessage, split_into_passages
 
@@ -51,6 +52,17 @@ class ImportedMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportedProject:
+    """The project of an imported conversation."""
+
+    id: UUID
+    name: str
+    instructions: str | None
+    memory_scope: MemoryScope
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ImportedConversation:
     """A conversation to import, with its messages in the order of `seq` and `variant`. `mined_upto_seq`, if given, is the source's own."""
 
@@ -64,6 +76,9 @@ class ImportedConversation:
     is_title_automatic: bool = False
     is_incognito: bool = False
     is_pinned: bool = False
+    is_archived: bool = False
+    tags: Sequence[str] = ()
+    project: ImportedProject | None = None
     mined_upto_seq: int | None = None
 
     @property
@@ -142,8 +157,12 @@ def store(connection: Connection, conversation: ImportedConversation, *, user_id
         "id": place.conversation_id,
         "last_seq": last_seq,
         "mined_upto_seq": mined if conversation.mined_upto_seq is None else min(conversation.mined_upto_seq, last_seq),
+        "tags": list(conversation.tags),
+        "project_id": conversation.project and conversation.project.id,
         **{name: getattr(conversation, name) for name in _CONVERSATION_FIELDS},
     }
+    if conversation.project and place.is_new:
+        connection.execute(_ADD_PROJECT, asdict(conversation.project) | {"user_id": user_id})
     connection.execute(_ADD_CONVERSATION if place.is_new else _EXTEND_CONVERSATION, values)
     if added:
         connection.execute(_ADD_MESSAGES, {"user_id": user_id, "conversation_id": place.conversation_id, "ids": ids} | _columns(added))
@@ -164,7 +183,10 @@ def _columns(added: Sequence[ImportedMessage]) -> dict[str, Any]:
     return columns | {"parts": [json.dumps(list(message.parts)) for message in added]}
 
 
-_CONVERSATION_FIELDS = ("title", "model", "system_prompt", "is_title_automatic", "created_at", "updated_at", "is_incognito", "is_pinned")
+_CONVERSATION_FIELDS = (
+    *("title", "model", "system_prompt", "is_title_automatic", "created_at", "updated_at"),
+    *("is_incognito", "is_pinned", "is_archived"),
+)
 _MESSAGE_FIELDS = ("seq", "variant", "is_active", "role", "model", "tokens", "status", "created_at", "is_forgotten")
 _STORED_IDS = text(
     """
@@ -179,9 +201,16 @@ _ARE_TAKEN = text("SELECT EXISTS (SELECT FROM messages WHERE user_id = :user_id 
 _ADD_CONVERSATION = text(
     """
     INSERT INTO conversations (user_id, id, title, model, system_prompt, last_seq, is_title_automatic, created_at, updated_at,
-                               is_incognito, is_pinned, mined_upto_seq)
+                               is_incognito, is_pinned, is_archived, tags, project_id, mined_upto_seq)
     VALUES (:user_id, :id, :title, :model, :system_prompt, :last_seq, :is_title_automatic, :created_at, :updated_at,
-            :is_incognito, :is_pinned, :mined_upto_seq)
+            :is_incognito, :is_pinned, :is_archived, CAST(:tags AS text[]), CAST(:project_id AS uuid), :mined_upto_seq)
+    """
+)
+# A project of the same id is the one of which the file was exported: it stays as it is now.
+_ADD_PROJECT = text(
+    """
+    INSERT INTO projects (user_id, id, name, instructions, memory_scope, created_at)
+    VALUES (:user_id, :id, :name, :instructions, :memory_scope, :created_at) ON CONFLICT DO NOTHING
     """
 )
 _EXTEND_CONVERSATION = text(

@@ -26,6 +26,7 @@ from parley.db.tables.jobs import exports, idempotency_keys, imports, outbox
 from parley.db.tables.links import shared_links
 from parley.db.tables.memory import memories, memory_sources, passages, summaries
 from parley.db.tables.metering import breakers, budget_reservations, budgets, rate_limits, usage
+from parley.db.tables.projects import project_documents, projects
 from parley.db.tables.registration import guesses, invites, oidc_logins, oidc_logout_tokens, signups
 from parley.db.tables.responses import client_conversations, client_items, response_pieces, responses
 from parley.db.tables.tools import mcp_listings, mcp_servers, tool_settings
@@ -71,6 +72,8 @@ __all__ = [
     "one_time_codes",
     "outbox",
     "passages",
+    "project_documents",
+    "projects",
     "rate_limits",
     "recovery_codes",
     "refresh_tokens",

@@ -1,7 +1,7 @@
 """Conversations, their messages, and users' ratings of answers."""
 
 from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, Table, Text, UniqueConstraint, Uuid
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from parley.db.tables.columns import metadata, owner, timestamp
 
@@ -22,6 +22,10 @@ conversations = Table(
     Column("is_pinned", Boolean, nullable=False, server_default="false"),
     Column("assistant_id", Uuid),
     Column("assistant_version", Integer),
+    Column("tags", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("is_archived", Boolean, nullable=False, server_default="false"),
+    Column("project_id", Uuid),
+    ForeignKeyConstraint(["user_id", "project_id"], ["projects.user_id", "projects.id"], name="conversations_project_fkey"),
     Index("conversations_activity", "user_id", "updated_at", "id"),
 )
 Index(
@@ -30,6 +34,22 @@ Index(
     conversations.c.updated_at,
     conversations.c.id,
     postgresql_where=conversations.c.is_pinned,
+)
+Index(
+    "conversations_archived",
+    conversations.c.user_id,
+    conversations.c.updated_at,
+    conversations.c.id,
+    postgresql_where=conversations.c.is_archived,
+)
+
+Index(
+    "conversations_project",
+    conversations.c.user_id,
+    conversations.c.project_id,
+    conversations.c.updated_at,
+    conversations.c.id,
+    postgresql_where=conversations.c.project_id.is_not(None),
 )
 
 messages = Table(

@@ -205,7 +205,7 @@ _PRECONDITIONS = text(
     f"""
     SELECT u.default_model, u.memory_enabled,
            c.id, c.title, c.model, c.system_prompt, c.last_seq, c.created_at, c.updated_at, c.is_incognito, c.is_pinned,
-           c.assistant_id, c.assistant_version,
+           c.assistant_id, c.assistant_version, c.tags, c.is_archived, c.project_id,
            o.id AS open_id, o.status AS open_status, o.fingerprint AS open_fingerprint,
            o.status = 'running' AND o.heartbeat_at < clock_timestamp() - {STALE_AFTER} AS open_is_stale,
            k.id AS key_turn_id, k.status AS key_turn_status, k.fingerprint AS key_turn_fingerprint,

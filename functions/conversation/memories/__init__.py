@@ -1,0 +1,1 @@
+"""The facts that memory has about a user."""

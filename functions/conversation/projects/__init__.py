@@ -1,0 +1,1 @@
+"""Projects, and changes of many conversations in one request."""

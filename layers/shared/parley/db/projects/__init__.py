@@ -1,0 +1,1 @@
+"""SQL of projects and of changes to many conversations."""
