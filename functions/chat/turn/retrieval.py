@@ -230,7 +230,9 @@ def _search_documents(engine: Engine, turn: Turn, vector: Vector | None) -> list
     only_in = turn.context.only_documents or None
     try:
         with user_scope(engine, turn.user_id) as connection:
-            return search.search_chunks(connection, question.text[:QUERY_CHARACTERS], vector, limit=MAX_SEARCHED, only_in=only_in)
+            found = search.search_chunks(connection, question.text[:QUERY_CHARACTERS], vector, limit=MAX_SEARCHED, only_in=only_in)
+            # The answer often continues in the next chunk, which has none of the question's words.
+            return search.with_neighbour(connection, found, user_id=turn.user_id, place=MAX_SOURCES)
     except Unavailable as exc:
         logger.warning("source_retrieval_skipped", turn_id=str(turn.id), reason=str(exc))
         return []

@@ -296,6 +296,21 @@ def test_sources_fit_their_token_budget(engine, services, provider, alice):
     assert "safe" in grounded_messages(request)[-1].text
 
 
+def test_with_many_matches_the_last_source_is_the_text_after_the_best_one(engine, services, provider, alice):
+    add_document(engine, alice, TRAINS, SAFE, "It opens at noon.", *(f"Safe {number}." for number in range(9)))
+    found = sources(take(services, alice, "the code of the safe", documents=True))
+
+    assert [source.snippet for source in found] == [SAFE, *(f"Safe {number}." for number in range(6)), "It opens at noon."]
+    assert [source.text for source in provider.requests[0].sources][-1] == "It opens at noon."
+
+
+def test_a_text_before_the_best_one_is_given_if_the_next_is_a_source_anyway(engine, services, alice):
+    add_document(engine, alice, TRAINS, SAFE, *(f"Safe {number}." for number in range(9)))
+    found = sources(take(services, alice, "the code of the safe", documents=True))
+
+    assert [source.snippet for source in found] == [SAFE, *(f"Safe {number}." for number in range(6)), TRAINS]
+
+
 def test_no_text_is_in_the_prompt_twice(engine, services, alice):
     add_document(engine, alice, SAFE)
     add_document(engine, alice, SAFE, title="a copy")

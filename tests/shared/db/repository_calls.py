@@ -27,7 +27,7 @@ from parley.db.memories import MemoryOrigin
 from parley.db.metering.quotas import BillingSubject, DefaultLimits, ReservationDetail
 from parley.db.metering.usage import Charge
 from parley.db.responses_api.responses import StoredResponse
-from parley.db.search import WindowStart
+from parley.db.search import FoundChunk, WindowStart
 from parley.db.tables import metadata
 from parley.db.turn.approvals import Approval
 from parley.db.turn.turn_begin import IdempotencyKey, NewTurn
@@ -83,6 +83,7 @@ STATES = {
     "chunks.without_description": "UPDATE chunks SET description = NULL WHERE user_id = :owner",
     "chunks.are_all_described": "UPDATE chunks SET description = NULL WHERE user_id = :owner",
     "chunks.has_undescribed_vectors": "UPDATE chunks SET description = NULL, embedding_model = 'other' WHERE user_id = :owner",
+    "search.with_neighbour": "UPDATE chunks SET number = 2 WHERE user_id = :owner",
     "memories.forgotten_among": "UPDATE messages SET is_forgotten = true WHERE user_id = :owner",
     "conversations.set_generated_title": "UPDATE conversations SET title = NULL WHERE user_id = :owner",
     "idempotency.release": "UPDATE idempotency_keys SET answer = NULL WHERE user_id = :owner",
@@ -170,6 +171,10 @@ class Rows:
             "authorization_codes.redeem": {"code_hash": self.text_of("authorization_codes", "hash").encode(), "token_hash": b"new"},
             "one_time_codes.redeem": {"code_hash": self.text_of("one_time_codes", "hash").encode()},
             "chunks.put_vectors": {"vectors": {0: VECTOR}},
+            "search.with_neighbour": {
+                "place": 1,
+                "found": [FoundChunk(new_id(), self.id_of("documents"), "", 1, "", "", None, 0, 1, None, None)],
+            },
             "memories.put_vectors": {"vectors": [(self.id_of("memories"), VECTOR)]},
             "passages.put_vectors": {"vectors": [(self.id_of("passages"), VECTOR)]},
             "passages.add_missing": {"vectors": None},

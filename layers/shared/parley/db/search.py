@@ -6,7 +6,7 @@ preselected vectors exactly, and combine the scores of words and vectors.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -290,6 +290,31 @@ def search_chunks(
     return [FoundChunk(**row._mapping) for row in connection.execute(_SEARCH_CHUNKS, values)]
 
 
+def with_neighbour(connection: Connection, found: Sequence[FoundChunk], *, user_id: UUID, place: int) -> list[FoundChunk]:
+    """Return the found chunks with a neighbour of the best one at `place`, counted from 1, if at least so many were found.
+
+    The neighbour is the next chunk of the same document, or the previous one if the next is missing or among the chunks before `place`.
+    It has the similarity and the words of its neighbour, and a tenth of its score. Only documents of the user have one.
+    """
+    if len(found) < place:
+        return list(found)
+    best, before = found[0], found[: place - 1]
+    rows = connection.execute(_NEIGHBOURS, {"user_id": user_id, "document_id": best.document_id, "number": best.number})
+    beside = [replace(best, **row._mapping, score=best.score * _NEIGHBOUR_SHARE) for row in rows]
+    known = {chunk.id for chunk in before}
+    chosen = [chunk for chunk in beside if chunk.id not in known][:1]
+    return [*before, *chosen, *(chunk for chunk in found[place - 1 :] if chunk.id not in {one.id for one in chosen})]
+
+
+# As in `parley_search_chunks`, where a hit beside another gets this share of the other's score.
+_NEIGHBOUR_SHARE = 0.1
+_NEIGHBOURS = text(
+    """
+    SELECT id, number, heading, text AS body, page, start FROM chunks
+     WHERE user_id = :user_id AND document_id = :document_id AND number IN (:number - 1, :number + 1)
+     ORDER BY number DESC
+    """
+)
 _SEARCH_CHUNKS = text(
     """
     SELECT id, document_id, title, number, heading, body, page, start, score, similarity, weight AS bm25
