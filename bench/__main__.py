@@ -16,6 +16,7 @@ from bench.harness import machine
 from bench.harness.aims import Section, aims_table
 from bench.harness.documents import DOCS, documented_section, markers, with_section
 from bench.harness.servers import ServerFailed
+from bench.ingest import imports
 from bench.startup import cold_start, parley_up, providers
 from bench.turns import conversation_length, fairness, fresh_stack, freshness, latency, profile, soak, token_gaps, tools
 
@@ -29,6 +30,7 @@ BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], Section]] = {
     "token_gaps": lambda args: token_gaps.run(rounds=args.rounds * 3),
     "conversation_length": lambda args: conversation_length.run(rounds=args.rounds * 20),
     "freshness": lambda args: freshness.run(statements=args.rounds * 2, clients=8, turns=300),
+    "imports": lambda args: imports.run(conversations=args.rounds * 10, messages=20),
     "fairness": lambda args: fairness.run(turns=args.rounds * 5),
     "further_worker": lambda args: further_worker.run(rounds=args.rounds),
     "health_share": lambda args: health_share.run(rounds=args.rounds),

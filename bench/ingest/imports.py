@@ -27,7 +27,8 @@ from bench.harness.tables import format_figure, table
 from bench.retrieval.stores import ApiUser
 
 _MODELS = Path(__file__).parents[2] / "layers" / "shared" / "parley" / "llm" / "models.toml"
-_AIM_S = 300.0
+# A year of conversations, and a history that a user waits for.
+_AIM_S, _SMALL_AIM_S, _SMALL_CONVERSATIONS = 300.0, 20.0, 30
 _LIMIT_S = 1800.0
 _POLL_S = 0.5
 _START_S = 1_700_000_000
@@ -62,7 +63,8 @@ def run(*, conversations: int, messages: int) -> Section:
         ["ready and found by meaning, s", format_figure(result.ready_s)],
         ["processor time of the stack, s", format_figure(result.cpu_s)],
     ]
-    figures = [Figure(f"import of {size}, until found by meaning", result.ready_s, "s", at_most=_AIM_S)]
+    aim_s = _SMALL_AIM_S if conversations <= _SMALL_CONVERSATIONS else _AIM_S
+    figures = [Figure(f"import of {size}, until found by meaning", result.ready_s, "s", at_most=aim_s)]
     return Section(f"## Import\n\n{size}, after\n\n{table(['step', 'value'], rows)}", figures)
 
 
