@@ -74,6 +74,16 @@ def test_the_nearest_of_a_thousand_chunks_equal_an_exact_search(engine, engines,
     assert found == sorted(nearest)
 
 
+def test_the_neighbour_of_the_best_chunk_is_the_next_of_its_document_if_enough_are_found(engine, many, alice):
+    with user_scope(engine, alice.id) as connection:
+        found = search.search_chunks(connection, "", Vector("m", [0.3, 0.8]), limit=9)
+        given = search.with_neighbour(connection, found, user_id=alice.id, place=8)
+        too_few = search.with_neighbour(connection, found, user_id=alice.id, place=10)
+
+    assert [(chunk.document_id, chunk.number) for chunk in given[7:8]] == [(found[0].document_id, found[0].number + 1)]
+    assert (given[:7], given[8:], too_few) == (found[:7], found[7:], found)
+
+
 def _filled(body):
     for name, value in (VALUES | dict.fromkeys(NULLS, "NULL")).items():
         body = re.sub(rf"(?<![\w.]){name}(?![\w(])", value, body)
