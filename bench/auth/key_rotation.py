@@ -7,7 +7,6 @@ few seconds: the tokens in use are of every age and, after the two minutes, of b
 import argparse
 import http.client
 import json
-import os
 import secrets
 import subprocess
 import sys
@@ -49,7 +48,8 @@ def run(*, rate: float, seconds: float) -> Traffic:
     traffic = Traffic()
     with TemporaryDirectory(prefix="parley-bench-") as name, running_parley(Path(name)) as server:
         sessions = [_session(server) for _ in range(CLIENTS)]
-        clients = [threading.Thread(target=_client, args=(server, session, traffic, rate / CLIENTS, seconds)) for session in sessions]
+        arguments = [(server, session, traffic, rate / CLIENTS, seconds) for session in sessions]
+        clients = [threading.Thread(target=_client, args=given, daemon=True) for given in arguments]
         for client in clients:
             client.start()
         time.sleep(5)
@@ -68,8 +68,8 @@ def _session(server: Server) -> dict[str, str]:
 
 
 def _rotate(server: Server) -> None:
-    command = [sys.executable, "-m", "cli", "keys", "rotate"]
-    done = subprocess.run(command, env=os.environ | {"PARLEY_URL": server.url}, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "cli", "keys", "rotate", "--port", str(server.port)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServerFailed(f"the rotation failed: {done.stderr}")
 
@@ -90,10 +90,15 @@ def _client(server: Server, tokens: dict[str, str], traffic: Traffic, rate: floa
 
 
 def _send(connection: http.client.HTTPConnection, method: str, path: str, *, body: Any = None, token: str = "") -> tuple[int, Any]:
+    """Return the status and the decoded body; the status is 0 if the connection broke."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    connection.request(method, path, json.dumps(body) if body else None, headers)
-    answer = connection.getresponse()
-    return answer.status, json.loads(answer.read())
+    try:
+        connection.request(method, path, json.dumps(body) if body else None, headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    except (OSError, http.client.HTTPException):
+        connection.close()
+        return 0, {}
 
 
 def main() -> str | None:
