@@ -80,6 +80,8 @@ OTHER_FIELDS = {
     "response_format": {"type": "json_object"},
     "incognito": True,
     "wait": True,
+    "assistant_id": str(new_id()),
+    "questions": True,
 }
 
 

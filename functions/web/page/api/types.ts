@@ -42,6 +42,7 @@ export interface Conversation {
   is_archived: boolean;
   tags: string[];
   project_id: string | null;
+  assistant_id: string | null;
   created_at: string;
   updated_at: string;
   open_turn_id?: string | null;
@@ -320,6 +321,34 @@ export interface GroupMember {
   email: string;
   display_name: string | null;
   role: "owner" | "member" | "invited";
+  created_at: string;
+}
+
+/** An assistant in a list. */
+export interface Assistant {
+  id: string;
+  version: number;
+  name: string;
+  picture: string | null;
+  description: string | null;
+  model: string | null;
+  starters: string[];
+  shared: boolean;
+  is_own: boolean;
+  owner: { email: string; display_name: string | null } | null;
+  created_at: string;
+}
+
+export interface AssistantDetail extends Assistant {
+  instructions: string;
+  tools: boolean | string[];
+  documents: boolean | string[];
+  memory: "all" | "none";
+}
+
+export interface AssistantVersion {
+  version: number;
+  instructions: string;
   created_at: string;
 }
 

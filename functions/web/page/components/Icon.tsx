@@ -42,6 +42,7 @@ const PATHS = {
   tag: "M4 12V5h7l9 9-7 7zM8.5 9.5v.01",
   folder: "M3 6h6l2 2h10v11H3z",
   filter: "M4 6h16M7 12h10M10 18h4",
+  spark: "M12 3l1.8 5.2L19 10l-5.2 1.8L12 17l-1.8-5.2L5 10l5.2-1.8zM19 16v4M17 18h4",
   share: "M12 15V4M8 7l4-4 4 4M6 12H5v8h14v-8h-1",
 } as const;
 

@@ -5,6 +5,7 @@ import { ApiError, Offline } from "../api/errors.ts";
 import { readEvents } from "../api/events.ts";
 import type { Conversation, FormAnswer, Memory, Message, Page, TurnEvent, UserQuestion } from "../api/types.ts";
 import { t } from "../text/index.ts";
+import { chosenId } from "./assistants.ts";
 import { awaitTitle, conversations, filter, NEW_CONVERSATION, touch } from "./conversations.ts";
 import { announce, notify, report } from "./notices.ts";
 import { draftKey, recall, remember } from "./preferences.ts";
@@ -124,6 +125,7 @@ export class Chat {
       images: question.images,
       incognito: question.incognito && filter.value.project_id === undefined,
       questions: true,
+      assistant_id: this.id.value === null ? chosenId.value : null,
       stream: true,
     });
     await this.#take("chat", body, question);
@@ -291,10 +293,16 @@ export class Chat {
     }
     if (this.pending.value !== null) {
       touch({
-        ...(known ?? { ...NEW_CONVERSATION, id, created_at: now }),
+        ...(known ?? {
+          ...NEW_CONVERSATION,
+          id,
+          assistant_id: isNew ? chosenId.value : null,
+          created_at: now,
+        }),
         updated_at: now,
       });
     }
+    if (isNew) chosenId.value = null;
   }
 
   /** Show the stored messages instead of the turn, and send the next question of the queue. */

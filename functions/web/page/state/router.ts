@@ -21,6 +21,7 @@ export const href = {
   memory: () => "#/memory",
   projects: () => "#/projects",
   groups: () => "#/groups",
+  assistants: () => "#/assistants",
   shared: (token: string) => `#/shared/${token}`,
   signIn: () => "#/sign-in",
   register: () => "#/register",

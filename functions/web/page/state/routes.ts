@@ -8,6 +8,7 @@ export type Route =
   | { view: "memory" }
   | { view: "projects" }
   | { view: "groups" }
+  | { view: "assistants" }
   | { view: "connect"; query: string }
   | { view: "shared"; token: string }
   | { view: "sign-in"; problem: string | null }
@@ -31,6 +32,7 @@ export function parseRoute(text: string): Route {
       return { view: "shared", token: second };
     case "sign-in":
       return { view: first, problem: second || null };
+    case "assistants":
     case "groups":
     case "memory":
     case "projects":

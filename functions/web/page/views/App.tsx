@@ -2,6 +2,7 @@ import { lazy, Suspense } from "preact/compat";
 import { useEffect } from "preact/hooks";
 import { Spinner } from "../components/controls.tsx";
 import { DialogHost, Notices, openDialog } from "../components/overlays.tsx";
+import { forgetAssistants } from "../state/assistants.ts";
 import { forgetChats } from "../state/chat.ts";
 import { clearConversations, loadConversations } from "../state/conversations.ts";
 import { report } from "../state/notices.ts";
@@ -15,6 +16,7 @@ import { Sidebar } from "./Sidebar.tsx";
 import { SignInView } from "./SignInView.tsx";
 
 const AdminView = lazy(() => import("./AdminView.tsx").then((module) => module.AdminView));
+const AssistantsView = lazy(() => import("./AssistantsView.tsx").then((module) => module.AssistantsView));
 const ConnectView = lazy(() => import("./ConnectView.tsx").then((module) => module.ConnectView));
 const DocumentsView = lazy(() => import("./DocumentsView.tsx").then((module) => module.DocumentsView));
 const GroupsView = lazy(() => import("./GroupsView.tsx").then((module) => module.GroupsView));
@@ -35,6 +37,7 @@ export function App() {
         forgetChats();
         clearConversations();
         projects.value = null;
+        forgetAssistants();
       }
       loadedFor = person.id;
       loadConversations().catch(report);
@@ -112,6 +115,8 @@ function Screen() {
       return <SettingsView section={current.section} />;
     case "admin":
       return user.value?.role === "admin" ? <AdminView section={current.section} /> : <ChatView id={null} />;
+    case "assistants":
+      return <AssistantsView />;
     case "documents":
       return <DocumentsView id={current.id} />;
     case "groups":

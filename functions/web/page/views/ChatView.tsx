@@ -1,15 +1,16 @@
 /** A conversation: its messages, the answer as it is written, and the field. */
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Message, Source } from "../api/types.ts";
+import type { Conversation, Message, Source } from "../api/types.ts";
 import { Answer, UserMessage } from "../components/Answer.tsx";
 import { Composer } from "../components/Composer.tsx";
 import { Button, Empty, IconButton, Spinner } from "../components/controls.tsx";
 import { Mark } from "../components/Icon.tsx";
 import { openDialog } from "../components/overlays.tsx";
 import { SourceDialog } from "../components/SourceDialog.tsx";
+import { assistants, chosen, chosenId, loadAssistants } from "../state/assistants.ts";
 import { type Chat, chatOf, memoriesOf } from "../state/chat.ts";
-import { conversations } from "../state/conversations.ts";
+import { changeConversation, conversations } from "../state/conversations.ts";
 import { report } from "../state/notices.ts";
 import { draftKey, remember } from "../state/preferences.ts";
 import { href, navigate } from "../state/router.ts";
@@ -25,7 +26,11 @@ export function ChatView({ id }: { id: string | null }) {
   useEffect(() => {
     chat.open().catch(report);
   }, [chat]);
-  const title = conversations.value.find((one) => one.id === id)?.title;
+  const conversation = conversations.value.find((one) => one.id === id);
+  const title = conversation?.title;
+  useEffect(() => {
+    if (assistants.value === null) loadAssistants().catch(report);
+  }, []);
   useEffect(() => {
     document.title = title ? `${title} · ${t.brand}` : t.brand;
   }, [title]);
@@ -40,9 +45,45 @@ export function ChatView({ id }: { id: string | null }) {
   const isEmpty = id === null && chat.turn.value === null;
   return (
     <div class={isEmpty ? "chat is-empty" : "chat"}>
-      <Topbar title={isEmpty ? "" : (title ?? t.sidebar.untitled)} />
+      <Topbar title={isEmpty ? "" : (title ?? t.sidebar.untitled)}>
+        {conversation?.assistant_id && <AssistantChip conversation={conversation} />}
+      </Topbar>
       {isEmpty ? <Welcome chat={chat} /> : <Messages chat={chat} />}
       <Composer key={id ?? "new"} chat={chat} />
+    </div>
+  );
+}
+
+/** The assistant of a conversation, with the way out of it. */
+function AssistantChip({ conversation }: { conversation: Conversation }) {
+  const assistant = assistants.value?.find((one) => one.id === conversation.assistant_id);
+  const leave = () => changeConversation(conversation.id, { assistant_id: null }).catch(report);
+  if (assistants.value === null) return null;
+  return (
+    <span class="assistant-chip">
+      <span dir="auto">{assistant ? `${assistant.picture ?? ""} ${assistant.name}`.trim() : t.assistants.gone}</span>
+      <IconButton icon="close" label={t.assistants.leave} size={14} onClick={leave} />
+    </span>
+  );
+}
+
+function AssistantPicker() {
+  if (!assistants.value?.length) return null;
+  return (
+    <div class="field assistant-picker">
+      <label for="assistant">{t.assistants.choose}</label>
+      <select
+        id="assistant"
+        value={chosenId.value ?? ""}
+        onChange={(event) => (chosenId.value = event.currentTarget.value || null)}
+      >
+        <option value="">{t.assistants.noAssistant}</option>
+        {assistants.value.map((one) => (
+          <option key={one.id} value={one.id}>
+            {`${one.picture ?? ""} ${one.name}`.trim()}
+          </option>
+        ))}
+      </select>
     </div>
   );
 }
@@ -50,16 +91,27 @@ export function ChatView({ id }: { id: string | null }) {
 function Welcome({ chat }: { chat: Chat }) {
   const start = (text: string) =>
     chat.ask({ text, images: [], model: null, tools: true, documents: false, incognito: false }).catch(report);
+  const assistant = chosen.value;
+  const starters = assistant ? assistant.starters.map((text) => ({ title: "", text })) : t.chat.starters;
   return (
     <div class="welcome">
-      <Mark size={44} />
-      <h1>{t.chat.greeting(user.value?.display_name ?? null)}</h1>
-      <p class="hint">{t.chat.greetingLead}</p>
+      {assistant?.picture ? (
+        <span class="welcome-picture" aria-hidden="true">
+          {assistant.picture}
+        </span>
+      ) : (
+        <Mark size={44} />
+      )}
+      <h1 dir="auto">{assistant?.name ?? t.chat.greeting(user.value?.display_name ?? null)}</h1>
+      <p class="hint" dir="auto">
+        {assistant ? assistant.description : t.chat.greetingLead}
+      </p>
+      <AssistantPicker />
       <div class="starters">
-        {t.chat.starters.map((starter) => (
-          <button key={starter.title} type="button" class="starter" onClick={() => start(starter.text)}>
-            <strong>{starter.title}</strong>
-            <span>{starter.text}</span>
+        {starters.map((starter) => (
+          <button key={starter.text} type="button" class="starter" onClick={() => start(starter.text)}>
+            {starter.title && <strong>{starter.title}</strong>}
+            <span dir="auto">{starter.text}</span>
           </button>
         ))}
       </div>

@@ -19,7 +19,7 @@ import { href } from "../state/router.ts";
 import { api, user } from "../state/session.ts";
 import { bytes, date } from "../text/format.ts";
 import { t } from "../text/index.ts";
-import { ShareDialog } from "./ShareDialog.tsx";
+import { GroupShares } from "./GroupShares.tsx";
 import { Topbar } from "./Topbar.tsx";
 
 export function DocumentsView({ id }: { id: string | null }) {
@@ -104,7 +104,15 @@ function DocumentCard({ document }: { document: DocumentInfo }) {
     {
       icon: "share",
       label: t.groups.share,
-      onSelect: () => openDialog((close) => <ShareDialog document={document} close={close} />),
+      onSelect: () =>
+        openDialog((close) => (
+          <GroupShares
+            path={`documents/${document.id}`}
+            title={document.title}
+            lead={t.groups.shareLead}
+            close={close}
+          />
+        )),
     },
     {
       icon: "trash",

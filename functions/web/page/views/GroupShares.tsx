@@ -1,7 +1,7 @@
-/** The groups with which a document of the user is shared. */
+/** The groups with which a document or an assistant of the user is shared. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { DocumentInfo, Group, Page } from "../api/types.ts";
+import type { Group, Page } from "../api/types.ts";
 import { Spinner, Switch } from "../components/controls.tsx";
 import { Dialog } from "../components/overlays.tsx";
 import { report } from "../state/notices.ts";
@@ -9,8 +9,16 @@ import { href } from "../state/router.ts";
 import { api } from "../state/session.ts";
 import { t } from "../text/index.ts";
 
-export function ShareDialog({ document, close }: { document: DocumentInfo; close: () => void }) {
-  const path = `documents/${document.id}/shares`;
+interface GroupSharesProps {
+  /** The path of what is shared. */
+  path: string;
+  title: string;
+  lead: string;
+  close: () => void;
+}
+
+export function GroupShares({ path: base, title, lead, close }: GroupSharesProps) {
+  const path = `${base}/shares`;
   const [groups, setGroups] = useState<Group[] | null>(null);
   const [shared, setShared] = useState<ReadonlySet<string>>(new Set());
   const load = async () => {
@@ -29,8 +37,8 @@ export function ShareDialog({ document, close }: { document: DocumentInfo; close
     setShared(new Set(isOn ? [...shared, group.id] : [...shared].filter((id) => id !== group.id)));
   };
   return (
-    <Dialog title={t.groups.shareTitle(document.title)} onClose={close}>
-      <p class="hint">{t.groups.shareLead}</p>
+    <Dialog title={t.groups.shareTitle(title)} onClose={close}>
+      <p class="hint">{lead}</p>
       {groups === null && <Spinner label={t.common.loading} />}
       {groups?.length === 0 && (
         <p>
