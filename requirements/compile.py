@@ -35,6 +35,7 @@ FILES = {
     "conversation": "functions/conversation/requirements.txt",
     "migrate": "functions/migrate/requirements.txt",
     "tools-function": "functions/tools/requirements.txt",
+    "upkeep": "functions/upkeep/requirements.txt",
     "toolrunner": "functions/toolrunner/requirements.txt",
     "embedder": "functions/embedder/requirements.txt",
     "embedding-model": "requirements/embedding-model.txt",

@@ -3,6 +3,7 @@
 from parley.http import cold_start  # isort: split
 
 import os
+from typing import Any
 
 from snapshot_restore_py import register_before_snapshot
 
@@ -13,6 +14,7 @@ from functions.chat.services import ChatServices, StreamLimits, make_toolbox_for
 from functions.chat.turn.images import Images
 from parley.db.circuits import DatabaseCircuits
 from parley.db.engine import make_engine
+from parley.deadline import Deadline
 from parley.http.app import create_app
 from parley.http.streaming import streaming_handler
 from parley.jobs import MemoryQueue, UpkeepQueue
@@ -24,6 +26,7 @@ from parley.llm.router import ModelRouter
 from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.limits import DefaultLimits
 from parley.observability import logger
+from parley.observability.invocations import invocation_handler
 from parley.settings import DatabaseSettings, HttpSettings, ModelSettings, StreamSettings, ToolSettings
 from parley.tools.invoker import Invoker
 from parley.tools.mcp_registry import McpRegistry
@@ -78,7 +81,17 @@ app = create_app(
     engine=engine,
     services=services,
 )
-handler = streaming_handler(app)
+
+
+@invocation_handler
+def run_schedule(event: dict[str, Any], context: Any) -> dict[str, str]:
+    """Run a scheduled prompt, for the upkeep function. Raises ValidationError for any other event."""
+    from functions.chat.scheduled_run import run_scheduled  # few deployments' workers ever run one
+
+    return run_scheduled(services, event, Deadline.of(context))
+
+
+handler = streaming_handler(app, on_invoke=run_schedule)
 
 
 def prepare_copies() -> None:

@@ -14,6 +14,7 @@ from functions.conversation.links.routes import public_router, sharing_router
 from functions.conversation.memories.routes import memories_router
 from functions.conversation.projects.routes import bulk_router, projects_router
 from functions.conversation.ratings.routes import ratings_router
+from functions.conversation.schedules.routes import schedules_router
 from functions.conversation.schemas import (
     BudgetOut,
     ConversationChanges,
@@ -297,4 +298,5 @@ router = join_routers(
     public_router,
     sharing_router,
     assistants_router,
+    schedules_router,
 )

@@ -6,18 +6,28 @@ from typing import Annotated
 
 from parley.db.engine import Engine
 from parley.http.dependencies import FROM_APP
-from parley.jobs import MemoryQueue
+from parley.jobs import MemoryQueue, UpkeepQueue
 from parley.metering.embeddings import MeteredEmbedder
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleLimits:
+    """How many scheduled prompts a user may have, and the least minutes between two runs of one."""
+
+    per_user: int
+    min_minutes: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationServices:
-    """The database, the embedder, the queue of the summarize function, and the monthly budget of users without a budget of their own."""
+    """The database, the embedder, the queues of the summarize and upkeep functions, and the limits of users."""
 
     engine: Engine
     embedding: MeteredEmbedder
     memory_queue: MemoryQueue
     default_budget_usd: Decimal
+    upkeep_queue: UpkeepQueue
+    schedule_limits: ScheduleLimits
 
 
 ConversationServicesDep = Annotated[ConversationServices, FROM_APP]

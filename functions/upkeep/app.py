@@ -13,17 +13,18 @@ from functions.upkeep.services import UpkeepServices, UserFileStore
 from functions.upkeep.sweep import recover, sweep
 from functions.upkeep.webhook_client import WebhookClient
 from parley.auth.encryption import key_store_cipher
+from parley.aws.functions import FunctionStarter
 from parley.db.engine import make_engine
 from parley.jobs import IngestQueue, MemoryQueue, UnknownJob, UpkeepQueue, process_jobs
 from parley.llm.catalogue import NoModel
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.observability import logger
 from parley.observability.invocations import invocation_handler
-from parley.settings import CatalogueSettings, DatabaseSettings, KeySettings
+from parley.settings import CatalogueSettings, DatabaseSettings, KeySettings, ScheduleSettings
 from parley.tools.invoker import Invoker
 
 
-class UpkeepSettings(DatabaseSettings, CatalogueSettings, KeySettings):
+class UpkeepSettings(DatabaseSettings, CatalogueSettings, KeySettings, ScheduleSettings):
     """Settings of the upkeep function. `model_keys` lists the environment variables of the model keys that are set, separated by commas."""
 
     upkeep_queue_url: str
@@ -34,6 +35,7 @@ class UpkeepSettings(DatabaseSettings, CatalogueSettings, KeySettings):
     public_url: str
     model_keys: str
     toolrunner_function: str
+    chat_function: str
 
 
 settings = UpkeepSettings.read()
@@ -61,6 +63,8 @@ services = UpkeepServices(
     ingest_queue=IngestQueue(settings.ingest_queue_url),
     embedding_model=_embedding_model,
     webhook_client=WebhookClient(Invoker(settings.toolrunner_function).ask, key_store_cipher(settings.keys_path)),
+    start_run=FunctionStarter(settings.chat_function),
+    schedule_min_minutes=settings.schedule_min_minutes,
 )
 
 

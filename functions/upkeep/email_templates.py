@@ -6,9 +6,10 @@ else's message. Only the operator's public URL appears.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from parley.auth.one_time_codes import OneTimeCode
-from parley.jobs import AccountNoticeKind
+from parley.jobs import AccountNoticeKind, ScheduleNoticeKind
 
 _IGNORE_ADVICE = "If this was not you, ignore this email: without the code, nothing changes."
 _NOTHING_CHANGED = "If this was not you, ignore this email: nothing has changed."
@@ -87,6 +88,14 @@ class EmailTemplates:
         """Render the report of a change to the account."""
         subject, body = _NOTIFICATIONS[notice]
         return self._render(subject, body, "If this was you, ignore this email.", _advice_for(notice))
+
+    def schedule(self, notice: ScheduleNoticeKind, conversation_id: UUID | None) -> RenderedEmail:
+        """Render the report of a scheduled prompt that has an answer, or was paused because its runs failed."""
+        if notice == "paused":
+            reason = "One of your scheduled prompts failed several times in a row, and was paused. Its list of runs gives the reasons."
+            return self._render("A scheduled prompt was paused", reason, "Enable it again once the reason is gone.")
+        where = f"Its answer is in the conversation {conversation_id}." if conversation_id else "Its answer is in your conversations."
+        return self._render("A scheduled prompt has an answer", f"One of your scheduled prompts has run. {where}")
 
     def _render(self, subject: str, *paragraphs: str) -> RenderedEmail:
         return RenderedEmail(subject, "\n\n".join(["Hello,", *paragraphs, self._signature]) + "\n")

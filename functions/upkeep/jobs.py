@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from functions.upkeep import emails, stale_turns, user_data, webhooks
+from functions.upkeep import emails, schedules, stale_turns, user_data, webhooks
 from functions.upkeep.services import UpkeepServices
 from parley.clock import utc_now
 from parley.jobs import (
@@ -13,6 +13,8 @@ from parley.jobs import (
     Job,
     OutboxJob,
     ResetPassword,
+    RingAlarm,
+    ScheduleNotice,
     SignUp,
     UnknownJob,
     parse_job,
@@ -25,7 +27,9 @@ def is_early(body: str) -> bool:
         job = parse_job(body)
     except UnknownJob:
         return False
-    return isinstance(job, DeliverEvent) and job.due_at is not None and job.due_at > utc_now()
+    if isinstance(job, RingAlarm) and not job.is_set:
+        return False
+    return isinstance(job, DeliverEvent | RingAlarm) and job.due_at is not None and job.due_at > utc_now()
 
 
 def run_job(services: UpkeepServices, job: Job) -> None:
@@ -43,6 +47,10 @@ def run_job(services: UpkeepServices, job: Job) -> None:
             stale_turns.check_turn(services, job)
         case DeliverEvent():
             webhooks.deliver_event(services, job)
+        case RingAlarm():
+            schedules.ring_alarm(services, job)
+        case ScheduleNotice():
+            schedules.send_notice(services, job)
         case OutboxJob(topic="export", subject_id=UUID() as export_id):
             user_data.make_export(services, export_id, user_id=job.user_id, entry_id=job.entry_id)
         case OutboxJob(topic="erase"):

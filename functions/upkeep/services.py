@@ -1,7 +1,8 @@
 """The clients of the upkeep function, created once per worker, and the bucket with the users' files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from functions.upkeep.email_templates import EmailTemplates
@@ -28,7 +29,8 @@ class UpkeepServices:
     """The dependencies of upkeep.
 
     `engine` acts for one user at a time, `background` across users. The sweep uses the three queues to send lost jobs again.
-    `embedding_model` returns the name of the current embedding model, or None.
+    `embedding_model` returns the name of the current embedding model, or None. `start_run` sends a request to the chat function, and
+    `schedule_min_minutes` are the least minutes between two runs of a scheduled prompt.
     """
 
     engine: Engine
@@ -41,3 +43,5 @@ class UpkeepServices:
     ingest_queue: IngestQueue
     embedding_model: Callable[[], str | None]
     webhook_client: WebhookClient
+    start_run: Callable[[Mapping[str, Any]], None]
+    schedule_min_minutes: int

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from functions.upkeep import stale_turns, user_data
+from functions.upkeep.schedules import restart_lost_runs, start_due
 from functions.upkeep.services import UpkeepServices
 from functions.upkeep.webhooks import send_lost_deliveries
 from parley.db import documents, idempotency, outbox
@@ -19,6 +20,7 @@ from parley.db.imports import imports
 from parley.db.links import shared_links as links
 from parley.db.metering import budgets, quotas
 from parley.db.responses_api import client_conversations, responses
+from parley.db.schedules import runs
 from parley.db.transactions import global_scope
 from parley.db.turn import turn_begin, turn_events
 from parley.db.webhooks import deliveries
@@ -59,6 +61,7 @@ _EXPIRED_ROWS: dict[str, Callable[[Connection], int]] = {
     "client_conversations": client_conversations.sweep,
     "shared_links": links.sweep,
     "webhook_deliveries": deliveries.sweep,
+    "schedule_runs": runs.sweep,
 }
 
 
@@ -71,14 +74,18 @@ def sweep(services: UpkeepServices) -> dict[str, int | None]:
     counts["documents"] = _count_or_log("documents", partial(requeue_stalled, services))
     counts["stalled_imports"] = _count_or_log("stalled_imports", partial(requeue_stalled_imports, services))
     counts["vectors"] = _count_or_log("vectors", partial(requeue_without_vectors, services))
+    counts["schedules_started"] = _count_or_log("schedules_started", partial(start_due, services))
+    counts["runs_restarted"] = _count_or_log("runs_restarted", partial(restart_lost_runs, services))
     counts["events_sent_again"] = _count_or_log("events_sent_again", partial(send_lost_deliveries, services))
     return counts | {"sent_again": _count_or_log("sent_again", partial(resend_due, services))}
 
 
 def recover(services: UpkeepServices) -> dict[str, int | None]:
-    """End stale turns, queue lost jobs again, and return the number of each. A failure is logged and left to the sweep."""
+    """End stale turns, start due prompts, queue lost jobs again, and return the number of each. A failure is left to the sweep."""
     return {
         "interrupted": _count_or_log("interrupted", partial(stale_turns.end_stale_turns, services)),
+        "schedules_started": _count_or_log("schedules_started", partial(start_due, services)),
+        "runs_restarted": _count_or_log("runs_restarted", partial(restart_lost_runs, services)),
         "events_sent_again": _count_or_log("events_sent_again", partial(send_lost_deliveries, services)),
         "sent_again": _count_or_log("sent_again", partial(resend_due, services)),
     }

@@ -134,6 +134,18 @@ def make_mcp_server(functions: Functions, owner: Person) -> str:
     return str(_created(functions["tools"].post("/tools/mcp-servers", wish, as_=owner))["id"])
 
 
+def make_schedule(functions: Functions, owner: Person) -> str:
+    """A scheduled prompt with two runs."""
+    from functions.conversation.app import engine
+    from tests.functions.upkeep.schedule_rows import add_run
+
+    wish = {"prompt": f"secret of {owner.email}", "cron": "0 8 * * *"}
+    id = str(_created(functions["conversation"].post("/schedules", wish, as_=owner))["id"])
+    for _ in range(2):
+        add_run(engine, owner, id)
+    return id
+
+
 def make_webhook(functions: Functions, owner: Person) -> str:
     """A web hook with two deliveries."""
     from functions.tools.app import engine
@@ -220,6 +232,7 @@ MAKERS_BY_COLLECTION: dict[str, Maker] = {
     "/tools": make_tool,
     "/tools/mcp-servers": make_mcp_server,
     "/webhooks": make_webhook,
+    "/schedules": make_schedule,
 }
 # Objects that have an id but appear in no list.
 UNLISTED_COLLECTIONS = {"/messages", "/chat/turns", "/chat/images", "/v1/responses", "/v1/conversations"}

@@ -17,8 +17,8 @@ from parley.ids import new_id
 from tests.support.api_gateway import Person
 
 # Hashes of addresses and accounts, deleted within a month; logins at issuers, deleted within a day; provider names; tool lists of
-# the deployment's MCP servers.
-TABLES_WITHOUT_OWNER = {"guesses", "oidc_logins", "oidc_logout_tokens", "breakers", "mcp_listings"}
+# the deployment's MCP servers; the time of the next scheduled prompt.
+TABLES_WITHOUT_OWNER = {"guesses", "oidc_logins", "oidc_logout_tokens", "breakers", "mcp_listings", "schedule_alarm"}
 ROWS_FROM_REGISTRATION = {"users": "id", "credentials": "user_id"}  # registration inserts one row into each
 
 
@@ -78,6 +78,8 @@ class TenantFixture:
             "client_conversations": {},
             "client_items": {"conversation_id": ids["client_conversations"], "number": 1, "id": "item_1"},
             "tool_settings": {},
+            "scheduled_prompts": {},
+            "schedule_runs": {"schedule_id": ids["scheduled_prompts"], "status": "queued"},
             "webhooks": {},
             "webhook_deliveries": {"webhook_id": ids["webhooks"], "status": "pending"},
             "mcp_servers": {},

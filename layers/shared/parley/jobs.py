@@ -26,6 +26,7 @@ from parley.observability.settings import settings
 from parley.observability.traces import TRACEPARENT, unit_of_work
 
 type AccountNoticeKind = Literal["password_changed", "password_changed_keys_revoked", "password_reset", "email_changed", "new_api_key"]
+type ScheduleNoticeKind = Literal["ended", "paused"]
 type BatchFailures = dict[str, list[dict[str, str]]]
 
 DOCUMENTS_PREFIX, IMPORTS_PREFIX = "documents", "imports"
@@ -111,11 +112,33 @@ class DeliverEvent:
     type: Literal["deliver"] = "deliver"
 
 
-type Job = SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | OutboxJob | DeliverEvent
+@dataclass(frozen=True, slots=True)
+class RingAlarm:
+    """A scheduled prompt is due at `due_at`. `is_set` means that the database knows this message as the alarm that waits."""
+
+    due_at: datetime
+    is_set: bool = False
+    type: Literal["alarm"] = "alarm"
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleNotice:
+    """A scheduled prompt has an answer, or was paused because its runs failed: tell its user by email."""
+
+    user_id: UUID
+    notice: ScheduleNoticeKind
+    conversation_id: UUID | None
+    type: Literal["schedule"] = "schedule"
+
+
+type Job = SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | OutboxJob | DeliverEvent | RingAlarm | ScheduleNotice
 
 # Errors are logged, so they must not repeat the input, which contains email addresses.
 _JOB_JSON: TypeAdapter[Job] = TypeAdapter(
-    Annotated[SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | OutboxJob | DeliverEvent, Field(discriminator="type")],
+    Annotated[
+        SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | OutboxJob | DeliverEvent | RingAlarm | ScheduleNotice,
+        Field(discriminator="type"),
+    ],
     config=ConfigDict(hide_input_in_errors=True, defer_build=True),
 )
 
@@ -252,7 +275,7 @@ def process_jobs(records: Iterable[dict[str, Any]], *, handle: Callable[[Job], N
 
     def handle_body(body: str) -> None:
         job = parse_job(body)
-        if not isinstance(job, SignUp | ResetPassword | AccountNotice):
+        if not isinstance(job, SignUp | ResetPassword | AccountNotice | RingAlarm):
             add_log_context(user_id=job.user_id, turn_id=job.turn_id if isinstance(job, CheckTurn) else None)
         handle(job)
 

@@ -105,6 +105,12 @@ class KeySettings(Settings):
     keys_path: str
 
 
+class ScheduleSettings(Settings):
+    """The least minutes between two runs of a scheduled prompt."""
+
+    schedule_min_minutes: Annotated[int, Field(ge=1, le=1440)]
+
+
 class WebSearchSettings(Settings):
     """The search engine of the tool `web_search`, and the address that replaces the engine's own. Empty if there is no web search.
 

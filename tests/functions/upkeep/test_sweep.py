@@ -40,7 +40,7 @@ OLD = {
 NAMES = {"one_time_codes": "codes"}
 # What is swept of turns and of responses needs one, and has tests of its own.
 TURNS = {"turn_keys", "turn_events", "interrupted", "approvals_expired", "response_pieces"}
-SENT = {"sent_again", "events_sent_again", "documents", "stalled_imports", "vectors"}
+SENT = {"sent_again", "events_sent_again", "schedules_started", "runs_restarted", "documents", "stalled_imports", "vectors"}
 
 
 @pytest.fixture
@@ -71,6 +71,7 @@ def test_every_table_with_expiring_rows_is_swept(upkeep):
     assert upkeep.sweep().keys() == {NAMES.get(table, table) for table in OLD} | TURNS | SENT | {
         "shared_links",
         "webhook_deliveries",
+        "schedule_runs",
         "imports",
         "stalled_imports",
     }

@@ -131,7 +131,7 @@ class Rows:
     def _ids(self) -> dict[str, Any]:
         names = {table.removesuffix("s"): table for table, found in metadata.tables.items() if "id" in found.c}
         names |= {"memory": "memories", "key": "api_keys", "server": "mcp_servers", "entry": "outbox", "image": "messages"}
-        names |= {"delivery": "webhook_deliveries"}
+        names |= {"delivery": "webhook_deliveries", "schedule": "scheduled_prompts", "run": "schedule_runs"}
         ids: dict[str, Any] = {f"{name}_id": self.id_of(table) for name, table in names.items()}
         ids |= {f"{name}s": [ids[name]] for name in ("conversation_id", "document_id", "message_id", "response_id")}
         return ids | {"ids": [ids["memory_id"]], "supersedes": [ids["memory_id"]], "passage_ids": [self.id_of("passages")]}
@@ -187,6 +187,8 @@ class Rows:
             "projects.change": {"changes": {"name": "x"}},
             "mcp_servers.add": {"server_id": new_id()},
             "webhooks.add": {"webhook_id": new_id()},
+            "scheduled_prompts.add": {"schedule_id": new_id(), "next_at": LATER},
+            "scheduled_prompts.change": {"changes": {"prompt": "x"}},
             "summaries.add": {"upto_seq": 2},
             "idempotency.store_response": {"response": {}},
             "responses.begin": {"response": StoredResponse(new_id(), None, [], {})},
@@ -267,6 +269,7 @@ _PLAIN: dict[Any, Any] = {bool: True, int: 1, float: 1.0, str: "x", bytes: b"new
 _PLAIN |= {timedelta: timedelta(hours=1), object: None}
 _FURTHER = {
     "api_keys.add": {"name": "x", "scopes": ["chat"], "expires_at": LATER},
+    "scheduled_prompts.add": {"prompt": "x"},
     "documents.add": {"title": "x", "filename": "x", "content_type": "x", "bytes": 1, "sha256": b"new"},
 }
 _OWNED_TABLES = [table for table in metadata.tables.values() if table.name not in TABLES_WITHOUT_OWNER and "user_id" in table.c]

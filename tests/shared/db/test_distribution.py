@@ -22,6 +22,7 @@ LOCAL = {
     "oidc_logout_tokens",
     "guesses",
     "breakers",
+    "schedule_alarm",
     "mcp_listings",
     "group_budgets",
     "alembic_version",

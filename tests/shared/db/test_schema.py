@@ -28,7 +28,7 @@ MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHE
 NEWEST = ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head()
 OIDC = {"oidc_logins", "oidc_logout_tokens"}
 GROUPS = {"groups", "group_invitations", "group_budgets"}
-GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "alembic_version"} | OIDC | GROUPS
+GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "schedule_alarm", "alembic_version"} | OIDC | GROUPS
 TABLES = "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 KEYS = """
 SELECT c.relname, (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum = i.indkey[0]) AS first
@@ -113,6 +113,10 @@ BACKGROUND = {
     "client_conversations": "delete select(used_at user_id)",
     "response_pieces": "delete select(at user_id)",
     "shared_links": "delete select(expires_at user_id)",
+    "scheduled_prompts": "select(cron every_minutes id next_at paused_at time_zone user_id) update(next_at)",
+    "schedule_runs": "delete insert(due_at id schedule_id user_id) "
+    "select(attempts created_at due_at id leased_until schedule_id sent_at status user_id) update(sent_at)",
+    "schedule_alarm": "select update",
     "webhook_deliveries": "delete select(created_at due_at id status user_id) update(due_at)",
     "one_time_codes": "delete select(expires_at user_id)",
     "oidc_identities": "select(issuer subject user_id)",

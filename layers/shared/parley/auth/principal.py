@@ -20,13 +20,17 @@ API_KEY_SCOPES = DEFAULT_API_KEY_SCOPES | {APPROVALS_SCOPE}
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A user, authenticated by either a session or an API key, never both. `scopes` are the scopes of the request's token."""
+    """A user, authenticated by either a session or an API key, never both. `scopes` are the scopes of the request's token.
+
+    A run of a scheduled prompt has neither: its credential is the run itself, `run_id`, which no token can name.
+    """
 
     user_id: UUID
     session_id: UUID | None
     api_key_id: UUID | None
     scopes: frozenset[str]
     expires_at: datetime
+    run_id: UUID | None = None
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any]) -> Self:

@@ -18,6 +18,21 @@ class InvocationFailed(Unavailable):
         self.kind, self.detail = kind, detail
 
 
+class FunctionStarter:
+    """Starts a function without waiting for it. The client is created with the first call."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._client: Any = None
+
+    def __call__(self, request: Mapping[str, Any]) -> None:
+        """Send a JSON object to the function. Raises InvocationFailed if Lambda has not accepted it."""
+        self._client = self._client or function_client(read_timeout_s=5, max_connections=10)
+        payload = json.dumps({**request, CORRELATION_ID: current_correlation_id()}).encode()
+        with translated_errors(lambda code, error: InvocationFailed(self._name, code or type(error).__name__, str(error))):
+            self._client.invoke(FunctionName=self._name, InvocationType="Event", Payload=payload)
+
+
 def function_client(*, read_timeout_s: float, max_connections: int) -> Any:
     """Return a client for `invoke_function`. Nothing is retried, because a failed call may already have taken effect."""
     return aws_client("lambda", read_timeout_s=read_timeout_s, max_attempts=1, max_pool_connections=max_connections)

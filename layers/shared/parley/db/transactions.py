@@ -36,6 +36,14 @@ _BY_API_KEY = text(
                AND a.revoked_at IS NULL AND a.expires_at > now() AND u.disabled_at IS NULL) AS is_use_note_due
     """
 )
+_BY_RUN = text(
+    """
+    SELECT set_config('parley.user_id', :user_id, true) AS user_id,
+           EXISTS (SELECT FROM schedule_runs r JOIN users u ON u.id = r.user_id
+                    WHERE r.user_id = CAST(:user_id AS uuid) AND r.id = CAST(:id AS uuid)
+                      AND r.status = 'running' AND u.disabled_at IS NULL) AS is_live
+    """
+)
 _RECORD_KEY_USE = text("UPDATE api_keys SET last_used_at = now() WHERE user_id = :user_id AND id = :id")
 _AS_USER = text("SELECT set_config('parley.user_id', :user_id, true) AS user_id")
 _AS_GLOBAL = text("SELECT 1")
@@ -50,15 +58,17 @@ _DEAD_CONNECTION_S = 1.0
 def principal_scope(engine: Engine, principal: Principal) -> Iterator[Connection]:
     """Open a transaction on behalf of the principal of a request.
 
-    Raises Unauthorized if the session has ended, the API key is revoked or the account is disabled, and Unavailable if
-    PostgreSQL cannot be reached.
+    Raises Unauthorized if the session or the scheduled run has ended, the API key is revoked or the account is disabled, and
+    Unavailable if PostgreSQL cannot be reached.
     """
-    by_session = principal.session_id is not None
-    parameters = {"user_id": str(principal.user_id), "id": str(principal.session_id or principal.api_key_id)}
-    with _transaction(engine, _BY_SESSION if by_session else _BY_API_KEY, parameters) as (connection, first):
-        if not (first.is_live if by_session else first.is_use_note_due is not None):
-            raise Unauthorized(f"{'session' if by_session else 'API key'} {parameters['id']} has ended or was revoked")
-        if not by_session and first.is_use_note_due:
+    by_key = principal.api_key_id is not None
+    parameters = {"user_id": str(principal.user_id), "id": str(principal.session_id or principal.api_key_id or principal.run_id)}
+    statement = _BY_SESSION if principal.session_id else _BY_API_KEY if by_key else _BY_RUN
+    with _transaction(engine, statement, parameters) as (connection, first):
+        if not (first.is_use_note_due is not None if by_key else first.is_live):
+            kind = "session" if principal.session_id else "API key" if by_key else "run"
+            raise Unauthorized(f"{kind} {parameters['id']} has ended or was revoked")
+        if by_key and first.is_use_note_due:
             # At most once an hour, so that a busy key does not write on every request.
             connection.execute(_RECORD_KEY_USE, parameters)
         yield connection

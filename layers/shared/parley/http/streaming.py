@@ -41,14 +41,25 @@ class RuntimeChanged(RuntimeError):
     """The installed AWS runtime client is not the version that this module can patch."""
 
 
-def streaming_handler(app: ASGIApp) -> Callable[[dict[str, Any], Any], Any]:
-    """Return a Lambda handler that streams every response of `app`, including errors."""
-    if os.environ.get("AWS_SAM_LOCAL"):
-        return buffered_handler(app)
-    enable_runtime_streaming()
+def streaming_handler(
+    app: ASGIApp, *, on_invoke: Callable[[dict[str, Any], Any], Any] | None = None
+) -> Callable[[dict[str, Any], Any], Any]:
+    """Return a Lambda handler that streams every response of `app`, including errors.
 
-    def handler(event: dict[str, Any], context: Any) -> Generator[bytes]:
-        return _stream(app, event, context, worker_loop())
+    An event that is not a request of API Gateway is passed to `on_invoke`, if given: another function of the stack has sent it.
+    """
+    if os.environ.get("AWS_SAM_LOCAL"):
+        respond: Callable[[dict[str, Any], Any], Any] = buffered_handler(app)
+    else:
+        enable_runtime_streaming()
+
+        def respond(event: dict[str, Any], context: Any) -> Generator[bytes]:
+            return _stream(app, event, context, worker_loop())
+
+    def handler(event: dict[str, Any], context: Any) -> Any:
+        if on_invoke and "requestContext" not in event:
+            return on_invoke(event, context)
+        return respond(event, context)
 
     return handler
 

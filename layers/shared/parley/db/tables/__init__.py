@@ -1,8 +1,8 @@
 """The tables after the newest migration. A test compares these definitions with the migrations.
 
 Every tenant table's primary key starts with `user_id`, and foreign keys include it, so that the schema can be sharded by user.
-`users`, `signups`, `invites`, `oidc_logins`, `oidc_logout_tokens`, `guesses`, `breakers`, `mcp_listings`, `groups`, `group_invitations`
-and `group_budgets` are global. See docs/adr/0002.
+`users`, `signups`, `invites`, `oidc_logins`, `oidc_logout_tokens`, `guesses`, `breakers`, `mcp_listings`, `schedule_alarm`, `groups`,
+`group_invitations` and `group_budgets` are global. See docs/adr/0002.
 """
 
 from parley.db.tables.accounts import (
@@ -29,6 +29,7 @@ from parley.db.tables.metering import breakers, budget_reservations, budgets, ra
 from parley.db.tables.projects import project_documents, projects
 from parley.db.tables.registration import guesses, invites, oidc_logins, oidc_logout_tokens, signups
 from parley.db.tables.responses import client_conversations, client_items, response_pieces, responses
+from parley.db.tables.schedules import schedule_alarm, schedule_runs, scheduled_prompts
 from parley.db.tables.tools import mcp_listings, mcp_servers, tool_settings
 from parley.db.tables.turns import approvals, stream_leases, turn_events, turns
 from parley.db.tables.webhooks import webhook_deliveries, webhooks
@@ -79,6 +80,9 @@ __all__ = [
     "refresh_tokens",
     "response_pieces",
     "responses",
+    "schedule_alarm",
+    "schedule_runs",
+    "scheduled_prompts",
     "second_factors",
     "sessions",
     "shared_links",

@@ -14,7 +14,7 @@ from parley.errors import NotFound
 # The most web hooks of a user.
 MAX_WEBHOOKS = 10
 
-type WebhookEvent = Literal["turn.waiting_for_approval", "budget.warning"]
+type WebhookEvent = Literal["turn.waiting_for_approval", "schedule.ended", "budget.warning"]
 
 
 @dataclass(frozen=True, slots=True)

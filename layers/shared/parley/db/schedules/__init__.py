@@ -1,0 +1,1 @@
+"""Scheduled prompts, their runs, and the time of the next one."""

@@ -1,0 +1,78 @@
+"""Scheduled prompts: their routes, their limits, and their next times."""
+
+import boto3
+import pytest
+
+WISH = {"prompt": "Summarise the news", "cron": "30 7 * * 1-5", "time_zone": "Europe/Berlin"}
+
+
+@pytest.fixture
+def add(conversation, alice):
+    """Add a scheduled prompt of alice and return the answer."""
+    return lambda **changes: conversation.post("/schedules", WISH | changes, as_=alice)
+
+
+def change(conversation, alice, made, **changes):
+    return conversation.call("PATCH", f"/schedules/{made.json['id']}", changes, as_=alice)
+
+
+def test_a_scheduled_prompt_is_listed_with_its_next_time(conversation, add, alice):
+    made = add()
+
+    assert (made.status, made.json["next_at"][14:16]) == (201, "30")
+    assert conversation.get("/schedules", as_=alice).json["items"] == [made.json]
+
+
+def test_a_new_prompt_sets_the_alarm(add, environment):
+    sqs, url = boto3.client("sqs"), environment["PARLEY_UPKEEP_QUEUE_URL"]
+    sqs.purge_queue(QueueUrl=url)
+    made = add()
+    bodies = [message["Body"] for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
+
+    assert [body for body in bodies if '"alarm"' in body and made.json["next_at"][:19] in body]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"cron": "*/5 * * * *"},
+        {"cron": "0 0 31 2 *"},
+        {"cron": "whenever"},
+        {"time_zone": "Mars/Olympus"},
+        {"every_minutes": 60},
+        {"cron": None, "every_minutes": 59},
+        {"prompt": " "},
+    ],
+)
+def test_a_prompt_that_could_not_run_or_runs_too_often_is_refused(conversation, add, alice, wrong):
+    assert add(**wrong).status == 422
+    assert conversation.get("/schedules", as_=alice).json["items"] == []
+
+
+def test_a_user_has_at_most_as_many_as_the_deployment_allows(add):
+    statuses = [add().status for _ in range(11)]
+
+    assert statuses == [201] * 10 + [409]
+
+
+def test_a_paused_prompt_has_no_next_time_until_it_is_enabled(conversation, add, alice):
+    made = add()
+    paused = change(conversation, alice, made, enabled=False).json
+    enabled = change(conversation, alice, made, enabled=True, prompt="Again").json
+
+    assert (paused["next_at"], paused["paused_at"] is None) == (None, False)
+    assert (enabled["next_at"], enabled["paused_at"], enabled["prompt"]) == (made.json["next_at"], None, "Again")
+
+
+def test_new_times_replace_the_old_ones(conversation, add, alice):
+    changed = change(conversation, alice, add(), every_minutes=90).json
+
+    assert (changed["cron"], changed["every_minutes"]) == (None, 90)
+    assert change(conversation, alice, add(), cron="* * * * *").status == 422
+
+
+def test_a_deleted_prompt_is_gone(conversation, add, alice):
+    path = f"/schedules/{add().json['id']}"
+
+    assert conversation.call("DELETE", path, as_=alice).status == 204
+    assert conversation.get(f"{path}/runs", as_=alice).status == 404
