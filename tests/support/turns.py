@@ -65,7 +65,7 @@ class HangingProvider:
 
 @dataclass
 class RecordingQueue:
-    """Records the messages that a turn sends to the upkeep queue."""
+    """Records the messages that a turn, or the run of a scheduled prompt, sends to the upkeep queue."""
 
     sent: list[tuple[Any, float]] = field(default_factory=list)
 
