@@ -31,13 +31,15 @@ DAWDLE_S = 0.5  # before each event
 class FakeProvider:
     """The vendor's script. `histories` maps each question to the messages before it in each call, as (role, text) pairs.
 
-    Setting `gates[question]` releases an answer that pauses or waits.
+    Setting `gates[text]` lets the answer that begins with that text go on, if it pauses or waits. Answers to a question in `released`
+    neither pause nor wait, if it was there when the question was asked: forks ask the same question, each for an answer of its own.
     """
 
     def __init__(self, vendor: Vendor) -> None:
         self.vendor = vendor
         self.histories: dict[str, list[list[tuple[str, str]]]] = defaultdict(list)
         self.gates: dict[str, threading.Event] = defaultdict(threading.Event)
+        self.released: set[str] = set()
         self._changed = threading.Condition()
 
     def __call__(self, handler: BaseHTTPRequestHandler) -> None:
@@ -56,6 +58,9 @@ class FakeProvider:
 
     def _script(self, question: str, count: int) -> Script:
         texts = answer_pieces(question, count)
+        gate = self.gates[texts[0]]
+        if question in self.released:
+            gate.set()
         match question.rsplit(" ", 1)[0]:
             case "refuses":
                 return refuses(400)
@@ -66,9 +71,9 @@ class FakeProvider:
             case "dawdles":
                 return sends(chat.texts(*texts), before=lambda index: time.sleep(DAWDLE_S), is_chunked=True)
             case "pauses":  # after the first text
-                return sends(chat.texts(*texts), before=lambda index: index == 1 and self.gates[question].wait(HANG_S), is_chunked=True)
+                return sends(chat.texts(*texts), before=lambda index: index == 1 and gate.wait(HANG_S), is_chunked=True)
             case "waits":  # before the first text
-                return sends(chat.texts(*texts), before=lambda index: self.gates[question].wait(HANG_S), is_chunked=True)
+                return sends(chat.texts(*texts), before=lambda index: gate.wait(HANG_S), is_chunked=True)
         return sends(chat.texts(*texts), is_chunked=True)
 
 

@@ -311,7 +311,8 @@ class ConversationMachine(RuleBasedStateMachine):
 
     def _release(self, turn: ExpectedTurn) -> None:
         self.oracle.released.add(turn.question)
-        self.provider.gates[turn.question].set()
+        self.provider.released.add(turn.question)
+        self.provider.gates[turn.expected[0]].set()
 
     def _without_active_variant(self, answer: Answer) -> Any:
         """Return a response without the fields that a new variant changes."""
