@@ -32,6 +32,7 @@ CHAT_COMMANDS = {
     "import": CommandEntry(
         "cli.commands.imports", "Import conversations from ChatGPT, Claude, LibreChat, Open WebUI or Parley.", "import_file"
     ),
+    "schedules": CommandEntry("cli.commands.automation.schedules", "Run prompts at times; list, pause and delete them."),
     "memories": CommandEntry("cli.commands.memories", "See, add, correct and forget what is remembered about you."),
     "templates": CommandEntry("cli.commands.templates", "Keep questions that you ask again and again."),
     "assistants": CommandEntry("cli.assistants.commands", "Add assistants with instructions and documents; change and share them."),
@@ -52,6 +53,7 @@ ACCOUNT_COMMANDS = {
     "second-factor": CommandEntry("cli.commands.second_factor", "Turn the second factor of your logins on or off."),
     "sessions": CommandEntry("cli.commands.sessions", "List your login sessions; end them."),
     "api-keys": CommandEntry("cli.commands.api_keys", "List, create and revoke keys for scripts."),
+    "webhooks": CommandEntry("cli.commands.automation.webhooks", "Have events of your account sent to an address."),
     "audit": CommandEntry("cli.commands.sessions", "List security events of your account."),
     "export": CommandEntry("cli.commands.account_data", "Save all data stored about you."),
     "delete-account": CommandEntry("cli.commands.account_data", "Delete your account and everything in it."),

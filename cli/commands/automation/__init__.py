@@ -1,0 +1,1 @@
+"""Commands for what runs without the user: scheduled prompts and web hooks."""
