@@ -7,6 +7,7 @@ from uuid import UUID
 
 from parley.errors import ParleyError
 from parley.llm.errors import (
+    GuardBlocked,
     ProviderBusy,
     ProviderFailed,
     ProviderMisconfigured,
@@ -98,7 +99,16 @@ class NotWaiting(ParleyError):
 
 
 # A route that calls models declares these errors in the API description.
-MODEL_CALL_ERRORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
+MODEL_CALL_ERRORS = (
+    ProviderFailed,
+    ProviderBusy,
+    ProviderTimeout,
+    OutOfTime,
+    ProviderRefused,
+    ProviderRejected,
+    ProviderMisconfigured,
+    GuardBlocked,
+)
 
 
 def most_exact_error(errors: Sequence[dict[str, Any]]) -> dict[str, Any]:

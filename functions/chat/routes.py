@@ -7,13 +7,13 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from functions.chat.anthropic_api import routes as anthropic_routes
 from functions.chat.errors import (
+    MODEL_CALL_ERRORS,
     AlreadyDecided,
     AssistantNotFound,
     ConversationBusy,
     InProgress,
     NothingToRegenerate,
     NotWaiting,
-    OutOfTime,
 )
 from functions.chat.openai_api import routes as openai_routes
 from functions.chat.responses import SERVER_TIMING, StreamFormat, turn_response
@@ -35,25 +35,15 @@ from parley.http.idempotency import Idempotency, IdempotencyHeader, request_fing
 from parley.http.lazy_routes import LazyRoute
 from parley.http.problems import error_responses
 from parley.llm.catalogue import ModelNotFound, NoModel
-from parley.llm.errors import (
-    ContextTooLong,
-    ModelCannot,
-    ProviderBusy,
-    ProviderFailed,
-    ProviderMisconfigured,
-    ProviderRefused,
-    ProviderRejected,
-    ProviderTimeout,
-)
+from parley.llm.errors import ContextTooLong, ModelCannot
 from parley.metering.limits import BudgetExhausted, RateLimited
 
 turn_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
 
-# A vendor's failure has one of these statuses only if the turn is not streamed: a stream has already sent status 200.
-VENDORS = (ProviderFailed, ProviderBusy, ProviderTimeout, OutOfTime, ProviderRefused, ProviderRejected, ProviderMisconfigured)
 MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted, TooManyStreams)
-BEGIN = (NotFound, AssistantNotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *MODELS, *VENDORS)
-DECISIONS = error_responses(NotFound, AssistantNotFound, AlreadyDecided, NotWaiting, *MODELS, *VENDORS)
+# A failed call of a model has its own status only if the turn is not streamed: a stream has already sent status 200.
+BEGIN = (NotFound, AssistantNotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *MODELS, *MODEL_CALL_ERRORS)
+DECISIONS = error_responses(NotFound, AssistantNotFound, AlreadyDecided, NotWaiting, *MODELS, *MODEL_CALL_ERRORS)
 EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT_SCHEMA}}
 TURN: dict[int | str, Any] = {
     200: {"model": TurnOut, "description": "The turn", "content": EVENTS, "headers": {"Server-Timing": SERVER_TIMING}}

@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from functions.summarize.titles import MAX_TITLE_CHARACTERS, tidy_title
+from parley.llm.catalogue import Catalogue
+from tests.conftest import ROOT
 
 
 def title_of(conversation, person, id):
@@ -36,6 +40,17 @@ def test_a_title_is_in_the_users_usage(summarize, say, rows, alice):
     summarize.run_schedule()
 
     assert rows("SELECT count(*) FROM usage WHERE user_id = :id AND purpose = 'title'", id=alice.id) == [(1,)]
+
+
+def test_a_title_is_generated_behind_the_guards(summarize, say, conversation, monkeypatch, alice):
+    from functions.summarize import app
+
+    id = say(alice, "What is the capital of Nightingale?")
+    catalogue = Catalogue.parse('[guard.words]\nwords = ["nightingale"]\n' + (ROOT / "tests/models.toml").read_text(), source="test")
+    monkeypatch.setattr(app, "services", replace(app.services, catalogue=lambda: catalogue))
+    summarize.run_schedule()
+
+    assert title_of(conversation, alice, id) == "Capital of [removed]"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from typing import Literal, Self
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from parley.errors import ParleyError, untrusted
-from parley.llm.model import CatalogueTable, Model
+from parley.llm.model import CatalogueTable, GuardSettings, Model
 
 _TOML_TABLE = re.compile(r"^\s*\[+\s*(.+?)\s*\]+\s*(?:#.*)?$")
 _TOML_FIELD = re.compile(r"""^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
@@ -136,7 +136,17 @@ class Catalogue(CatalogueTable):
     roles: dict[ModelRole, str]
     models: dict[str, Model]
     strategies: dict[str, Strategy] = Field(default_factory=dict)
+    guard: GuardSettings | None = None
     _offline_model: OfflineModelPolicy = PrivateAttr("on")
+
+    @model_validator(mode="after")
+    def _guards_models(self) -> Self:
+        """Give each model without guards of its own those of the catalogue. A model carries its guards wherever it is called."""
+        if self.guard is not None:
+            for id, model in self.models.items():
+                if model.guard is None:
+                    self.models[id] = model.model_copy(update={"guard": self.guard})
+        return self
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:

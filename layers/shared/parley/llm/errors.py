@@ -2,6 +2,7 @@
 
 ModelCannot                 422 model_cannot             the model lacks an ability; nothing was sent
 ContextTooLong              413 context_too_long         the prompt does not fit; nothing was sent
+GuardBlocked                422 guard_blocked            a guard of this deployment refused the request or the answer
 ProviderFailed              502 provider_failed          the vendor failed or the connection broke
   UnusableAnswer            502 provider_failed          the vendor answered, but the answer cannot be used
   ProviderBusy              503 provider_busy            refused because of load
@@ -10,6 +11,8 @@ ProviderFailed              502 provider_failed          the vendor failed or th
     ProviderRejected        502 provider_rejected        the request was rejected; the vendor's reason is public
     ProviderMisconfigured   502 provider_misconfigured   our key, account or model name was refused
 """
+
+from typing import Literal
 
 from parley.errors import InvalidInput, ParleyError
 
@@ -37,6 +40,21 @@ class ContextTooLong(ParleyError):
             "Shorten the prompt or request a shorter answer."
         )
         self.tokens, self.limit = tokens, limit
+
+
+class GuardBlocked(ParleyError):
+    """A guard of this deployment refused the request, before the vendor was called, or the answer, which ends there."""
+
+    status, code = 422, "guard_blocked"
+
+    def __init__(self, guard: str, *, place: Literal["request", "answer"]) -> None:
+        super().__init__(f"the guard {guard!r} refused the {place}")
+        self.public_message = (
+            "The rules of this server do not allow this message. Change it and send it again."
+            if place == "request"
+            else "The rules of this server do not allow the rest of this answer."
+        )
+        self.guard, self.place = guard, place
 
 
 class ProviderFailed(ParleyError):

@@ -1,6 +1,6 @@
 """A model of the catalogue with its abilities and prices, and a call of a model with its usage and status."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Literal, Self
@@ -45,6 +45,37 @@ class CatalogueTable(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+type GuardAction = Literal["block", "mask", "report"]
+type PersonalDataKind = Literal["email", "phone", "iban", "card", "ip_address", "national_id"]
+type BlockedWord = Annotated[str, Field(min_length=2, max_length=64, pattern=r"\w")]
+
+
+class WordGuard(CatalogueTable):
+    """Words and phrases that no model receives and no reader sees. Case and the width of white space do not matter."""
+
+    words: tuple[BlockedWord, ...] = Field(min_length=1, max_length=1000)
+    action: GuardAction = "block"
+
+
+class PersonalDataGuard(CatalogueTable):
+    """Personal data that the vendor receives as placeholders. `restores` puts the originals back into the answer.
+
+    With `in_answers`, personal data that the model itself writes is masked, too.
+    """
+
+    kinds: frozenset[PersonalDataKind] = frozenset({"email", "phone", "iban", "card", "ip_address", "national_id"})
+    action: GuardAction = "mask"
+    restores: bool = True
+    in_answers: bool = False
+
+
+class GuardSettings(CatalogueTable):
+    """The guards of all models (`[guard]`), or of one model (`[models.NAME.guard]`), which replace those of all models."""
+
+    words: WordGuard | None = None
+    personal_data: PersonalDataGuard | None = None
+
+
 class Model(CatalogueTable):
     """One model of one provider. `name` is the vendor's name for it; prices are in USD per million tokens.
 
@@ -71,6 +102,7 @@ class Model(CatalogueTable):
     fixed_temperature: bool = False
     timeout_s: float = Field(default=120.0, gt=0)
     pause_ms: float = Field(default=0.0, ge=0)
+    guard: GuardSettings | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -133,6 +165,17 @@ class Model(CatalogueTable):
         return (cost + usage.output_tokens * self.output_usd_per_mtok) / 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class GuardHit:
+    """How often a guard found one kind of text in a request or an answer, and its action. Contains no text."""
+
+    guard: str
+    kind: str
+    action: GuardAction
+    place: Literal["request", "answer"]
+    count: int
+
+
 type ModelCallStatus = Literal["completed", "stopped", "interrupted", "failed"]
 
 
@@ -153,6 +196,7 @@ class ModelCall:
     error_code: str | None = None
     purpose: Literal["embedding", "rerank"] | None = None
     waited_s: float = 0.0
+    guard_hits: Sequence[GuardHit] = ()
 
     @property
     def cost_usd(self) -> Decimal:

@@ -1,6 +1,7 @@
 """Creates and caches the provider, embedder or reranker of each model of the catalogue.
 
-A vendor's module, and with it the SDK, is imported when the first of its models is called.
+A vendor's module, and with it the SDK, is imported when the first of its models is called. Only this module imports vendors, so it is
+the one place through which every call of a model goes: a model with guards is called through them (ADR 59).
 """
 
 import importlib
@@ -72,6 +73,14 @@ class ProviderRegistry:
         self._rerankers.clear()
 
     def _make(self, model: Model, key: str | None) -> Provider:
+        provider = self._make_provider(model, key)
+        if model.guard is None:
+            return provider
+        from parley.llm.guards.clients import GuardedProvider
+
+        return GuardedProvider(provider, model.provider, model.guard)
+
+    def _make_provider(self, model: Model, key: str | None) -> Provider:
         match model.provider:
             case "offline":
                 return OfflineProvider(pause_s=model.pause_ms / 1000)
@@ -111,6 +120,15 @@ class ProviderRegistry:
         )
 
     def _make_embedder(self, model: Model, key: str | None) -> Embedder:
+        embedder = self._make_vendor_embedder(model, key)
+        # The texts of these two stay on this machine or in this account.
+        if model.guard is None or model.provider in {"builtin", "offline"}:
+            return embedder
+        from parley.llm.guards.clients import GuardedEmbedder
+
+        return GuardedEmbedder(embedder, model.guard)
+
+    def _make_vendor_embedder(self, model: Model, key: str | None) -> Embedder:
         dimensions = model.dimensions or 0
         match model.provider:
             case "offline":
@@ -140,7 +158,12 @@ class ProviderRegistry:
             return OfflineReranker()
         from parley.llm.vendors.openai import OpenAIReranker
 
-        return OpenAIReranker(model.provider, api_key=key, base_url=model.base_url, timeout_s=model.timeout_s)
+        reranker = OpenAIReranker(model.provider, api_key=key, base_url=model.base_url, timeout_s=model.timeout_s)
+        if model.guard is None:
+            return reranker
+        from parley.llm.guards.clients import GuardedReranker
+
+        return GuardedReranker(reranker, model.guard)
 
     def _base_url(self, model: Model) -> str | None:
         from parley.llm.vendors import bedrock_converse, mistral

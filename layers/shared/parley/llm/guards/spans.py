@@ -1,0 +1,89 @@
+"""Spans of a text that a guard has found, and their replacement in a text that may arrive in pieces."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class TextSpan:
+    """A part of a text, `[start, end)`, and the kind of what it contains."""
+
+    start: int
+    end: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The spans found in a text, in any order. The text from `open_start` on may be the beginning of another span."""
+
+    spans: Sequence[TextSpan]
+    open_start: int
+
+
+class Finder(Protocol):
+    """Finds spans in a text. `before` is the character before the text; with `is_end`, no more text follows."""
+
+    def find(self, text: str, *, before: str = "", is_end: bool = True) -> Found: ...
+
+
+# Returns the replacement of a span's text. May raise GuardBlocked.
+type Replace = Callable[[TextSpan, str], str]
+
+
+class TextStream(Protocol):
+    """A text in pieces: `feed` returns what may be passed on so far, and `rest` what was held back at the end."""
+
+    def feed(self, piece: str) -> str: ...
+
+    def rest(self) -> str: ...
+
+
+class ReplacedText:
+    """A text in pieces whose spans are replaced, also those that are cut across pieces."""
+
+    def __init__(self, finder: Finder, replace: Replace) -> None:
+        self._finder, self._replace = finder, replace
+        self._held = self._before = ""
+
+    def feed(self, piece: str) -> str:
+        """Return the text that may be passed on once `piece` has arrived."""
+        text = self._held + piece
+        found = self._finder.find(text, before=self._before, is_end=False)
+        spans = distinct_spans(found.spans)
+        cut = min([found.open_start, *(span.start for span in spans if span.end > found.open_start)])
+        self._held = text[cut:]
+        released = text[:cut]
+        self._before = released[-1:] or self._before
+        return replaced(released, [span for span in spans if span.end <= cut], self._replace)
+
+    def rest(self) -> str:
+        """Return the text that was held back. No more pieces follow."""
+        text, self._held = self._held, ""
+        return replaced(text, distinct_spans(self._finder.find(text, before=self._before).spans), self._replace)
+
+
+def replace_all(finder: Finder, text: str, replace: Replace) -> str:
+    """Return a whole text with its spans replaced."""
+    return replaced(text, distinct_spans(finder.find(text).spans), replace)
+
+
+def distinct_spans(spans: Sequence[TextSpan]) -> list[TextSpan]:
+    """Return the spans in order, without those that overlap an earlier or longer one."""
+    kept: list[TextSpan] = []
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        if not kept or span.start >= kept[-1].end:
+            kept.append(span)
+    return kept
+
+
+def replaced(text: str, spans: Sequence[TextSpan], replace: Replace) -> str:
+    """Return the text with distinct spans replaced, in order."""
+    if not spans:
+        return text
+    pieces, end = list[str](), 0
+    for span in spans:
+        pieces += [text[end : span.start], replace(span, text[span.start : span.end])]
+        end = span.end
+    return "".join([*pieces, text[end:]])

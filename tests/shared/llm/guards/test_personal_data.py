@@ -1,0 +1,94 @@
+import typing
+
+import pytest
+
+from parley.llm.guards.personal_data import PersonalDataFinder
+from parley.llm.guards.spans import ReplacedText, replace_all
+from parley.llm.model import PersonalDataKind
+
+KINDS = typing.get_args(PersonalDataKind.__value__)
+
+
+@pytest.fixture(scope="module")
+def finder():
+    return PersonalDataFinder(KINDS)
+
+
+def masked(finder, text):
+    return replace_all(finder, text, lambda span, _text: f"<{span.kind}>")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("email", "ada.lovelace+x@mail.example.co.uk"),
+        ("email", "müller@example.de"),
+        ("phone", "+49 30 1234567"),
+        ("phone", "+1 (415) 555-2671"),
+        ("phone", "0041 44 668 18 00"),
+        ("phone", "030/1234567"),
+        ("phone", "06 12 34 56 78"),
+        ("phone", "(415) 555-2671"),
+        ("iban", "DE89 3704 0044 0532 0130 00"),
+        ("iban", "NL91ABNA0417164300"),
+        ("iban", "gb29 nwbk 6016 1331 9268 19"),
+        ("card", "4111 1111 1111 1111"),
+        ("card", "378282246310005"),
+        ("card", "5555-5555-5555-4444"),
+        ("ip_address", "192.168.10.254"),
+        ("ip_address", "2001:db8::8a2e:370:7334"),
+        ("national_id", "123-45-6789"),
+        ("national_id", "AB 12 34 56 C"),
+        ("national_id", "12345678Z"),
+        ("national_id", "X1234567L"),
+        ("national_id", "RSSMRA85T10A562S"),
+        ("national_id", "2 55 08 14 168 025 38"),
+    ],
+)
+def test_personal_data_is_found_in_a_sentence(finder, kind, text):
+    assert masked(finder, f"Note: {text}, please. AND {text}.") == f"Note: <{kind}>, please. AND <{kind}>."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DE88 5704 1144 1532 1130 05",
+        "4111 1111 1111 1112 is a number",
+        "999.1.2.3",
+        "version 1.2.3.4.5",
+        "at 12:30:45 or ::",
+        "std::vector<int>",
+        "01.02.2026 and 2026-01-02, 01/02/2026",
+        "000-12-3456",
+        "12345678A",
+        "order 20261128, page 1234",
+        "user@localhost and @handle",
+        "π is 3.14159265358979",
+        "UUID 123e4567-e89b-12d3-a456-426614174000",
+    ],
+)
+def test_other_numbers_and_words_stay(finder, text):
+    assert masked(finder, text) == text
+
+
+def test_only_the_chosen_kinds_are_found():
+    assert masked(PersonalDataFinder(["email"]), "a@example.org 4111 1111 1111 1111") == "<email> 4111 1111 1111 1111"
+
+
+def test_words_in_capitals_behind_an_iban_stay(finder):
+    assert masked(finder, "DE89 3704 0044 0532 0130 00 IS MINE") == "<iban> IS MINE"
+
+
+@pytest.mark.parametrize("text", ["Card 4111 1111 1111 1111, mail ada@example.org. Bank GB29 NWBK 6016 1331 9268 19 or AB 12 34 56 C."])
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 20])
+def test_personal_data_that_is_cut_across_pieces_is_found(finder, text, size):
+    stream = ReplacedText(finder, lambda span, _text: f"<{span.kind}>")
+    pieces = [stream.feed(text[start : start + size]) for start in range(0, len(text), size)]
+
+    assert "".join([*pieces, stream.rest()]) == "Card <card>, mail <email>. Bank <iban> or <national_id>."
+
+
+def test_only_the_last_word_of_a_sentence_without_digits_is_held_back(finder):
+    stream = ReplacedText(finder, lambda span, _text: "")
+
+    assert [stream.feed("How are you today? so"), stream.feed(" it"), stream.rest()] == ["How are you today? ", "so ", "it"]
