@@ -63,21 +63,22 @@ def new_private_file(path: Path) -> Iterator[BinaryIO]:
 def export(api: ApiClient, output: str | None) -> None:
     """Save all data stored about you as one JSON file."""
     if output == "-":
-        _save_export(api, sys.stdout.buffer)
+        save_export(api, sys.stdout.buffer)
         return
     path = Path(output or f"parley-export-{date.today().isoformat()}.json")
     with new_private_file(path) as file:
-        written = _save_export(api, file)
+        written = save_export(api, file)
     click.echo(f"Saved all data stored about you to {path} ({written:,} bytes). Only you can read the file.")
 
 
-def _save_export(api: ApiClient, file: BinaryIO) -> int:
-    return download_file(_wait_for_url(api), file)
+def save_export(api: ApiClient, file: BinaryIO, *, path: str = EXPORTS_PATH) -> int:
+    """Request an export by POST to `path`, download it to `file` once it is written, and return the number of bytes."""
+    return download_file(_wait_for_url(api, path), file)
 
 
-def _wait_for_url(api: ApiClient) -> str:
+def _wait_for_url(api: ApiClient, path: str) -> str:
     """Request an export, wait until the server has written its file, and return the file's address."""
-    export_id = Fields.of(api.fetch(HttpCall("POST", EXPORTS_PATH))).text("id")
+    export_id = Fields.of(api.fetch(HttpCall("POST", path))).text("id")
     print_note("The server is writing the file.")
     started_s = time.monotonic()
     while time.monotonic() - started_s < EXPORT_TIMEOUT_S:
@@ -91,7 +92,7 @@ def _wait_for_url(api: ApiClient) -> str:
 
 def _ready_url(api: ApiClient, export: Fields) -> str:
     if export.text("status") == "failed":
-        raise CliError("The server could not write the file. Try again: parley export")
+        raise CliError("The server could not write the file. Run the same command again.")
     if not export.text("url").startswith(("https://", "http://")):
         raise not_parley(api.url, "its answer has no file address")
     return export.text("url")

@@ -1,6 +1,7 @@
-"""`parley admin`: manage accounts and invites, and report usage."""
+"""`parley admin`: manage accounts and invites, report usage, and read the audit."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import override
 from urllib.parse import quote
 
@@ -8,6 +9,7 @@ import click
 
 from cli import prompts
 from cli.api import ApiClient
+from cli.commands.account_data import new_private_file, save_export
 from cli.errors import CliError, not_parley
 from cli.http import HttpCall
 from cli.json_fields import Fields
@@ -21,6 +23,7 @@ INVITES_PATH = "/admin/invites"
 USAGE_GROUPS = ("user", "model", "day")
 USAGE_NUMBERS = ("turns", "input_tokens", "output_tokens", "cost_usd")
 NO_USAGE = "No usage in this period."
+FULL_ID_CHARACTERS = 36
 
 account_argument = click.argument("account", metavar="EMAIL_OR_ID")
 
@@ -233,10 +236,50 @@ def _formatted_numbers(turns: float, tokens_in: float, tokens_out: float, cost_u
     return f"{turns:,.0f}", f"{tokens_in:,.0f}", f"{tokens_out:,.0f}", f"${cost_usd:,.4f}"
 
 
+@click.command()
+@click.option("--actor", metavar="EMAIL_OR_ID", help="Only what this account did.")
+@click.option("--account", metavar="EMAIL_OR_ID", help="Only what concerns this account.")
+@click.option("--action", help="Only this action, such as login or guard_hit.")
+@click.option("--from", "start", metavar="DATE", help="First day or time, in UTC.  [default: the first of this month]")
+@click.option("--to", "end", metavar="DATE", help="End of the period, exclusive.  [default: now]")
+@click.option("--export", "path", type=click.Path(path_type=Path), metavar="FILE", help="Save all of it to FILE, as JSON lines.")
+@limit_option
+@json_option
+@with_api
+def audit(api: ApiClient, /, path: Path | None, limit: int, as_json: bool, **filters: str | None) -> None:
+    """Show the audit of the deployment: who did what to whose account, newest first."""
+    if path:
+        with new_private_file(path) as file:
+            written = save_export(api, file, path="/admin/audit/exports")
+        click.echo(f"Saved the audit to {path} ({written:,} bytes). Only you can read the file.")
+        return
+    query = {"action": filters["action"], "from": filters["start"], "to": filters["end"]}
+    query |= {f"{name}_id": _account_id(api, given) for name in ("actor", "account") if (given := filters[name])}
+    AUDIT_TABLE.show(first_items(api, "/admin/audit", limit=limit, query={k: v for k, v in query.items() if v}), as_json=as_json)
+
+
+def _account_id(api: ApiClient, given: str) -> str:
+    """Return the id of an account. A whole id may be of a deleted account."""
+    return given if len(given) == FULL_ID_CHARACTERS and "@" not in given else find_account(api, given).text("id")
+
+
+def _audit_row(event: Fields) -> tuple[str, ...]:
+    return (
+        local_time(event.text("at")),
+        one_line(event.text("action")) + (", refused" if event.text("outcome") == "refused" else ""),
+        f"{one_line(event.text('actor'))} {short_id(event.text('actor_id'))}".strip(),
+        short_id(event.text("account_id")),
+        one_line(event.text("network")),
+    )
+
+
+AUDIT_TABLE = Table(("at", "action", "by", "account", "from"), _audit_row, "Nothing in this period.")
+
+
 @click.group()
 def admin() -> None:
-    """Manage accounts and invites, and report usage, as an admin."""
+    """Manage accounts and invites, report usage, and read the audit, as an admin."""
 
 
-for command in (users, disable, enable, role, budget, invite, invites, uninvite, usage):
+for command in (users, disable, enable, role, budget, invite, invites, uninvite, usage, audit):
     admin.add_command(command)

@@ -16,6 +16,7 @@ from parley.db import outbox
 from parley.db.accounts import api_keys, audit, exports, login_throttle, one_time_codes, sessions, users
 from parley.db.accounts.exports import Export
 from parley.db.transactions import lock_until_end, principal_scope, user_scope
+from parley.errors import NotFound
 from parley.ids import new_id
 from parley.jobs import AccountNotice, ChangeEmail, OutboxJob, ResetPassword
 
@@ -138,5 +139,7 @@ def get_export(services: AuthServices, principal: Principal, export_id: UUID) ->
     """Return an export and its download URL, which is valid for 24 hours. The URL is None if there is no file. Raises NotFound."""
     with principal_scope(services.engine, principal) as connection:
         export = exports.get(connection, export_id, user_id=principal.user_id)
+    if export.kind == "audit" and "admin" not in principal.scopes:
+        raise NotFound("export", export_id)
     url = services.files.signed_url(export.file_key, lifetime_s=EXPORT_URL_LIFETIME_S) if export.file_key else None
     return export, url

@@ -7,16 +7,20 @@ from uuid import UUID
 
 from functions.auth.errors import OwnAccount
 from functions.auth.services import AuthServices
+from parley.auth.client_origin import ClientOrigin
 from parley.auth.one_time_codes import OneTimeCode
 from parley.auth.principal import Principal
 from parley.clock import utc_now
-from parley.db.accounts import administration, audit, invites, sessions, users
+from parley.db import outbox
+from parley.db.accounts import administration, audit, exports, invites, sessions, users
 from parley.db.accounts.administration import GROUPINGS, Account, Grouping
+from parley.db.accounts.exports import Export
 from parley.db.engine import Connection, Engine
 from parley.db.transactions import global_scope, lock_until_end, principal_scope
 from parley.errors import Forbidden, InvalidInput
 from parley.http.idempotency import IdempotentRequest, IdempotentResult
 from parley.ids import new_id
+from parley.jobs import OutboxJob
 from parley.observability import logger
 
 INVITE_LIFETIME = timedelta(days=7)
@@ -32,7 +36,7 @@ def require_admin(engine: Engine, principal: Principal) -> None:
             raise Forbidden(f"{principal.user_id} is no longer an admin")
 
 
-def change_account(connection: Connection, admin: Principal, user_id: UUID, changes: Mapping[str, Any]) -> Account:
+def change_account(connection: Connection, admin: Principal, user_id: UUID, changes: Mapping[str, Any], *, origin: ClientOrigin) -> Account:
     """Disable or enable an account, or change its role or budget. Raises NotFound, OwnAccount and Forbidden.
 
     Disabling an account ends its sessions. A new role takes effect on the admin routes immediately, and elsewhere when
@@ -51,14 +55,19 @@ def change_account(connection: Connection, admin: Principal, user_id: UUID, chan
     if changes.get("disabled"):
         sessions.end_all(connection, user_id=user_id)
     if changes:
-        # Only the log names the admin: the id of an erased admin must not remain in another user's rows.
-        audit.add(connection, user_id, "changed_by_admin", None, changes=dict(changes))
+        audit.add(connection, user_id, "changed_by_admin", origin, admin_id=admin.user_id, changes=dict(changes))
         logger.info("account_changed", user_id=str(user_id), admin_id=str(admin.user_id), changes=dict(changes))
     return account
 
 
 def invite_once(
-    services: AuthServices, admin: Principal, request: IdempotentRequest[NewInvite], *, email: str | None, expires_at: datetime | None
+    services: AuthServices,
+    admin: Principal,
+    request: IdempotentRequest[NewInvite],
+    *,
+    email: str | None,
+    expires_at: datetime | None,
+    origin: ClientOrigin,
 ) -> IdempotentResult[NewInvite]:
     """Create an invite. A repeated request creates no second invite. Raises Forbidden, IdempotencyKeyReused and InvalidInput.
 
@@ -69,13 +78,15 @@ def invite_once(
 
     def create() -> NewInvite:
         with global_scope(services.background) as connection:
-            return create_invite(connection, admin, email=email, expires_at=expires_at)
+            return create_invite(connection, admin, email=email, expires_at=expires_at, origin=origin)
 
     with principal_scope(services.engine, admin) as connection:
         return request.run_once(connection, admin.user_id, create)
 
 
-def create_invite(connection: Connection, admin: Principal, *, email: str | None, expires_at: datetime | None) -> NewInvite:
+def create_invite(
+    connection: Connection, admin: Principal, *, email: str | None, expires_at: datetime | None, origin: ClientOrigin
+) -> NewInvite:
     """Store an invite for one account, valid for seven days by default. Raises InvalidInput."""
     now = utc_now()
     expires_at = expires_at or now + INVITE_LIFETIME
@@ -83,7 +94,34 @@ def create_invite(connection: Connection, admin: Principal, *, email: str | None
         raise InvalidInput("must be in the future and at most 90 days ahead", loc=("body", "expires_at"))
     code = OneTimeCode.new(new_id())
     invite = invites.add(connection, code.owner_id, code.hash, email=email, created_by=admin.user_id, expires_at=expires_at)
+    record_act(connection, admin, "invite_made", origin, invite_id=str(invite.id))
     return invite, str(code)
+
+
+def withdraw_invite(connection: Connection, admin: Principal, invite_id: UUID, *, origin: ClientOrigin) -> None:
+    """Withdraw an invite. Raises NotFound."""
+    invites.remove(connection, invite_id)
+    record_act(connection, admin, "invite_withdrawn", origin, invite_id=str(invite_id))
+
+
+def record_act(connection: Connection, admin: Principal, action: audit.DeploymentAction, origin: ClientOrigin, **detail: Any) -> None:
+    """Add an act of an admin that concerns no account to the deployment's audit."""
+    audit.record(connection, action, actor="admin", actor_id=admin.user_id, account_id=None, origin=origin, detail=detail)
+
+
+def request_audit_export(services: AuthServices, admin: Principal, *, origin: ClientOrigin) -> Export:
+    """Queue an export of the deployment's audit, or return the admin's own that is queued or an hour old at most. Raises Forbidden."""
+    require_admin(services.engine, admin)
+    with global_scope(services.background) as connection:
+        record_act(connection, admin, "audit_export_requested", origin)
+    with principal_scope(services.engine, admin) as connection:
+        lock_until_end(connection, f"exports of {admin.user_id}")
+        if (recent := exports.find_recent(connection, user_id=admin.user_id, kind="audit")) is not None:
+            return recent
+        export = exports.add(connection, new_id(), user_id=admin.user_id, kind="audit")
+        entry = outbox.add(connection, "export", user_id=admin.user_id, subject_id=export.id)
+    services.queue.send_later(OutboxJob.of(entry))
+    return export
 
 
 def parse_groups(text: str) -> list[Grouping]:

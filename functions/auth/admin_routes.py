@@ -1,4 +1,7 @@
-"""The admin routes: accounts, invites, usage and feedback. Each route checks the caller's current role, not only the role in the token."""
+"""The admin routes: accounts, invites, usage, feedback and the audit.
+
+Each route checks the caller's current role, not only the role in the token.
+"""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -9,18 +12,29 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, TypeAdapter
 
 from functions.auth import admin
-from functions.auth.admin_schemas import AccountChange, AccountOut, CreatedInviteOut, InviteIn, InviteOut, RatedAnswerOut, UsageGroupOut
+from functions.auth.admin_schemas import (
+    AccountChange,
+    AccountOut,
+    CreatedInviteOut,
+    DeploymentEventOut,
+    InviteIn,
+    InviteOut,
+    RatedAnswerOut,
+    UsageGroupOut,
+)
 from functions.auth.errors import OwnAccount
+from functions.auth.schemas import ExportOut
 from functions.auth.services import AuthServicesDep
 from parley.db.accounts import administration as accounts
-from parley.db.accounts import invites
+from parley.db.accounts import audit, invites
+from parley.db.accounts.audit import AuditFilter
 from parley.db.engine import Connection
 from parley.db.transactions import global_scope
 from parley.db.turn import feedback
 from parley.db.turn.feedback import Rating
 from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.date_range import DateRangeQuery
-from parley.http.dependencies import CurrentPrincipal, requires
+from parley.http.dependencies import CurrentPrincipal, RequestOrigin, requires
 from parley.http.idempotency import IdempotencyHeader
 from parley.http.lazy_routes import LazyRoute
 from parley.http.paging import CursorNumber, Listing, Page
@@ -52,10 +66,12 @@ def list_users(
 
 
 @router.patch("/admin/users/{id}", responses=error_responses(NotFound, OwnAccount))
-def change_user(id: UUID, body: AccountChange, principal: CurrentPrincipal, transaction: AdminTransaction) -> AccountOut:
+def change_user(
+    id: UUID, body: AccountChange, principal: CurrentPrincipal, transaction: AdminTransaction, origin: RequestOrigin
+) -> AccountOut:
     """Disable or enable an account, or change its role or monthly budget."""
     changes = body.model_dump(exclude_unset=True)
-    return AccountOut.of(admin.change_account(transaction, principal, id, changes))
+    return AccountOut.of(admin.change_account(transaction, principal, id, changes, origin=origin))
 
 
 @router.get("/admin/usage")
@@ -84,11 +100,11 @@ def list_feedback(transaction: AdminTransaction, page: Page, rating: Rating | No
 
 @router.post("/admin/invites", status_code=201, response_model=CreatedInviteOut, responses=error_responses(IdempotencyKeyReused))
 def invite(
-    body: InviteIn, services: AuthServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader
+    body: InviteIn, services: AuthServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader, origin: RequestOrigin
 ) -> BaseModel | dict[str, Any]:
     """Create an invite for one account. Only this response shows the code to register with."""
     request = idempotency.request("POST /admin/invites", body, render=CreatedInviteOut.of, secrets={"invite"})
-    return admin.invite_once(services, principal, request, **body.model_dump()).response
+    return admin.invite_once(services, principal, request, **body.model_dump(), origin=origin).response
 
 
 @router.get("/admin/invites")
@@ -99,6 +115,30 @@ def list_invites(transaction: AdminTransaction, page: Page) -> Listing[InviteOut
 
 
 @router.delete("/admin/invites/{id}", status_code=204, responses=error_responses(NotFound))
-def uninvite(id: UUID, transaction: AdminTransaction) -> None:
+def uninvite(id: UUID, principal: CurrentPrincipal, transaction: AdminTransaction, origin: RequestOrigin) -> None:
     """Withdraw an invite."""
-    invites.remove(transaction, id)
+    admin.withdraw_invite(transaction, principal, id, origin=origin)
+
+
+@router.get("/admin/audit")
+def list_audit(
+    transaction: AdminTransaction,
+    page: Page,
+    period: DateRangeQuery,
+    actor_id: UUID | None = None,
+    account_id: UUID | None = None,
+    action: Annotated[str | None, Query(max_length=40, pattern=r"^[a-z_]*$")] = None,
+) -> Listing[DeploymentEventOut]:
+    """List the audit of the deployment, newest first: who did what to whose account, from which network. It contains no text of a user.
+
+    The period is the current month by default.
+    """
+    which = AuditFilter(actor_id, account_id, action or None, period.start, period.end)
+    rows = audit.deployment_page(transaction, which, limit=page.limit + 1, after=page.after_id())
+    return page.listing(rows, to_item=DeploymentEventOut.model_validate, key=lambda row: [row.id])
+
+
+@router.post("/admin/audit/exports", status_code=202)
+def export_audit(services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> ExportOut:
+    """Request an export of the deployment's audit as JSON lines: its newest 500,000 rows. Poll `GET /auth/me/exports/{id}` for its URL."""
+    return ExportOut.model_validate(admin.request_audit_export(services, principal, origin=origin))

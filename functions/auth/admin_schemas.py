@@ -1,13 +1,14 @@
 """Request and response models of the admin routes."""
 
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import Field
 
 from functions.auth.schemas import Email, RfcTimestamp
 from parley.db.accounts.administration import Account
+from parley.db.accounts.audit import Actor
 from parley.db.accounts.invites import Invite
 from parley.db.turn.feedback import Rating
 from parley.http.schemas import Input, Output, Timestamp
@@ -55,6 +56,20 @@ class RatedAnswerOut(Output):
     rating: Rating
     reason: str | None
     created_at: Timestamp
+
+
+class DeploymentEventOut(Output):
+    """A row of the deployment's audit. Both ids may be of accounts that were deleted since."""
+
+    id: UUID
+    at: Timestamp
+    action: str
+    actor: Actor
+    actor_id: UUID | None
+    account_id: UUID | None
+    network: str | None
+    outcome: Literal["done", "refused"]
+    detail: dict[str, Any]
 
 
 class UsageGroupOut(Output):

@@ -9,9 +9,9 @@ from functions.auth.services import AuthServices
 from functions.auth.sessions import IssuedTokens, start_session
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
-from parley.db.accounts import login_throttle, oidc, sessions, users
+from parley.db.accounts import audit, login_throttle, oidc, sessions, users
 from parley.db.engine import Connection
-from parley.db.transactions import principal_scope, user_scope
+from parley.db.transactions import global_scope, principal_scope, user_scope
 
 # How long a login at an issuer counts as a password does.
 RECENT_LOGIN = timedelta(minutes=10)
@@ -94,9 +94,16 @@ def authenticate(services: AuthServices, *, email: str, password: str, origin: C
         raise TooManyAttempts(attempt.wait_s)
     is_right = services.passwords.is_right(password, attempt.password_hash)
     if not is_right or attempt.user_id is None or attempt.password_hash is None:
+        record_failure(services, attempt.user_id, origin)
         raise InvalidCredentials(f"wrong password of {attempt.user_id}" if attempt.user_id else "unknown address")
     login_throttle.give_back(services.background, buckets.network, refunds=buckets.refunds)
     return PasswordProof(attempt.user_id, attempt.password_hash, attempt.has_second_factor, buckets)
+
+
+def record_failure(services: AuthServices, account_id: UUID | None, origin: ClientOrigin) -> None:
+    """Add a login with a wrong password or code to the deployment's audit. The throttle limits their number."""
+    with global_scope(services.background) as connection:
+        audit.record(connection, "login_failed", actor="stranger", actor_id=None, account_id=account_id, origin=origin)
 
 
 def _rehash_password(services: AuthServices, proof: PasswordProof, password: str) -> None:

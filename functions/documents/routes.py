@@ -29,13 +29,14 @@ from functions.documents.services import DocumentServicesDep
 from parley.auth.principal import Principal
 from parley.aws.s3 import PresignedPost
 from parley.db import chunks, documents
+from parley.db.accounts import audit
 from parley.db.documents import Document
 from parley.db.engine import Connection
 from parley.db.groups import shares
 from parley.db.imports import imports
 from parley.errors import IdempotencyKeyReused, NotFound, RequestInProgress
 from parley.http.app import join_routers
-from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, Transaction, require_live_session, requires
+from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, RequestOrigin, Transaction, require_live_session, requires
 from parley.http.idempotency import IdempotencyHeader, IdempotentRequest
 from parley.http.lazy_routes import LazyRoute
 from parley.http.paging import CursorNumber, Listing, Page
@@ -161,15 +162,19 @@ def list_shares(id: UUID, principal: CurrentPrincipal, transaction: Transaction)
 
 
 @documents_router.put("/documents/{id}/shares", status_code=204, responses=error_responses(NotFound))
-def share(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction) -> None:
+def share(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """Share the user's own document with a group of the user. Its members can then read, search and cite the document."""
     shares.add(transaction, id, body.group_id, user_id=principal.user_id)
+    detail = {"document_id": str(id), "group_id": str(body.group_id)}
+    audit.record_own(transaction, principal.user_id, "document_shared", origin, **detail)
 
 
 @documents_router.delete("/documents/{id}/shares", status_code=204, responses=error_responses(NotFound))
-def unshare(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction) -> None:
+def unshare(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """End the share of the user's own document with a group, with immediate effect."""
     shares.remove(transaction, id, body.group_id, user_id=principal.user_id)
+    detail = {"document_id": str(id), "group_id": str(body.group_id)}
+    audit.record_own(transaction, principal.user_id, "document_unshared", origin, **detail)
 
 
 imports_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])

@@ -54,6 +54,7 @@ _EXPIRED_ROWS: dict[str, Callable[[Connection], int]] = {
     "imports": imports.sweep,
     "api_keys": api_keys.sweep,
     "audit_events": audit.sweep,
+    "deployment_audit": audit.sweep_deployment,
     "turn_keys": turn_begin.release_expired_keys,
     "turn_events": turn_events.sweep,
     "responses": responses.sweep,

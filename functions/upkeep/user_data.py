@@ -1,4 +1,4 @@
-"""Exports a user's data as one JSON file, and deletes accounts and the files of deleted documents and images.
+"""Exports a user's data as one JSON file, and the audit as JSON lines; deletes accounts, and files of deleted documents and images.
 
 Every function is safe to repeat.
 """
@@ -6,6 +6,7 @@ Every function is safe to repeat.
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
 from tempfile import SpooledTemporaryFile
@@ -15,7 +16,7 @@ from uuid import UUID
 from functions.upkeep.services import UpkeepServices
 from parley.clock import rfc3339, utc_now
 from parley.db import images, outbox
-from parley.db.accounts import administration, exports
+from parley.db.accounts import administration, audit, exports
 from parley.db.engine import Connection, Engine
 from parley.db.transactions import global_scope, user_scope
 from parley.errors import NotFound
@@ -30,27 +31,43 @@ _IN_MEMORY_BYTES = 8 << 20
 
 def make_export(services: UpkeepServices, export_id: UUID, *, user_id: UUID, entry_id: UUID) -> None:
     """Create the file of a requested export, unless it exists. If the user was deleted, raise NotFound and leave no file."""
-    file_key = f"exports/{user_id}/{export_id}.json"
     with SpooledTemporaryFile(_IN_MEMORY_BYTES) as file:
         with user_scope(services.engine, user_id) as connection:
-            is_due = exports.get(connection, export_id, user_id=user_id).status == "queued"
-            if is_due:
-                file.writelines(export_document(connection, user_id=user_id, now=utc_now()))
-            else:
+            export = exports.get(connection, export_id, user_id=user_id)
+            is_due = export.status == "queued"
+            if not is_due:
                 outbox.delete_done(connection, entry_id, user_id=user_id)
-        if is_due:
+            elif export.kind == "account":
+                file.writelines(export_document(connection, user_id=user_id, now=utc_now()))
+        if not is_due:
+            return
+        extension, media_type = ("json", "application/json") if export.kind == "account" else ("jsonl", "application/jsonl")
+        file_key: str | None = f"exports/{user_id}/{export_id}.{extension}"
+        if export.kind == "audit" and not _write_audit(services, file, admin_id=user_id):
+            file_key = None
+        if file_key:
             file.seek(0)
-            services.files.put(file_key, file, media_type="application/json")
-            _finish(services, export_id, user_id=user_id, entry_id=entry_id, file_key=file_key)
+            services.files.put(file_key, file, media_type=media_type)
+        _finish(services, export_id, user_id=user_id, entry_id=entry_id, file_key=file_key)
 
 
-def _finish(services: UpkeepServices, export_id: UUID, *, user_id: UUID, entry_id: UUID, file_key: str) -> None:
+def _write_audit(services: UpkeepServices, file: SpooledTemporaryFile[bytes], *, admin_id: UUID) -> bool:
+    """Write the deployment's audit, a JSON object per line, newest first. Return False if the user is no longer an admin."""
+    with global_scope(services.background) as connection:
+        if not administration.is_admin(connection, admin_id):
+            return False
+        file.writelines(_json(asdict(event)) + b"\n" for event in audit.deployment_rows(connection))
+    return True
+
+
+def _finish(services: UpkeepServices, export_id: UUID, *, user_id: UUID, entry_id: UUID, file_key: str | None) -> None:
     try:
         with user_scope(services.engine, user_id) as connection:
             exports.finish(connection, export_id, user_id=user_id, file_key=file_key)
             outbox.delete_done(connection, entry_id, user_id=user_id)
     except NotFound:
-        services.files.delete(file_key)
+        if file_key:
+            services.files.delete(file_key)
         raise
 
 
@@ -109,7 +126,8 @@ def erase_user(services: UpkeepServices, user_id: UUID) -> None:
     """Delete a user's files and all rows, including the outbox entry of this job. Raises Unavailable."""
     services.files.delete_all_of(user_id)
     with global_scope(services.background) as connection:
-        administration.erase(connection, user_id)
+        if administration.erase(connection, user_id):
+            audit.record(connection, "account_deleted", actor="system", actor_id=None, account_id=user_id)
     # Again, for files stored in between. Code that stores a file after this finds the user deleted and deletes the file itself.
     services.files.delete_all_of(user_id)
 

@@ -45,6 +45,8 @@ NEEDED = {
     "PATCH /admin/users/{id}": "admin",
     "GET /admin/usage": "admin",
     "GET /admin/feedback": "admin",
+    "GET /admin/audit": "admin",
+    "POST /admin/audit/exports": "admin",
     "POST /admin/invites": "admin",
     "GET /admin/invites": "admin",
     "DELETE /admin/invites/{id}": "admin",

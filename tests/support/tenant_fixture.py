@@ -17,8 +17,8 @@ from parley.ids import new_id
 from tests.support.api_gateway import Person
 
 # Hashes of addresses and accounts, deleted within a month; logins at issuers, deleted within a day; provider names; tool lists of
-# the deployment's MCP servers; the time of the next scheduled prompt.
-TABLES_WITHOUT_OWNER = {"guesses", "oidc_logins", "oidc_logout_tokens", "breakers", "mcp_listings", "schedule_alarm"}
+# the deployment's MCP servers; the time of the next scheduled prompt; the audit of the deployment, which has ids only.
+TABLES_WITHOUT_OWNER = {"guesses", "oidc_logins", "oidc_logout_tokens", "breakers", "mcp_listings", "schedule_alarm", "deployment_audit"}
 ROWS_FROM_REGISTRATION = {"users": "id", "credentials": "user_id"}  # registration inserts one row into each
 
 
@@ -46,7 +46,7 @@ class TenantFixture:
             "second_factors": {},
             "one_time_codes": {"purpose": "reset_password"},
             "audit_events": {},
-            "exports": {"status": "ready"},
+            "exports": {"status": "ready", "kind": "account"},
             "imports": {"status": "ready", "bytes": 1},
             "outbox": {"due_at": datetime.now(UTC) + timedelta(days=1)},
             "idempotency_keys": {},

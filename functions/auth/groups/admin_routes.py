@@ -4,13 +4,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
+from functions.auth.admin import record_act
 from functions.auth.admin_routes import AdminTransaction
 from functions.auth.groups import membership
 from functions.auth.groups.schemas import FundedGroupOut, GroupBudgets
 from parley.db.groups import pools
 from parley.db.groups.pools import PaidByAnotherGroup
 from parley.errors import NotFound
-from parley.http.dependencies import CurrentPrincipal, requires
+from parley.http.dependencies import CurrentPrincipal, RequestOrigin, requires
 from parley.http.lazy_routes import LazyRoute
 from parley.http.paging import Listing, Page
 from parley.http.problems import error_responses
@@ -26,7 +27,11 @@ def list_all_groups(transaction: AdminTransaction, page: Page) -> Listing[Funded
 
 
 @router.patch("/admin/groups/{id}", responses=error_responses(NotFound, PaidByAnotherGroup))
-def fund_group(id: UUID, body: GroupBudgets, principal: CurrentPrincipal, transaction: AdminTransaction) -> FundedGroupOut:
+def fund_group(
+    id: UUID, body: GroupBudgets, principal: CurrentPrincipal, transaction: AdminTransaction, origin: RequestOrigin
+) -> FundedGroupOut:
     """Set or end a group's monthly budget and its members' share. A user can be a member of one group with a budget only."""
     changes = body.model_dump(exclude_unset=True)
-    return FundedGroupOut.model_validate(membership.fund(transaction, principal, id, changes))
+    funded = FundedGroupOut.model_validate(membership.fund(transaction, principal, id, changes))
+    record_act(transaction, principal, "group_funded", origin, group_id=str(id), changes=changes)
+    return funded

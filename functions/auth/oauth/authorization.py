@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
@@ -92,7 +93,11 @@ def approve(services: AuthServices, principal: Principal, request: Authorization
     )
     with principal_scope(services.engine, principal) as connection:
         authorization_codes.add(connection, authorization, user_id=principal.user_id, origin=origin)
-        detail = {"session_id": str(authorization.session_id), "client": request.client.name, "scopes": authorization.scopes}
+        detail: dict[str, Any] = {
+            "session_id": str(authorization.session_id),
+            "client": request.client.name,
+            "scopes": authorization.scopes,
+        }
         audit.add(connection, principal.user_id, "client_authorized", origin, **detail)
     return request.redirect(code=str(code))
 

@@ -15,7 +15,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from functions.auth.errors import InvalidCredentials, TooManyAttempts
-from functions.auth.login import PasswordProof, reauthenticate
+from functions.auth.login import PasswordProof, reauthenticate, record_failure
 from functions.auth.login_throttle import SLOW_WINDOW_S, WINDOW_S
 from functions.auth.services import AuthServices
 from functions.auth.sessions import IssuedTokens, start_session
@@ -112,6 +112,14 @@ def log_in(services: AuthServices, *, challenge: str, code: str, origin: ClientO
     """Start a session with a challenge and a code. Raises InvalidSecondFactor, InvalidCredentials and TooManyAttempts."""
     user_id, digest = _read(services, challenge)
     _count(services, user_id)
+    try:
+        return _start_session(services, user_id, digest, code, origin)
+    except InvalidSecondFactor:
+        record_failure(services, user_id, origin)
+        raise
+
+
+def _start_session(services: AuthServices, user_id: UUID, digest: bytes, code: str, origin: ClientOrigin) -> IssuedTokens:
     key_ring = services.key_ring()
     with user_scope(services.engine, user_id) as connection:
         password_hash = users.password_hash_of(connection, user_id)

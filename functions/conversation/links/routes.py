@@ -10,11 +10,12 @@ from functions.conversation.links import shared_links
 from functions.conversation.links.shared_links import NewLink, NothingToShare, TooLongToShare, TooManyLinks
 from functions.conversation.schemas import ConversationOut
 from functions.conversation.services import ConversationServicesDep
+from parley.db.accounts import audit
 from parley.db.links import shared_links as links
 from parley.db.links.shared_links import Audience
 from parley.db.transactions import global_scope
 from parley.errors import IdempotencyKeyReused, NotFound
-from parley.http.dependencies import CurrentPrincipal, Transaction, requires
+from parley.http.dependencies import CurrentPrincipal, RequestOrigin, Transaction, requires
 from parley.http.idempotency import IdempotencyHeader
 from parley.http.lazy_routes import LazyRoute
 from parley.http.paging import Listing, Page
@@ -131,12 +132,17 @@ def copy(
     responses=error_responses(TooManyLinks, TooLongToShare, NothingToShare, IdempotencyKeyReused),
 )
 def share(
-    id: UUID, body: LinkIn, principal: CurrentPrincipal, transaction: Transaction, idempotency: IdempotencyHeader
+    id: UUID,
+    body: LinkIn,
+    principal: CurrentPrincipal,
+    transaction: Transaction,
+    idempotency: IdempotencyHeader,
+    origin: RequestOrigin,
 ) -> BaseModel | dict[str, Any]:
     """Share a snapshot of a conversation: its texts and the titles of cited sources, without images, tool calls and later messages."""
     user_id = principal.user_id
     request = idempotency.request(f"POST /conversations/{id}/links", body, render=CreatedLinkOut.of, secrets={"token"})
-    options = body.model_dump()
+    options = body.model_dump() | {"origin": origin}
     return request.run_once(transaction, user_id, lambda: shared_links.share(transaction, id, user_id=user_id, **options)).response
 
 
@@ -148,6 +154,7 @@ def list_links(principal: CurrentPrincipal, transaction: Transaction, page: Page
 
 
 @sharing_router.delete("/links/{id}", status_code=204)
-def revoke(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> None:
+def revoke(id: UUID, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """Revoke a link. Its snapshot is deleted; copies that others made of it stay."""
     links.remove(transaction, id, user_id=principal.user_id)
+    audit.record_own(transaction, principal.user_id, "link_revoked", origin, link_id=str(id))

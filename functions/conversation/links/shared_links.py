@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from parley.auth.client_origin import ClientOrigin
 from parley.clock import utc_now
 from parley.db import conversations, messages
+from parley.db.accounts import audit
 from parley.db.conversations import Conversation
 from parley.db.engine import Connection
 from parley.db.links import shared_links as links
@@ -56,7 +58,14 @@ class NewLink:
 
 
 def share(
-    connection: Connection, conversation_id: UUID, *, user_id: UUID, audience: Audience, expires_in_days: int, upto_seq: int | None
+    connection: Connection,
+    conversation_id: UUID,
+    *,
+    user_id: UUID,
+    audience: Audience,
+    expires_in_days: int,
+    upto_seq: int | None,
+    origin: ClientOrigin,
 ) -> NewLink:
     """Store a snapshot of the conversation's active messages, up to number `upto_seq` if given, and return its link.
 
@@ -81,6 +90,7 @@ def share(
         title=conversation.title,
         expires_at=utc_now() + timedelta(days=expires_in_days),
     )
+    audit.record_own(connection, user_id, "link_shared", origin, link_id=str(link.id), audience=audience)
     return NewLink(link, token)
 
 

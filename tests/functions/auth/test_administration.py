@@ -4,6 +4,7 @@ from uuid import uuid4
 import pytest
 
 from functions.auth.admin import change_account
+from parley.auth.client_origin import ClientOrigin
 from parley.db.accounts import administration
 from parley.db.transactions import global_scope
 from tests.support.api_gateway import PASSWORD, Person
@@ -15,6 +16,8 @@ ROUTES = [
     ("PATCH", f"/admin/users/{SOMETHING}"),
     ("GET", "/admin/usage"),
     ("GET", "/admin/feedback"),
+    ("GET", "/admin/audit"),
+    ("POST", "/admin/audit/exports"),
     ("POST", "/admin/invites"),
     ("GET", "/admin/invites"),
     ("DELETE", f"/admin/invites/{SOMETHING}"),
@@ -159,7 +162,7 @@ def test_of_two_admins_who_demote_each_other_one_remains(auth, admin, alice, dat
 
     def demote(by, other):
         with closing_engine(database, role="background") as engine, global_scope(engine) as connection:
-            return change_account(connection, by.principal, other.id, {"role": "user"})
+            return change_account(connection, by.principal, other.id, {"role": "user"}, origin=ClientOrigin("192.0.2.7"))
 
     results = outcomes([partial(demote, admin, alice), partial(demote, alice, admin)])
     assert sorted(type(result).__name__ for result in results) == ["Account", "Forbidden"]

@@ -20,6 +20,7 @@ OLD = {
     "imports": "(user_id, id, filename, bytes, created_at) VALUES ('{user}', gen_random_uuid(), 'f', 1, now() - interval '91 days')",
     "api_keys": "(user_id, id, name, scopes, expires_at) VALUES ('{user}', gen_random_uuid(), 'n', '{{chat}}', now() - interval '31 days')",
     "audit_events": "(user_id, id, event, at) VALUES ('{user}', gen_random_uuid(), 'login', now() - interval '401 days')",
+    "deployment_audit": "(id, action, actor, outcome, at) VALUES (gen_random_uuid(), 'login', 'user', 'done', now() - interval '401 days')",
     "oidc_logins": (
         "(state_hash, issuer, nonce, code_verifier, browser_hash, expires_at)"
         " VALUES ('{user}', 'i', 'n', 'v', 'b', now() - interval '1 second')"

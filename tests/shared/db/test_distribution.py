@@ -25,6 +25,7 @@ LOCAL = {
     "schedule_alarm",
     "mcp_listings",
     "group_budgets",
+    "deployment_audit",
     "alembic_version",
 }
 SHARD_KEY = "user_id"

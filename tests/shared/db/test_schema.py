@@ -28,7 +28,7 @@ MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHE
 NEWEST = ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head()
 OIDC = {"oidc_logins", "oidc_logout_tokens"}
 GROUPS = {"groups", "group_invitations", "group_budgets"}
-GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "schedule_alarm", "alembic_version"} | OIDC | GROUPS
+GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "schedule_alarm", "deployment_audit", "alembic_version"} | OIDC | GROUPS
 TABLES = "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 KEYS = """
 SELECT c.relname, (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum = i.indkey[0]) AS first
@@ -103,6 +103,7 @@ BACKGROUND = {
     "turns": "select(heartbeat_at id idempotency_key started_at status user_id waiting_since) update(fingerprint idempotency_key)",
     "turn_events": "delete select(at user_id)",
     "audit_events": "delete insert select(at user_id)",
+    "deployment_audit": "insert(account_id action actor actor_id detail id network outcome) select",
     "api_keys": "delete select(expires_at revoked_at user_id)",
     "exports": "delete select(ready_at user_id)",
     "imports": "delete select(created_at id leased_until status user_id)",

@@ -156,6 +156,18 @@ export interface RatedAnswer extends Feedback {
   created_at: string;
 }
 
+/** A row of the deployment's audit. */
+export interface DeploymentEvent {
+  id: string;
+  at: string;
+  action: string;
+  actor: string;
+  actor_id: string | null;
+  account_id: string | null;
+  network: string | null;
+  outcome: "done" | "refused";
+}
+
 /** The form that uploads a large file, without its `file`. */
 export interface UploadForm {
   id: string;

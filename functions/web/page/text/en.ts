@@ -445,7 +445,12 @@ export const en = {
   },
   admin: {
     title: "Administration",
-    sections: { users: "Users", invites: "Invites", usage: "Usage", feedback: "Feedback", system: "System" },
+    sections: { users: "Users", invites: "Invites", usage: "Usage", feedback: "Feedback", audit: "Audit", system: "System" },
+    auditHint: "Who did what to whose account, this month, newest first. It contains no text of a user.",
+    auditAction: "Action",
+    auditEmpty: "Nothing in this period.",
+    auditHead: ["Date", "Action", "By", "Account", "Network"],
+    auditRefused: "refused",
     feedbackEmpty: "No answer has been rated.",
     feedbackHead: ["Date", "Rating", "Model", "Reason"],
     rating: { good: "good", bad: "bad" },

@@ -1,8 +1,8 @@
-/** The administration: users, invites, usage, feedback, and the models and health of the server. */
+/** The administration: users, invites, usage, feedback, the audit, and the models and health of the server. */
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { Account, Invite, Page, RatedAnswer, UsageGroup } from "../api/types.ts";
+import type { Account, DeploymentEvent, Invite, Page, RatedAnswer, UsageGroup } from "../api/types.ts";
 import { Button, Field, Form, Secret, Spinner } from "../components/controls.tsx";
 import { Icon, type IconName } from "../components/Icon.tsx";
 import { Dialog, Menu, openDialog } from "../components/overlays.tsx";
@@ -18,6 +18,7 @@ const SECTIONS: Record<string, { icon: IconName; view: () => ComponentChildren }
   invites: { icon: "mail", view: () => <Invites /> },
   usage: { icon: "chart", view: () => <UsageByGroup /> },
   feedback: { icon: "thumbUp", view: () => <RatedAnswers /> },
+  audit: { icon: "shield", view: () => <Audit /> },
   system: { icon: "pulse", view: () => <System /> },
 };
 
@@ -272,6 +273,39 @@ function RatedAnswers() {
               <td>{t.admin.rating[row.rating]}</td>
               <td dir="auto">{row.model}</td>
               <td dir="auto">{row.reason}</td>
+            </tr>
+          ))}
+        </Table>
+      )}
+      {more}
+    </>
+  );
+}
+
+function Audit() {
+  const [action, setAction] = useState("");
+  const { items, more } = usePages<DeploymentEvent>("admin/audit", action ? { action } : {});
+  return (
+    <>
+      <p class="hint">{t.admin.auditHint}</p>
+      <Field
+        label={t.admin.auditAction}
+        value={action}
+        onInput={(event) => setAction(event.currentTarget.value.toLowerCase().replace(/[^a-z_]/g, ""))}
+      />
+      {items === null && <Spinner label={t.common.loading} />}
+      {items?.length === 0 && <p class="hint">{t.admin.auditEmpty}</p>}
+      {items !== null && items.length > 0 && (
+        <Table head={t.admin.auditHead}>
+          {items.map((row) => (
+            <tr key={row.id}>
+              <td>{date(row.at)}</td>
+              <td>
+                {row.action} {row.outcome === "refused" && <span class="tag is-off">{t.admin.auditRefused}</span>}
+              </td>
+              <td title={row.actor_id ?? undefined}>{`${row.actor} ${row.actor_id?.slice(-8) ?? ""}`}</td>
+              <td title={row.account_id ?? undefined}>{row.account_id?.slice(-8)}</td>
+              <td>{row.network}</td>
             </tr>
           ))}
         </Table>

@@ -21,3 +21,15 @@ class ClientOrigin:
         except ValueError:
             return self.address
         return str(address) if address.version == 4 else str(ipaddress.ip_network((address, 64), strict=False))
+
+    @property
+    def region(self) -> str | None:
+        """The network that the audit of the deployment stores: 24 bits of an IPv4 address, or 48 bits of an IPv6 address.
+
+        Many customers share such a network, so it does not tell one from the others.
+        """
+        try:
+            address = ipaddress.ip_address(self.address)
+        except ValueError:
+            return None
+        return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))

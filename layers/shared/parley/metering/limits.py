@@ -5,7 +5,7 @@ stores their results. If the database is unavailable, the call fails before any 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -123,7 +123,28 @@ def settle(
     Return whether any of the reservations still existed.
     """
     charges = [_charge(call, purpose) for call in calls]
-    return usage.settle(connection, billing_subject, charges, reservations=[item.id for item in reservations], turn_id=turn_id)
+    is_ours = usage.settle(connection, billing_subject, charges, reservations=[item.id for item in reservations], turn_id=turn_id)
+    for call in calls:
+        if call.guard_hits:
+            _record_guard_hits(connection, billing_subject, call, purpose)
+    return is_ours
+
+
+def _record_guard_hits(connection: Connection, billing_subject: BillingSubject, call: ModelCall, purpose: CallPurpose) -> None:
+    """Add what the guards found in a call to the deployment's audit, once for each call."""
+    from parley.db.accounts import audit
+
+    user_id, key_id = billing_subject.user_id, billing_subject.api_key_id
+    detail: dict[str, object] = {
+        "model": call.model_id,
+        "purpose": call.purpose or purpose,
+        "hits": [asdict(hit) for hit in call.guard_hits],
+    }
+    detail |= {"api_key_id": str(key_id)} if key_id else {}
+    is_refused = any(hit.action == "block" for hit in call.guard_hits)
+    audit.record(
+        connection, "guard_hit", actor="user", actor_id=user_id, account_id=user_id, id=call.id, is_refused=is_refused, detail=detail
+    )
 
 
 def _reserve(

@@ -1,14 +1,21 @@
-"""The audit log: the events of each account, in order."""
+"""The audit: the events of each account, for its user, and those of the whole deployment, for its admins.
 
+The user's events have the full address and are deleted with the account. The deployment's rows have the network only, no text of a user,
+and outlive the account. The login's statement (`sessions.py`, `oidc.py`) adds both by itself.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import ColumnElement, Connection, Select, insert, select, text
+from sqlalchemy.dialects.postgresql import insert as insert_once
 
 from parley.auth.client_origin import ClientOrigin
-from parley.db.tables import audit_events
+from parley.db.tables import audit_events, deployment_audit
 from parley.ids import new_id
 
 type AuditEventName = Literal[
@@ -41,6 +48,28 @@ type AuditEventName = Literal[
     "group_member_removed",
     "group_role_changed",
 ]
+type DeploymentAction = Literal[
+    "login_failed",
+    "guard_hit",
+    "invite_made",
+    "invite_withdrawn",
+    "group_funded",
+    "account_deleted",
+    "audit_export_requested",
+    "link_shared",
+    "link_revoked",
+    "document_shared",
+    "document_unshared",
+]
+type Actor = Literal["user", "admin", "issuer", "system", "stranger"]
+
+# The details that the deployment keeps. Names of keys and of clients are texts that users wrote.
+DETAILS = {"session_id", "api_key_id", "export_id", "group_id", "role", "changes", "issuer", "sessions", "api_keys_revoked", "scopes"}
+_BY_ISSUER = {"ended_by_issuer", "role_changed_by_issuer"}
+_REFUSED = {"login_failed", "refresh_token_reused", "authorization_code_reused"}
+# An export has the newest rows up to this number.
+MAX_EXPORTED = 500_000
+_BATCH_SIZE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +84,82 @@ class AuditEvent:
     detail: dict[str, Any]
 
 
-def add(connection: Connection, user_id: UUID, event: AuditEventName, origin: ClientOrigin | None, **detail: Any) -> None:
-    """Log an event, in the same transaction as the change that the event records. `detail` is JSON and must not contain secrets."""
+@dataclass(frozen=True, slots=True)
+class DeploymentEvent:
+    """A row of the deployment's audit. `account_id` is the account that it concerns; both ids may be of deleted accounts."""
+
+    id: UUID
+    at: datetime
+    action: str
+    actor: Actor
+    actor_id: UUID | None
+    account_id: UUID | None
+    network: str | None
+    outcome: Literal["done", "refused"]
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Rows of these actors, accounts and actions in the half-open interval [`start`, `end`)."""
+
+    actor_id: UUID | None = None
+    account_id: UUID | None = None
+    action: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+_DEPLOYMENT_COLUMNS = [deployment_audit.c[field.name] for field in fields(DeploymentEvent)]
+
+
+def add(
+    connection: Connection,
+    user_id: UUID,
+    event: AuditEventName,
+    origin: ClientOrigin | None,
+    *,
+    admin_id: UUID | None = None,
+    **detail: Any,
+) -> None:
+    """Log an event of an account, in the same transaction as the change that the event records.
+
+    `detail` is JSON and must not contain secrets. `admin_id` is the admin who made the change, and is not in the user's own log: the id
+    of an erased admin must not remain in another user's rows.
+    """
     values = {"user_id": user_id, "id": new_id(), "event": event, "detail": detail}
     client = {"address": origin.address, "user_agent": origin.user_agent} if origin else {}
     connection.execute(insert(audit_events).values(values | client))
+    actor: Actor = "admin" if admin_id else "issuer" if event in _BY_ISSUER else "user"
+    actor_id = None if actor == "issuer" else admin_id or user_id
+    kept = {name: value for name, value in detail.items() if name in DETAILS}
+    record(connection, event, actor=actor, actor_id=actor_id, account_id=user_id, origin=origin, detail=kept)
+
+
+def record(
+    connection: Connection,
+    action: AuditEventName | DeploymentAction,
+    *,
+    actor: Actor,
+    actor_id: UUID | None,
+    account_id: UUID | None,
+    origin: ClientOrigin | None = None,
+    id: UUID | None = None,
+    is_refused: bool = False,
+    detail: Mapping[str, object] = MappingProxyType({}),
+) -> None:
+    """Add a row to the deployment's audit only. `detail` must not contain a text of a user. A row with the same `id` is added once."""
+    values = {
+        "id": id or new_id(),
+        "action": action,
+        "actor": actor,
+        "actor_id": actor_id,
+        "account_id": account_id,
+        "network": origin.region if origin else None,
+        "outcome": "refused" if is_refused or action in _REFUSED else "done",
+        "detail": dict(detail),
+    }
+    connection.execute(insert_once(deployment_audit).values(values).on_conflict_do_nothing())
 
 
 def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[AuditEvent]:
@@ -68,6 +168,41 @@ def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | Non
     statement = select(*columns).where(audit_events.c.user_id == user_id)
     statement = statement.where(audit_events.c.id < after) if after else statement
     return [AuditEvent(**row._mapping) for row in connection.execute(statement.order_by(audit_events.c.id.desc()).limit(limit))]
+
+
+def record_own(connection: Connection, user_id: UUID, action: DeploymentAction, origin: ClientOrigin, **detail: str) -> None:
+    """Add an act of a user on what is the user's own to the deployment's audit."""
+    record(connection, action, actor="user", actor_id=user_id, account_id=user_id, origin=origin, detail=detail)
+
+
+def deployment_page(connection: Connection, which: AuditFilter, *, limit: int, after: UUID | None) -> list[DeploymentEvent]:
+    """Return up to `limit` rows of the deployment's audit that follow the row `after`, newest first. Requires the background role."""
+    statement = _filtered(which).where(deployment_audit.c.id < after) if after else _filtered(which)
+    return [DeploymentEvent(**row._mapping) for row in connection.execute(statement.limit(limit))]
+
+
+def deployment_rows(connection: Connection) -> Iterator[DeploymentEvent]:
+    """Yield the newest `MAX_EXPORTED` rows of the deployment's audit, newest first. Requires the background role."""
+    statement = _filtered(AuditFilter()).limit(MAX_EXPORTED)
+    with connection.execute(statement, execution_options={"yield_per": _BATCH_SIZE}) as rows:
+        for row in rows:
+            yield DeploymentEvent(**row._mapping)
+
+
+def _filtered(which: AuditFilter) -> Select[tuple[Any, ...]]:
+    conditions: Sequence[ColumnElement[bool]] = [
+        deployment_audit.c[name] == value
+        for name, value in (("actor_id", which.actor_id), ("account_id", which.account_id), ("action", which.action))
+        if value is not None
+    ]
+    statement = select(*_DEPLOYMENT_COLUMNS).where(*conditions).order_by(deployment_audit.c.id.desc())
+    statement = statement.where(deployment_audit.c.at >= which.start) if which.start else statement
+    return statement.where(deployment_audit.c.at < which.end) if which.end else statement
+
+
+def sweep_deployment(connection: Connection) -> int:
+    """Delete rows of the deployment's audit older than 400 days and return their number. Requires the background role."""
+    return int(connection.execute(text("SELECT parley_forget_audit()")).scalar_one())
 
 
 def sweep(connection: Connection) -> int:

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import Connection, and_, func, insert, or_, select, text, update
 
 from parley.db.tables import exports, metadata
 from parley.errors import NotFound
+
+type ExportKind = Literal["account", "audit"]
 
 _BATCH_SIZE = 100
 
@@ -37,20 +39,24 @@ EXCLUDED_COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A requested export. `file_key` is the file's key in the file store, set when `status` is "ready"."""
+    """A requested export of an account or, for an admin, of the deployment's audit.
+
+    `file_key` is the file's key in the file store, set when `status` is "ready".
+    """
 
     id: UUID
     status: str
     file_key: str | None
     created_at: datetime
+    kind: ExportKind
 
 
 _COLUMNS = [exports.c[field.name] for field in fields(Export)]
 
 
-def add(connection: Connection, export_id: UUID, *, user_id: UUID) -> Export:
+def add(connection: Connection, export_id: UUID, *, user_id: UUID, kind: ExportKind = "account") -> Export:
     """Store the request for an export."""
-    statement = insert(exports).values(user_id=user_id, id=export_id).returning(*_COLUMNS)
+    statement = insert(exports).values(user_id=user_id, id=export_id, kind=kind).returning(*_COLUMNS)
     return Export(**connection.execute(statement).one()._mapping)
 
 
@@ -62,11 +68,13 @@ def get(connection: Connection, export_id: UUID, *, user_id: UUID) -> Export:
     return Export(**row._mapping)
 
 
-def find_recent(connection: Connection, *, user_id: UUID) -> Export | None:
-    """Return the user's newest export that is queued or became ready within the last hour, or None."""
+def find_recent(connection: Connection, *, user_id: UUID, kind: ExportKind = "account") -> Export | None:
+    """Return the user's newest export of this kind that is queued or became ready within the last hour, or None."""
     is_fresh = exports.c.ready_at > func.now() - timedelta(hours=1)
     is_recent = or_(exports.c.status == "queued", and_(exports.c.status == "ready", is_fresh))
-    statement = select(*_COLUMNS).where(exports.c.user_id == user_id, is_recent).order_by(exports.c.id.desc()).limit(1)
+    statement = (
+        select(*_COLUMNS).where(exports.c.user_id == user_id, exports.c.kind == kind, is_recent).order_by(exports.c.id.desc()).limit(1)
+    )
     row = connection.execute(statement).one_or_none()
     return Export(**row._mapping) if row else None
 

@@ -145,7 +145,7 @@ def _started(
 ) -> User | None:
     values: dict[str, object] = {"user_id": user_id, "session_id": session.id, "expires_at": session.expires_at, "event_id": new_id()}
     values |= {"issuer": session.issuer, "issuer_session": session.issuer_session}
-    values |= {"network": origin.network, "address": origin.address, "user_agent": origin.user_agent}
+    values |= {"network": origin.network, "address": origin.address, "user_agent": origin.user_agent, "region": origin.region}
     row = connection.execute(statement, values | more).one_or_none()
     return User(**row._mapping) if row else None
 
@@ -161,6 +161,11 @@ _STARTED = """
     ), logged AS (
         INSERT INTO audit_events (user_id, id, event, address, user_agent, detail)
         SELECT id, :event_id, 'login', :address, :user_agent,
+               jsonb_build_object('session_id', CAST(:session_id AS text), 'issuer', CAST(:issuer AS text))
+          FROM allowed
+    ), recorded AS (
+        INSERT INTO deployment_audit (id, action, actor, actor_id, account_id, network, outcome, detail)
+        SELECT :event_id, 'login', 'user', id, id, CAST(:region AS text), 'done',
                jsonb_build_object('session_id', CAST(:session_id AS text), 'issuer', CAST(:issuer AS text))
           FROM allowed
     )"""

@@ -138,7 +138,7 @@ def start_session(
     values = {"user_id": user_id, "password_hash": password_hash, "event_id": new_id(), "keys": keys}
     values |= {"session_id": session.id, "hash": session.token_hash, "expires_at": session.expires_at}
     values |= {"has_second_factor": session.has_second_factor}
-    values |= {"network": origin.network, "address": origin.address, "user_agent": origin.user_agent}
+    values |= {"network": origin.network, "address": origin.address, "user_agent": origin.user_agent, "region": origin.region}
     row = connection.execute(_START_SESSION, values).one_or_none()
     return User(**row._mapping) if row else None
 
@@ -256,6 +256,11 @@ _START_SESSION = text(
         INSERT INTO audit_events (user_id, id, event, address, user_agent, detail)
         SELECT user_id, :event_id, 'login', :address, :user_agent, jsonb_build_object(
                'session_id', CAST(:session_id AS text), 'failed_before', (SELECT coalesce(sum(in_a_row) - 1, 0) FROM cleared))
+          FROM verified
+    ), recorded AS (
+        INSERT INTO deployment_audit (id, action, actor, actor_id, account_id, network, outcome, detail)
+        SELECT :event_id, 'login', 'user', user_id, user_id, CAST(:region AS text), 'done',
+               jsonb_build_object('session_id', CAST(:session_id AS text))
           FROM verified
     )
     SELECT users.* FROM users JOIN verified ON users.id = verified.user_id

@@ -1,8 +1,8 @@
 """The tables after the newest migration. A test compares these definitions with the migrations.
 
 Every tenant table's primary key starts with `user_id`, and foreign keys include it, so that the schema can be sharded by user.
-`users`, `signups`, `invites`, `oidc_logins`, `oidc_logout_tokens`, `guesses`, `breakers`, `mcp_listings`, `schedule_alarm`, `groups`,
-`group_invitations` and `group_budgets` are global. See docs/adr/0002.
+`users`, `signups`, `invites`, `oidc_logins`, `oidc_logout_tokens`, `guesses`, `breakers`, `mcp_listings`, `groups`, `group_invitations`,
+`group_budgets` and `deployment_audit` are global. See docs/adr/0002.
 """
 
 from parley.db.tables.accounts import (
@@ -18,6 +18,7 @@ from parley.db.tables.accounts import (
     users,
 )
 from parley.db.tables.assistants import assistant_shares, assistant_versions, assistants
+from parley.db.tables.audit import deployment_audit
 from parley.db.tables.columns import metadata
 from parley.db.tables.conversations import conversations, feedback, messages
 from parley.db.tables.documents import chunks, documents
@@ -49,6 +50,7 @@ __all__ = [
     "client_items",
     "conversations",
     "credentials",
+    "deployment_audit",
     "document_shares",
     "documents",
     "exports",

@@ -20,6 +20,9 @@ exports = Table(
     Column("file_key", Text),
     timestamp("created_at"),
     timestamp("ready_at", nullable=True),
+    Column(
+        "kind", Text, CheckConstraint("kind IN ('account', 'audit')", name="exports_kind_check"), nullable=False, server_default="account"
+    ),
 )
 
 imports = Table(

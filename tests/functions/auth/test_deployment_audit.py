@@ -1,0 +1,118 @@
+"""The audit of the deployment over HTTP, and its export as JSON lines."""
+
+import json
+from uuid import UUID
+
+import boto3
+import pytest
+
+from parley.jobs import OutboxJob
+from tests.support.api_gateway import PASSWORD, Person
+
+
+@pytest.fixture
+def rows(auth, admin):
+    """Return a function that lists the rows of the audit with these filters."""
+
+    def rows(**filters):
+        query = "&".join(f"{name}={value}" for name, value in filters.items())
+        return auth.get(f"/admin/audit?limit=100&{query}", as_=admin).json["items"]
+
+    return rows
+
+
+def actions(found):
+    return [(row["actor"], row["action"], row["outcome"]) for row in found]
+
+
+def test_a_users_acts_are_listed_newest_first(auth, rows, alice):
+    key = auth.post("/auth/api-keys", {"name": "my secret plan", "password": PASSWORD}, as_=alice).json
+    auth.delete(f"/auth/api-keys/{key['id']}", as_=alice)
+    found = rows(account_id=alice.id)
+
+    names = ["api_key_revoked", "api_key_made", "login", "registered"]
+    assert actions(found) == [("user", name, "done") for name in names]
+    assert {row["actor_id"] for row in found} == {str(alice.id)}
+    assert {row["network"] for row in found} == {"192.0.2.0/24"}
+    assert [row["detail"] for row in found[:2]] == [{"api_key_id": key["id"]}] * 2
+
+
+def test_a_wrong_password_is_listed_with_the_account_if_there_is_one(auth, rows, alice):
+    auth.post("/auth/login", {"email": alice.email, "password": "not the pass phrase"})
+    auth.post("/auth/login", {"email": "nobody@example.com", "password": "not the pass phrase"})
+
+    assert actions(rows(account_id=alice.id))[0] == ("stranger", "login_failed", "refused")
+    assert rows(action="login_failed")[0]["account_id"] is None
+
+
+def test_an_admins_acts_name_the_admin_and_the_account(auth, rows, admin, alice):
+    auth.patch(f"/admin/users/{alice.id}", {"monthly_budget_usd": 3}, as_=admin)
+    invite = auth.post("/admin/invites", {"email": "secret@example.com"}, as_=admin).json
+    auth.delete(f"/admin/invites/{invite['id']}", as_=admin)
+    found = rows(actor_id=admin.id)[:3]
+
+    assert [row["action"] for row in found] == ["invite_withdrawn", "invite_made", "changed_by_admin"]
+    assert [row["account_id"] for row in found] == [None, None, str(alice.id)]
+    assert found[2]["detail"] == {"changes": {"monthly_budget_usd": 3.0}}
+    assert "admin_id" not in str(auth.get("/auth/audit", as_=alice).json)
+
+
+def test_a_group_a_link_and_a_share_are_listed(auth, conversation, documents, chat, rows, alice):
+    id = chat.post("/chat", {"message": "Hello", "stream": False}, as_=alice).json["conversation_id"]
+    link = conversation.post(f"/conversations/{id}/links", {"audience": "public"}, as_=alice).json
+    conversation.delete(f"/links/{link['id']}", as_=alice)
+    group = auth.post("/auth/groups", {"name": "Secret"}, as_=alice).json
+    found = rows(account_id=alice.id)
+
+    assert [row["action"] for row in found[:3]] == ["group_founded", "link_revoked", "link_shared"]
+    assert [row["detail"] for row in found[:2]] == [{"group_id": group["id"]}, {"link_id": link["id"]}]
+
+
+def test_pages_follow_each_other_without_gaps(auth, admin, alice):
+    Person.signed_in(auth, alice.email)
+    path, found, cursor = f"/admin/audit?account_id={alice.id}&limit=1", [], ""
+    while cursor is not None:
+        page = auth.get(path + (f"&cursor={cursor}" if cursor else ""), as_=admin).json
+        found, cursor = [*found, *page["items"]], page["next_cursor"]
+
+    assert [row["action"] for row in found] == ["login", "login", "registered"]
+
+
+def test_the_period_is_chosen(rows, alice):
+    assert rows(**{"account_id": alice.id, "from": "2000-01-01", "to": "2001-01-01"}) == []
+    assert len(rows(**{"account_id": alice.id, "from": "2000-01-01"})) == 2
+
+
+@pytest.fixture
+def exported(auth, upkeep, postgres):
+    """Request an export of the audit as an admin, run its job, and return the answer about it."""
+
+    def exported(admin, before=lambda: None):
+        id = auth.post("/admin/audit/exports", as_=admin).json["id"]
+        (entry,) = postgres.execute(f"SELECT id FROM outbox WHERE subject_id = '{id}'", dbname="parley")[0]
+        before()
+        upkeep.deliver(OutboxJob(topic="export", user_id=admin.id, entry_id=entry, subject_id=UUID(id)))
+        return auth.get(f"/auth/me/exports/{id}", as_=admin)
+
+    return exported
+
+
+def test_an_export_has_a_row_per_line(exported, rows, environment, admin, alice):
+    key = f"exports/{admin.id}/{exported(admin).json['id']}.jsonl"
+    body = boto3.client("s3").get_object(Bucket=environment["PARLEY_FILES_BUCKET"], Key=key)["Body"].read()
+    lines = [json.loads(line) for line in body.splitlines()]
+
+    assert [line["action"] for line in lines if line["account_id"] == str(alice.id)] == ["login", "registered"]
+    assert lines[0].keys() == rows()[0].keys()
+
+
+def test_who_is_no_admin_when_the_export_is_written_gets_no_file(exported, postgres, admin):
+    demote = lambda: postgres.execute(f"UPDATE users SET role = 'user' WHERE id = '{admin.id}'", dbname="parley")  # noqa: E731
+
+    assert exported(admin, demote).json["status"] == "failed"
+
+
+def test_an_export_of_the_audit_is_not_taken_for_one_of_the_account(auth, exported, admin):
+    audit = exported(admin).json["id"]
+
+    assert auth.post("/auth/me/exports", as_=admin).json["id"] != audit
