@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Self
@@ -18,6 +18,7 @@ from parley.deadline import Deadline
 from parley.llm import messages as llm
 from parley.llm.catalogue import Catalogue
 from parley.llm.circuit_breaker import CircuitBreaker
+from parley.llm.guards.spans import Finder, Replace, ReplacedText
 from parley.llm.router import ModelRouter, RetryPolicy
 from parley.metering.limits import DefaultLimits
 from tests.conftest import ROOT
@@ -137,3 +138,9 @@ def stored_messages(engine: Any, person: Any, conversation_id: Any) -> list[Any]
     """Return the messages of a conversation, oldest first."""
     with principal_scope(engine, person.principal) as connection:
         return messages.newest(connection, conversation_id, user_id=person.id, limit=100)
+
+
+def replaced_pieces(finder: Finder, replace: Replace, pieces: Iterable[str]) -> list[str]:
+    """Return the text that a guard passes on after each piece of an answer, and at its end."""
+    stream = ReplacedText(finder, replace)
+    return [*(stream.feed(piece) for piece in pieces), stream.rest()]

@@ -5,6 +5,7 @@ import pytest
 from parley.llm.guards.spans import ReplacedText, replace_all
 from parley.llm.guards.words import MAX_SPACES, WordFinder, folded
 from tests.support.regex_growth import is_linear
+from tests.support.turns import replaced_pieces
 
 WORDS = ["nightingale", "Project Tern", "cat", "夜莺", "C++", "straße"]
 
@@ -19,8 +20,7 @@ def masked(finder, text):
 
 
 def streamed(finder, *pieces):
-    stream = ReplacedText(finder, lambda _span, _text: "#")
-    return [*(stream.feed(piece) for piece in pieces), stream.rest()]
+    return replaced_pieces(finder, lambda _span, _text: "#", pieces)
 
 
 @pytest.mark.parametrize(
