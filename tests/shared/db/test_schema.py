@@ -28,7 +28,11 @@ MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHE
 NEWEST = ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head()
 OIDC = {"oidc_logins", "oidc_logout_tokens"}
 GROUPS = {"groups", "group_invitations", "group_budgets"}
-GLOBAL = {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "schedule_alarm", "deployment_audit", "alembic_version"} | OIDC | GROUPS
+GLOBAL = (
+    {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "schedule_alarm", "deployment_audit", "alembic_version"}
+    | OIDC
+    | GROUPS
+)
 TABLES = "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 KEYS = """
 SELECT c.relname, (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum = i.indkey[0]) AS first

@@ -1,8 +1,8 @@
 """The tables after the newest migration. A test compares these definitions with the migrations.
 
 Every tenant table's primary key starts with `user_id`, and foreign keys include it, so that the schema can be sharded by user.
-`users`, `signups`, `invites`, `oidc_logins`, `oidc_logout_tokens`, `guesses`, `breakers`, `mcp_listings`, `groups`, `group_invitations`,
-`group_budgets` and `deployment_audit` are global. See docs/adr/0002.
+`users`, `signups`, `invites`, `oidc_logins`, `oidc_logout_tokens`, `guesses`, `breakers`, `mcp_listings`, `schedule_alarm`, `groups`,
+`group_invitations`, `group_budgets` and `deployment_audit` are global. See docs/adr/0002.
 """
 
 from parley.db.tables.accounts import (

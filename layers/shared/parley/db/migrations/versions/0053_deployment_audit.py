@@ -6,7 +6,7 @@ id only. `parley_forget_audit` is the only way to delete rows, and the policy of
 
 from alembic import op
 
-revision, down_revision = "0052", "0051"
+revision, down_revision = "0053", "0052"
 
 ME = "NULLIF(current_setting('parley.user_id', true), '')::uuid"
 TABLE = f"""
