@@ -445,7 +445,14 @@ export const en = {
   },
   admin: {
     title: "Administration",
-    sections: { users: "Users", invites: "Invites", usage: "Usage", feedback: "Feedback", audit: "Audit", system: "System" },
+    sections: {
+      users: "Users",
+      invites: "Invites",
+      usage: "Usage",
+      feedback: "Feedback",
+      audit: "Audit",
+      system: "System",
+    },
     auditHint: "Who did what to whose account, this month, newest first. It contains no text of a user.",
     auditAction: "Action",
     auditEmpty: "Nothing in this period.",

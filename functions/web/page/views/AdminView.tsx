@@ -288,11 +288,15 @@ function Audit() {
   return (
     <>
       <p class="hint">{t.admin.auditHint}</p>
-      <Field
-        label={t.admin.auditAction}
-        value={action}
-        onInput={(event) => setAction(event.currentTarget.value.toLowerCase().replace(/[^a-z_]/g, ""))}
-      />
+      <div class="search is-field">
+        <Icon name="search" size={18} />
+        <input
+          type="search"
+          aria-label={t.admin.auditAction}
+          placeholder={t.admin.auditAction}
+          onInput={(event) => setAction(event.currentTarget.value.toLowerCase().replace(/[^a-z_]/g, ""))}
+        />
+      </div>
       {items === null && <Spinner label={t.common.loading} />}
       {items?.length === 0 && <p class="hint">{t.admin.auditEmpty}</p>}
       {items !== null && items.length > 0 && (

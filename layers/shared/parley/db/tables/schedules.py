@@ -1,13 +1,13 @@
 """Scheduled prompts, their runs, and the time of the next one."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     ForeignKeyConstraint,
     Index,
     Integer,
-    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -68,6 +68,6 @@ Index("schedule_runs_open", schedule_runs.c.sent_at, postgresql_where=sql("statu
 schedule_alarm = Table(
     "schedule_alarm",
     metadata,
-    Column("id", SmallInteger, CheckConstraint("id = 1", name="schedule_alarm_id_check"), primary_key=True, autoincrement=False),
+    Column("id", BigInteger, CheckConstraint("id = 1", name="schedule_alarm_id_check"), primary_key=True, autoincrement=False),
     timestamp("rings_at", nullable=True),
 )

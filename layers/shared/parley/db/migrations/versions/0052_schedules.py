@@ -51,7 +51,7 @@ CREATE INDEX schedule_runs_age ON schedule_runs (created_at);
 CREATE INDEX schedule_runs_open ON schedule_runs (sent_at) WHERE status IN ('queued', 'running');
 
 CREATE TABLE schedule_alarm (
-    id smallint PRIMARY KEY CONSTRAINT schedule_alarm_id_check CHECK (id = 1),
+    id bigint PRIMARY KEY CONSTRAINT schedule_alarm_id_check CHECK (id = 1),
     rings_at timestamptz
 );
 INSERT INTO schedule_alarm (id) VALUES (1);
