@@ -98,6 +98,20 @@ class NotWaiting(ParleyError):
     public_message = "This turn no longer waits for you. Send a new message to continue."
 
 
+class NotRunning(ParleyError):
+    """The turn does not run, so the model will not read a message to it."""
+
+    status, code = 409, "not_running"
+    public_message = "This answer is not being written any more. Send the message as the next question."
+
+
+class TooManyMessages(ParleyError):
+    """The turn has as many messages as it may have."""
+
+    status, code = 409, "too_many_messages"
+    public_message = "This answer has received too many messages. Send further ones after it."
+
+
 # A route that calls models declares these errors in the API description.
 MODEL_CALL_ERRORS = (
     ProviderFailed,

@@ -13,18 +13,32 @@ from functions.chat.errors import (
     ConversationBusy,
     InProgress,
     NothingToRegenerate,
+    NotRunning,
     NotWaiting,
+    TooManyMessages,
 )
 from functions.chat.openai_api import routes as openai_routes
 from functions.chat.responses import SERVER_TIMING, StreamFormat, turn_response
 from functions.chat.responses_api import conversation_routes
 from functions.chat.responses_api import routes as responses_routes
-from functions.chat.schemas import EVENT_SCHEMA, AnswersIn, ApprovalIn, ChatIn, ImageOut, ModelOut, RegenerateIn, TurnOut, TurnStateOut
+from functions.chat.schemas import (
+    EVENT_SCHEMA,
+    AnswersIn,
+    ApprovalIn,
+    ChatIn,
+    ImageOut,
+    ModelOut,
+    RegenerateIn,
+    SteeringMessageIn,
+    TurnOut,
+    TurnStateOut,
+)
 from functions.chat.services import ChatServices, ChatServicesDep
-from functions.chat.turn import replay, run
+from functions.chat.turn import replay, run, steering_messages
 from functions.chat.turn.approvals import Decision
 from functions.chat.turn.question import Question
 from parley.auth.principal import Principal
+from parley.db.turn.steering_messages import SteeringMessage
 from parley.db.turn.stream_leases import TooManyStreams
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
@@ -213,6 +227,18 @@ async def answer_question(id: UUID, body: AnswersIn, request: Request, services:
     """
     decision = Decision(id, body.question_id, is_approved=body.answers is not None, answers=body.answers)
     return _resume(request, services, principal, decision, stream=body.stream)
+
+
+@turn_router.post("/chat/turns/{id}/messages", status_code=202, responses=error_responses(NotFound, NotRunning, TooManyMessages))
+async def add_message(id: UUID, body: SteeringMessageIn, services: ChatServicesDep, principal: CurrentPrincipal) -> Response:
+    """Send a message to the model while it writes an answer.
+
+    The model reads the message at the next round of its tool loop, after the tools that run; the stream then has the event
+    `message.read` with the key as its `id`, and the message becomes a part of the answer. If the turn ends without that event, the model
+    has not read the message: send it as the next question. A turn takes at most ten messages.
+    """
+    steering_messages.add_message(services, principal, id, SteeringMessage(body.key, body.message))
+    return Response(status_code=202)
 
 
 def _resume(request: Request, services: ChatServices, principal: Principal, decision: Decision, *, stream: bool) -> Response:

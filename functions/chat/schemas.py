@@ -13,6 +13,7 @@ from functions.chat.turn.events import TurnEvent
 from functions.chat.turn.images import MAX_IMAGES
 from functions.chat.turn.question import MAX_MESSAGE_CHARACTERS
 from functions.chat.turn.replay import TurnSnapshot
+from functions.chat.turn.steering_messages import MAX_CHARACTERS
 from parley.db.turn.approvals import Approval
 from parley.errors import InvalidInput
 from parley.http.schemas import HistoryMessageOut, Input, Output, Timestamp, UsageOut
@@ -146,6 +147,13 @@ class AnswersIn(Input):
         Field(examples=[{"1": "Lyon"}]),
     ]
     stream: bool = True
+
+
+class SteeringMessageIn(Input):
+    """The body of POST /chat/turns/{id}/messages. The client chooses `key`, so that a repeated request adds no second message."""
+
+    key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=["key_1"])]
+    message: Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS, examples=["In euros, please"])]
 
 
 class ToolResultOut(Output):

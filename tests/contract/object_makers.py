@@ -12,6 +12,7 @@ from parley.clock import utc_now
 from parley.db import mcp_servers
 from parley.db.tables import approvals, passages, summaries
 from parley.db.transactions import user_scope
+from parley.db.turn import steering_messages
 from parley.db.webhooks import deliveries
 from parley.ids import new_id
 from parley.tools.forms import form_of_model
@@ -83,6 +84,7 @@ def make_turn(functions: Functions, owner: Person) -> str:
     with user_scope(engine, owner.id) as connection:
         connection.execute(insert(approvals).values(user_id=owner.id, **approved))
         connection.execute(insert(approvals).values(user_id=owner.id, **approved | _ANSWERED))
+        steering_messages.add(connection, UUID(id), "key_1", "In euros, please", user_id=owner.id)
     return id
 
 

@@ -61,6 +61,7 @@ NEEDED = {
     "POST /chat/turns/{id}/stop": "chat",
     "POST /chat/turns/{id}/approvals": "chat",
     "POST /chat/turns/{id}/answers": "chat",
+    "POST /chat/turns/{id}/messages": "chat",
     "GET /models": "chat",
     "GET /v1/models": "chat",
     "GET /v1/models/{id}": "chat",

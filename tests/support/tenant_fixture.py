@@ -56,7 +56,8 @@ class TenantFixture:
             "projects": {"memory_scope": "all"},
             "project_documents": {"project_id": ids["projects"], "document_id": ids["documents"]},
             "messages": in_conversation | {"seq": 1, "role": "user"},
-            "turns": in_conversation | {"user_message_id": ids["messages"], "message_id": ids["messages"], "status": "completed"},
+            "turns": in_conversation
+            | {"user_message_id": ids["messages"], "message_id": ids["messages"], "status": "completed", "steering": []},
             "turn_events": {"turn_id": ids["turns"], "number": 1},
             "summaries": in_conversation | {"upto_seq": 1},
             "memories": {"source": "extracted", "superseded_by": None, "embedding": [0.5]},

@@ -185,6 +185,19 @@ class ToolAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageRead:
+    """A message that the user sent to the running turn is in the next request to the model."""
+
+    name: ClassVar = "message.read"
+    id: str
+    text: str
+
+    def data(self) -> dict[str, Any]:
+        """Return the event's JSON."""
+        return {"id": self.id, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCompleted:
     """The answer is complete. `message` is the stored answer, None until the answer is stored.
 
@@ -278,6 +291,7 @@ type TurnEvent = (
     | ToolApproval
     | ToolQuestion
     | ToolAnswered
+    | MessageRead
     | TurnCompleted
     | TurnStopped
     | TurnInterrupted

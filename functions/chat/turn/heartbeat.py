@@ -115,6 +115,7 @@ class Heartbeat:
         if not state.is_running:
             raise Superseded(f"turn {self._turn.id}")
         self._turn.event_buffer.mark_logged(entries)
+        self._turn.steering_messages = state.steering_messages
         if state.is_access_ended:
             raise AccessEnded(f"turn {self._turn.id}")
         if state.is_stop_requested:

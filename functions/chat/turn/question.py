@@ -34,6 +34,7 @@ _LOST_IMAGE_NOTE = "[image: no longer available]"
 _NO_RESULT = "Not run: the answer ended before this call."
 # Some vendors reject a user message directly after a tool message.
 _ENDED_NOTE = "(The answer ended here.)"
+_INTERJECTION_NOTE = "(The user adds a message.)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +278,11 @@ def _split_rounds(parts: Sequence[MessagePart]) -> Iterator[list[MessagePart]]:
 
 
 def _round_messages(round_parts: list[MessagePart], *, with_thoughts: bool, max_bytes: int | None) -> Iterator[llm.Message]:
-    """Yield the assistant's message and, if it calls tools, the message with their results."""
+    """Yield what the user added before the round, the assistant's message and, if it calls tools, the message with their results."""
+    for part in round_parts:
+        if part["type"] == "user_message":
+            yield llm.Message("assistant", _INTERJECTION_NOTE)
+            yield llm.Message("user", part["text"])
     assistant_parts = [part for part in map(_assistant_part, round_parts) if part and (with_thoughts or not isinstance(part, llm.Thought))]
     if assistant_parts:
         yield llm.Message("assistant", assistant_parts)

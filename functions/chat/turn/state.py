@@ -11,6 +11,7 @@ from functions.chat.turn.events import (
     AnswerDelta,
     MemoryKind,
     MemoryUsed,
+    MessageRead,
     NumberedEvent,
     RetrievalMode,
     SourceGiven,
@@ -30,6 +31,7 @@ from parley.auth.principal import Principal
 from parley.db.outbox import OutboxEntry
 from parley.db.turn.approvals import Approval
 from parley.db.turn.message_parts import AnswerParts
+from parley.db.turn.steering_messages import SteeringMessage
 from parley.db.turn.turn_checkpoint import Checkpoint
 from parley.db.turn.turn_events import TEXT_EVENT, LoggedEvent
 from parley.db.vectors import Vector
@@ -130,7 +132,7 @@ class Turn:
     events for web hooks, and `passages` the ids and texts of its passages. For a resumed turn, `resumed_from` is its checkpoint,
     `decisions` maps call ids to approval (True) or denial (False), and `answers` maps the ids of calls that asked the user to their
     last question. `invalid_calls` holds the ids of calls whose arguments cannot be stored. `image_bytes` caches images by key; an
-    unreadable one is None.
+    unreadable one is None. `steering_messages` counts the messages that the user has sent to the running turn.
     """
 
     billing_subject: BillingSubject
@@ -162,6 +164,7 @@ class Turn:
     image_bytes: dict[str, bytes | None] = field(default_factory=dict)
     query_embedding: BackgroundCall[Vector] | None = None
     retrieval: RetrievalMode | None = None
+    steering_messages: int = 0
     started: NumberedEvent = field(init=False)
 
     @property
@@ -233,6 +236,16 @@ class Turn:
         """
         self.parts.add_tool_result(call.call_id, ok=outcome.ok, content=outcome.content, is_trusted=is_trusted)
         return self.event_buffer.add(ToolAnswered(call.call_id, call.name, outcome.ok, outcome.content, outcome.elapsed_ms))
+
+    @property
+    def has_unread_messages(self) -> bool:
+        """Whether the user has sent messages to the turn that the model has not received, as far as the last heartbeat knows."""
+        return self.steering_messages > len(self.parts.user_messages)
+
+    def add_user_message(self, message: SteeringMessage) -> NumberedEvent:
+        """Add a message that the user sent meanwhile to the answer's parts and return its event."""
+        self.parts.add_user_message(message.id, message.text)
+        return self.event_buffer.add(MessageRead(message.id, message.text))
 
     def timings(self) -> TurnTimings:
         """Return the timings so far."""

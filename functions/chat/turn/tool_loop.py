@@ -16,6 +16,7 @@ from functions.chat.turn.state import ApprovalsPending, Superseded, Turn
 from functions.chat.turn.tools import TOOL_GRACE_S, ParallelToolCalls, ParsedToolCall, TurnTool
 from parley.db.engine import Connection
 from parley.db.transactions import user_scope
+from parley.db.turn import steering_messages
 from parley.db.turn.approvals import Approval
 from parley.llm import messages as llm
 from parley.llm.errors import ProviderFailed
@@ -80,6 +81,7 @@ def run_tool_loop(services: ChatServices, turn: Turn, heartbeat: Heartbeat) -> I
     while True:
         if turn.open_calls:
             yield from run_tool_calls(turn, heartbeat)
+            yield from map(heartbeat.mark_sent, _read_messages(services, turn))
             _prepare_next_round(services, turn)
         yield from _call_model(services, turn, heartbeat)
         if not turn.open_calls:
@@ -219,6 +221,15 @@ def _record_tool_calls(turn: Turn, finished: llm.Finished, tool_calls: list[llm.
         parsed_call = ParsedToolCall.of(tool_call, taken=taken)
         taken.add(parsed_call.call_id)
         yield turn.add_tool_call(parsed_call)
+
+
+def _read_messages(services: ChatServices, turn: Turn) -> list[NumberedEvent]:
+    """Add the messages that the user has sent meanwhile to the next request, and return their events."""
+    if not turn.has_unread_messages:
+        return []
+    with user_scope(services.engine, turn.user_id) as connection:
+        unread = steering_messages.unread(connection, turn.id, user_id=turn.user_id, read=turn.parts.user_messages)
+    return [turn.add_user_message(message) for message in unread]
 
 
 def _prepare_next_round(services: ChatServices, turn: Turn) -> None:

@@ -189,6 +189,7 @@ class Rows:
             "webhooks.add": {"webhook_id": new_id()},
             "scheduled_prompts.add": {"schedule_id": new_id(), "next_at": LATER},
             "scheduled_prompts.change": {"changes": {"prompt": "x"}},
+            "steering_messages.add": {"message_id": "key_1"},
             "summaries.add": {"upto_seq": 2},
             "idempotency.store_response": {"response": {}},
             "responses.begin": {"response": StoredResponse(new_id(), None, [], {})},

@@ -40,6 +40,10 @@ NAMED = {
 }
 
 
+# It adds to the audit of the deployment, which no table of a user shows: tests/shared/db/test_deployment_audit.py.
+UNSEEN = {"audit.record_own"}
+
+
 @pytest.fixture(scope="module")
 def superuser(postgres, database):
     """An engine whose role bypasses every policy."""
@@ -120,7 +124,7 @@ def test_rows_of_another_user_are_neither_read_nor_changed_without_row_level_sec
     assert owner.token not in foreign
 
 
-@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name.partition(".")[0] in NAMED])
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name.partition(".")[0] in NAMED and name not in UNSEEN])
 def test_the_same_call_reads_or_changes_the_owners_rows(attempt, result_for_missing_rows, owner, name):
     found, changed = attempt(name, owner.user_id)
 

@@ -96,6 +96,7 @@ export type MessagePart =
   | { type: "text"; start: number; end: number }
   | { type: "tool_call"; call_id: string; name: string; arguments: Record<string, Json> }
   | { type: "tool_result"; call_id: string; ok: boolean; content: string }
+  | { type: "user_message"; id: string; text: string }
   | ({ type: "source" } & Source)
   | { type: "image"; id: string; media_type: string };
 
@@ -246,6 +247,7 @@ export type TurnEvent =
   | { name: "text.delta"; data: { text: string } }
   | { name: "tool.call" | "tool.approval"; data: ToolCall }
   | { name: "tool.question"; data: UserQuestion }
+  | { name: "message.read"; data: { id: string; text: string } }
   | {
       name: "tool.result";
       data: { call_id: string; name: string; ok: boolean; content: string; elapsed_ms: number };

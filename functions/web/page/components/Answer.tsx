@@ -144,7 +144,9 @@ export function Answer({ turn, chat, onSource, variants, onRegenerate, onFork }:
     >
       {turn.memories.length > 0 && <Memories turn={turn} />}
       {turn.parts.map((part, index) =>
-        part.type === "text" ? (
+        part.type === "user_message" ? (
+          <UserMessage key={part.id} text={part.text} />
+        ) : part.type === "text" ? (
           <Markdown
             key={index}
             text={part.text}

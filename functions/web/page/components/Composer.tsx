@@ -305,16 +305,18 @@ function Queue({ chat }: { chat: Chat }) {
     <ul class="queue">
       {chat.queue.value.map((question, index) => (
         <li key={`${index}-${question.text}`}>
-          <small>{t.chat.queued}</small>
+          <small>{question.steering && chat.isBusy ? t.chat.sentMeanwhile : t.chat.queued}</small>
           <span dir="auto">{question.text}</span>
-          <IconButton
-            icon="close"
-            label={t.chat.removeQueued}
-            size={14}
-            onClick={() => {
-              chat.queue.value = chat.queue.value.filter((_, at) => at !== index);
-            }}
-          />
+          {!(question.steering && chat.isBusy) && (
+            <IconButton
+              icon="close"
+              label={t.chat.removeQueued}
+              size={14}
+              onClick={() => {
+                chat.queue.value = chat.queue.value.filter((_, at) => at !== index);
+              }}
+            />
+          )}
         </li>
       ))}
     </ul>

@@ -15,6 +15,7 @@ import { applyEvent, hasEnded, NEW_TURN, type Turn } from "./turn.ts";
 
 const PAGE = 60;
 const BACKGROUND_FRAME_MS = 150;
+const MAX_STEERING = 8000;
 
 export interface Question {
   text: string;
@@ -23,6 +24,8 @@ export interface Question {
   tools: boolean;
   documents: boolean | string[];
   incognito: boolean;
+  /** The id under which the question was sent to the model that still writes. If the model does not read it, it is asked next. */
+  steering?: string;
 }
 
 /** Memories that the answers seen complete by this page have used; the API does not keep them with the message. */
@@ -112,7 +115,8 @@ export class Chat {
   /** Send a question, or queue it while an answer is written or being replaced by its stored message. */
   async ask(question: Question): Promise<void> {
     if (this.isBusy || this.#ending) {
-      this.queue.value = [...this.queue.value, question];
+      const steering = this.#steer(question);
+      this.queue.value = [...this.queue.value, steering ? { ...question, steering } : question];
       return;
     }
     this.#isRegenerating = false;
@@ -142,6 +146,16 @@ export class Chat {
       touch(made);
     }
     return this.#prepared.id;
+  }
+
+  /** Send a question to the model that still writes. Return its id, or null if the model cannot read it before the answer ends. */
+  #steer(question: Question): string | null {
+    const turn = this.turn.value;
+    if (!this.isBusy || !turn?.id || question.images.length > 0 || question.text.length > MAX_STEERING) return null;
+    const id = crypto.randomUUID();
+    // A refusal changes nothing: the question stays in the queue, and is asked after the answer.
+    api.post(`chat/turns/${turn.id}/messages`, { key: id, message: question.text }).catch(() => undefined);
+    return id;
   }
 
   /** Answer the last question again; the present answer becomes a variant. */
@@ -261,6 +275,7 @@ export class Chat {
         const wasKnown = turn.id !== null && turn.conversationId !== null;
         turn = applyEvent(turn, id, { name, data: JSON.parse(data) } as TurnEvent);
         frames.show(turn);
+        if (name === "message.read") this.#wasRead(JSON.parse(data).id);
         if (!wasKnown && turn.conversationId !== null) this.#began(turn);
         if (hasEnded(turn) || turn.status === "waiting") return;
       }
@@ -270,6 +285,10 @@ export class Chat {
     } finally {
       if (!signal.aborted) frames.flush();
     }
+  }
+
+  #wasRead(id: string): void {
+    this.queue.value = this.queue.value.filter((question) => question.steering !== id);
   }
 
   #began(turn: Turn): void {

@@ -21,7 +21,14 @@ export interface ToolRun extends ToolCall {
   elapsedMs: number | null;
 }
 
-export type AnswerPart = { type: "text"; text: string } | ToolRun;
+/** A message of the user that the model read while it wrote the answer. */
+export interface Interjection {
+  type: "user_message";
+  id: string;
+  text: string;
+}
+
+export type AnswerPart = { type: "text"; text: string } | ToolRun | Interjection;
 
 export type TurnStatus = "starting" | "running" | "waiting" | "completed" | "stopped" | "interrupted" | "failed";
 
@@ -111,6 +118,9 @@ export function applyEvent(turn: Turn, number: number, event: TurnEvent): Turn {
         elapsedMs: event.data.elapsed_ms,
       });
       return next;
+    case "message.read":
+      next.parts = [...turn.parts, { type: "user_message", ...event.data }];
+      return next;
     case "turn.waiting":
       next.status = "waiting";
       return next;
@@ -177,6 +187,8 @@ export function partsOf(stored: MessagePart[], text: string): { parts: AnswerPar
       parts = withTool(parts, part, { state: "failed" });
     } else if (part.type === "tool_result") {
       parts = withTool(parts, part, { state: part.ok ? "done" : "failed", result: part.content });
+    } else if (part.type === "user_message") {
+      parts = [...parts, part];
     } else if (part.type === "source") {
       sources.push(part);
     }

@@ -32,7 +32,7 @@ test("the events of a turn give its text, calls and figures in order", () => {
   const turn = play(EVENTS);
 
   assert.deepEqual(
-    turn.parts.map((part) => (part.type === "text" ? part.text : part.result)),
+    turn.parts.map((part) => (part.type === "tool" ? part.result : part.text)),
     ["One moment. ", "2", "It is 2."],
   );
   assert.deepEqual(

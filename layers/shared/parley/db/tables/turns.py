@@ -47,6 +47,7 @@ turns = Table(
     Column("total_ms", Double),
     Column("held", JSONB),
     timestamp("waiting_since", nullable=True),
+    Column("steering", JSONB, nullable=False, server_default="[]"),
     ForeignKeyConstraint(["user_id", "conversation_id"], ["conversations.user_id", "conversations.id"], ondelete="CASCADE"),
     ForeignKeyConstraint(["user_id", "user_message_id"], ["messages.user_id", "messages.id"], ondelete="CASCADE"),
     # Deferred: the statement that ends a turn sets `message_id` before it inserts the answer.

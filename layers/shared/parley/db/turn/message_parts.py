@@ -4,6 +4,7 @@
     {"type": "thought", "origin", "payload"}                  opaque to all but the vendor; not shown by any API
     {"type": "tool_call", "call_id", "name", "arguments"}     `arguments` is an object
     {"type": "tool_result", "call_id", "ok", "content"}       "is_vouched": true marks trusted content
+    {"type": "user_message", "id", "text"}                    the user wrote it while the answer was written
     {"type": "source", "number", "document_id", "chunk_id", …} a document chunk that the answer may cite as `[number]`
     {"type": "source", "number", "url", "title", "snippet"}   a web page that it may cite so
     {"type": "memory"}                                        the prompt had untrusted memory; not shown by any API
@@ -42,6 +43,8 @@ class AnswerParts:
                     answer.add_text(entry.text)
                 case "tool.call":
                     answer.add_tool_call(entry.data["call_id"], entry.data["name"], entry.data["arguments"])
+                case "message.read":
+                    answer.add_user_message(entry.data["id"], entry.data["text"])
                 case "memory":
                     answer.mark_memory_used()
                 case "source":
@@ -70,6 +73,10 @@ class AnswerParts:
         trust_mark = {"is_vouched": True} if is_trusted else {}
         self._add({"type": "tool_result", "call_id": call_id, "ok": ok, "content": content} | trust_mark)
 
+    def add_user_message(self, id: str, text: str) -> None:
+        """Append a message that the user sent while the answer was written."""
+        self._add({"type": "user_message", "id": id, "text": text})
+
     def mark_memory_used(self) -> None:
         """Record that the prompt contained untrusted memory or documents, which taints the rest of the answer."""
         if _MEMORY not in self._parts:
@@ -84,6 +91,11 @@ class AnswerParts:
     def sources(self) -> list[MessagePart]:
         """The sources in the prompt."""
         return [part for part in self._parts if part["type"] == "source"]
+
+    @property
+    def user_messages(self) -> set[str]:
+        """The ids of the messages that the user sent while the answer was written, and that the model has read."""
+        return {part["id"] for part in self._parts if part["type"] == "user_message"}
 
     @property
     def text(self) -> str:

@@ -34,12 +34,14 @@ RUNNING_TURNS = f"""(
 class HeartbeatReply:
     """The state of a turn at its heartbeat: whether it is still running, and whether a stop was requested.
 
-    `is_access_ended` means that the principal's session has ended or its API key was revoked.
+    `is_access_ended` means that the principal's session has ended or its API key was revoked. `steering_messages` is how many messages
+    the user has sent to the turn.
     """
 
     is_running: bool
     is_stop_requested: bool
     is_access_ended: bool = False
+    steering_messages: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,12 @@ def record_heartbeat(
     values = {"turn_id": str(turn_id), "entries": turn_events.events_json(entries), "last_event": last_event}
     row = run_statement(engine, _RECORD_HEARTBEAT, user_id=user_id, **values, **_credential(principal))
     is_running = row.is_stop_requested is not None
-    return HeartbeatReply(is_running, is_stop_requested=bool(row.is_stop_requested), is_access_ended=row.is_access_ended)
+    return HeartbeatReply(
+        is_running,
+        is_stop_requested=bool(row.is_stop_requested),
+        is_access_ended=row.is_access_ended,
+        steering_messages=row.steering_messages or 0,
+    )
 
 
 def _credential(principal: Principal | None) -> dict[str, UUID | None]:
@@ -188,11 +195,12 @@ _RECORD_HEARTBEAT = text(
     WITH updated AS (
             UPDATE turns SET heartbeat_at = clock_timestamp(), last_event = greatest(last_event, CAST(:last_event AS integer))
              WHERE user_id = CAST(:user_id AS uuid) AND id = CAST(:turn_id AS uuid) AND status = 'running'
-            RETURNING stop_requested_at
+            RETURNING stop_requested_at, jsonb_array_length(steering) AS steering_messages
          ),
          {turn_events.log_cte("updated")}
     SELECT set_config('parley.user_id', CAST(:user_id AS text), true),
-           (SELECT stop_requested_at IS NOT NULL FROM updated) AS is_stop_requested, {_IS_ACCESS_ENDED}
+           (SELECT stop_requested_at IS NOT NULL FROM updated) AS is_stop_requested,
+           (SELECT steering_messages FROM updated) AS steering_messages, {_IS_ACCESS_ENDED}
     """  # noqa: S608 - constants only
 )
 _PROGRESS = text(
