@@ -8,9 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field, TypeAdapter
 
-from functions.conversation import memory
 from functions.conversation.assistants.routes import router as assistants_router
 from functions.conversation.links.routes import public_router, sharing_router
+from functions.conversation.memories import memory
 from functions.conversation.memories.routes import memories_router
 from functions.conversation.projects.routes import bulk_router, projects_router
 from functions.conversation.ratings.routes import ratings_router

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
-from functions.conversation import memory
+from functions.conversation.memories import memory
 from functions.conversation.schemas import MemoryIn, MemoryOut
 from functions.conversation.services import ConversationServicesDep
 from parley.db import memories
