@@ -197,7 +197,7 @@ class FormFieldOut(Output):
     maximum: float | None
     min_length: int | None
     max_length: int | None
-    format: Literal["email", "uri", "date", "date-time"] | None
+    format: Literal["date", "date-time", "email", "uri"] | None
     default: str | bool | float | list[str] | None
 
 
@@ -315,7 +315,7 @@ class TurnStateOut(Output):
         return cls.model_validate(stored | {"text": state.text, "usage": usage, "approvals": approvals, "questions": questions})
 
 
-EVENT_SCHEMA = {
+_TURN_EVENT = {
     "title": "TurnEvent",
     "description": "Each Server-Sent Event; `id` counts from 1, `data` is one JSON object.",
     "type": "object",
@@ -326,6 +326,14 @@ EVENT_SCHEMA = {
         "data": {"type": "string", "contentMediaType": "application/json"},
     },
 }
+_AG_UI_EVENT = {
+    "title": "AgUiEvent",
+    "description": "Each Server-Sent Event with `format=ag-ui`: `data` is one event of AG-UI.",
+    "type": "object",
+    "required": ["data"],
+    "properties": {"data": {"type": "string", "pattern": r'^\{"type": ?"[A-Z_]+"', "contentMediaType": "application/json"}},
+}
+EVENT_SCHEMA = {"anyOf": [_TURN_EVENT, _AG_UI_EVENT]}
 
 
 class ModelOut(Output):

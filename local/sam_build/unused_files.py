@@ -31,6 +31,10 @@ UNUSED = (
     "pgvector/pg8000",
     "pgvector/psycopg2",
     "psycopg/crdb",
+    # psycopg without its binary package.
+    "psycopg/pq/_pq_ctypes.py",
+    "psycopg/pq/pq_ctypes.py",
+    "pydantic/experimental/pipeline.py",
     "pydantic/mypy.py",
     # FastAPI looks for models of Pydantic 1 and does without them if this cannot be imported.
     "pydantic/v1",

@@ -128,7 +128,7 @@ def list_schedules(principal: CurrentPrincipal, transaction: Transaction, page: 
 
 
 @schedules_router.patch("/schedules/{id}", responses=error_responses(NotFound, InvalidSchedule))
-def change(id: UUID, body: ScheduleChange, services: ConversationServicesDep, principal: CurrentPrincipal) -> ScheduleOut:
+def change_scheduled_prompt(id: UUID, body: ScheduleChange, services: ConversationServicesDep, principal: CurrentPrincipal) -> ScheduleOut:
     """Change a scheduled prompt, or pause it or enable it again. Enabling it forgets its failures."""
     changes = {name: value for name, value in body.model_dump().items() if value is not None}
     with principal_scope(services.engine, principal) as connection:
@@ -138,7 +138,7 @@ def change(id: UUID, body: ScheduleChange, services: ConversationServicesDep, pr
 
 
 @schedules_router.delete("/schedules/{id}", status_code=204, responses=error_responses(NotFound))
-def remove(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> None:
+def remove_scheduled_prompt(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> None:
     """Delete a scheduled prompt and the list of its runs. The conversations of its runs stay."""
     scheduled_prompts.remove(transaction, id, user_id=principal.user_id)
 

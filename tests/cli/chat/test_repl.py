@@ -203,7 +203,7 @@ def test_the_last_question_is_answered_again(server, person):
         person.expect(shown)
         person.expect(PROMPT)
 
-    assert server.requests[-1].body == {"conversation_id": "c-1", "stream": True}
+    assert server.requests[-1].body == {"conversation_id": "c-1", "stream": True, "questions": True}
 
 
 def test_the_last_answer_is_rated_with_a_reason(server, person):

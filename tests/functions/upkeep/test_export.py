@@ -27,6 +27,8 @@ SELECT c.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
  WHERE k.contype = 'f' AND k.confrelid = 'public.users'::regclass UNION SELECT 'users'
 """
 SECRET = ("hash", "secret", "token", "fingerprint", "answer", "file_key")
+# The user's own answers to the forms of turns.
+NOT_SECRET = {"approvals.answers"}
 IN_PUBLIC = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_name <> 'alembic_version'"
 
 
@@ -94,7 +96,8 @@ def test_the_users_texts_of_every_table_are_in_the_export(document, tenant):
 def test_no_credential_is_in_the_export(document, tenant):
     everything = json.dumps(document)
     texts = [column for name in document["tables"] for column in metadata.tables[name].c if tenant.holds_marker(column)]
-    for column in (column for column in texts if any(word in column.name for word in SECRET)):
+    secrets = [column for column in texts if any(word in column.name for word in SECRET) and str(column) not in NOT_SECRET]
+    for column in secrets:
         secret = tenant.marker_of(column)
         assert secret not in everything
         assert b64encode(secret.encode()).decode() not in everything

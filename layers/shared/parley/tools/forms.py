@@ -34,7 +34,7 @@ _SECRET = re.compile(
 
 type Answer = str | bool | int | float | list[str]
 type FieldKind = Literal["choice", "multiple", "text", "number", "boolean"]
-type TextFormat = Literal["email", "uri", "date", "date-time"]
+type TextFormat = Literal["date", "date-time", "email", "uri"]
 
 
 class UnusableForm(ParleyError):
