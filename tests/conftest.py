@@ -1,16 +1,20 @@
 """Shared fixtures: a real PostgreSQL with the newest schema, AWS simulated by moto, and the functions as Lambda runs them."""
 
 import os
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
 from moto import mock_aws
+from moto.s3.responses import S3Response
 from sqlalchemy import Engine
 
 from bench.harness.processes import running_hogs
@@ -42,7 +46,20 @@ def hogs() -> Iterator[list[int]]:
 def aws() -> Iterator[None]:
     """Route every AWS call of this process to moto."""
     os.environ |= {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    with mock_aws():
+    with mock_aws(), _one_upload_at_a_time():
+        yield
+
+
+@contextmanager
+def _one_upload_at_a_time() -> Iterator[None]:
+    """Let moto store one object after the other: while it answers an upload, another of the same key closes the first one's file."""
+    put_object, lock = S3Response.put_object, threading.Lock()
+
+    def put_alone(response: S3Response) -> Any:
+        with lock:
+            return put_object(response)
+
+    with patch.object(S3Response, "put_object", put_alone):
         yield
 
 
