@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 from tests.fakes.vendor import streams
 from tests.page.conftest import ask, expect_stored
 from tests.page.test_journeys import calls
+from tests.support.time_limits import wait_until
 
 ARABIC = "ما هي عاصمة البرتغال؟"
 DROP = """([name, type, text]) => {
@@ -93,6 +94,14 @@ def test_a_dropped_file_that_is_no_document_is_refused_with_a_sentence(ada):
     expect(tab.get_by_text("No documents yet")).to_be_visible()
 
 
+def is_waiting(visit):
+    """Whether the newest conversation has a turn that is stored as waiting: its approval is shown a moment earlier."""
+    read = lambda path: visit.context.request.get(f"{visit.url}/{path}", headers=visit.headers).json()  # noqa: E731
+    (newest, *_) = read("conversations")["items"]
+    turn_id = read(f"conversations/{newest['id']}")["open_turn_id"]
+    return turn_id is not None and read(f"chat/turns/{turn_id}")["status"] == "waiting"
+
+
 def test_an_approval_survives_a_restart_of_the_server(ada, stack, vendor):
     ada.context.request.put(f"{ada.url}/tools/calculator", data={"requires_approval": True}, headers=ada.headers)
     answers = [calls("calculator", {"expression": "6*7"}), streams("It is 42.")]
@@ -100,6 +109,7 @@ def test_an_approval_survives_a_restart_of_the_server(ada, stack, vendor):
     tab = ada.open()
     ask(tab, "What is 6 times 7?")
     expect(tab.locator(".approval")).to_contain_text("6*7")
+    assert wait_until(lambda: is_waiting(ada))
     stack.kill()
     stack.start()
     tab.reload()

@@ -2,6 +2,8 @@
 
 import pytest
 
+from parley.db import documents as stored_documents
+from parley.db.transactions import user_scope
 from parley.ids import new_id
 from tests.functions.conversation.test_conversations import make, titles
 from tests.functions.conversation.test_tags import bulk, change
@@ -95,8 +97,17 @@ def test_a_deleted_document_leaves_its_projects(conversation, documents, alice, 
     assert conversation.get(path(project), as_=alice).json == project
 
 
-def test_a_project_takes_no_document_of_somebody_else(conversation, alice, bob, project, engine):
-    hers, theirs = add_document(engine, alice, "hers"), add_document(engine, bob, "theirs", shared=True)
+@pytest.fixture
+def shared(engine, bob):
+    """Share a document of bob's with all users for the duration of the test."""
+    document_id = add_document(engine, bob, "theirs", shared=True)
+    yield document_id
+    with user_scope(engine, bob.id) as connection:
+        stored_documents.remove(connection, document_id, user_id=bob.id)
+
+
+def test_a_project_takes_no_document_of_somebody_else(conversation, alice, project, engine, shared):
+    hers, theirs = add_document(engine, alice, "hers"), shared
     conversation.patch(path(project), {"documents": [str(hers)]}, as_=alice)
     answer = conversation.patch(path(project), {"name": "x", "documents": [str(theirs)]}, as_=alice)
 
