@@ -64,9 +64,12 @@ def me(principal: CurrentPrincipal, transaction: Transaction) -> UserOut:
 
 
 @router.patch("/auth/me", dependencies=ACCOUNT_SCOPE)
-def change_me(body: ProfileChange, principal: CurrentPrincipal, transaction: Transaction) -> UserOut:
+def change_me(body: ProfileChange, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> UserOut:
     """Change the given fields of the caller's profile."""
-    return UserOut.model_validate(users.change(transaction, principal.user_id, body.model_dump(exclude_unset=True)))
+    changes = body.model_dump(exclude_unset=True)
+    if changes:
+        audit.record_own(transaction, principal.user_id, "settings_changed", origin, fields=sorted(changes))
+    return UserOut.model_validate(users.change(transaction, principal.user_id, changes))
 
 
 @router.delete("/auth/me", status_code=202, dependencies=ACCOUNT_SCOPE, responses=PASSWORD_ERRORS)

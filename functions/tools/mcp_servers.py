@@ -7,8 +7,10 @@ from uuid import UUID
 from functions.tools.errors import NameTaken, TooManyMcpServers
 from functions.tools.services import ToolsServices
 from functions.tools.tools import count_call
+from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
 from parley.db import mcp_servers, tool_settings
+from parley.db.accounts import audit
 from parley.db.engine import Connection
 from parley.db.mcp_servers import McpServer
 from parley.db.transactions import lock_until_end, principal_scope
@@ -23,7 +25,14 @@ MAX_SERVERS = 20
 
 
 def add_server(
-    services: ToolsServices, principal: Principal, request: IdempotentRequest[McpServer], *, name: str, url: str, headers: Mapping[str, str]
+    services: ToolsServices,
+    principal: Principal,
+    request: IdempotentRequest[McpServer],
+    origin: ClientOrigin,
+    *,
+    name: str,
+    url: str,
+    headers: Mapping[str, str],
 ) -> IdempotentResult[McpServer]:
     """Store a server, then fetch its tool list. Raises NameTaken, TooManyMcpServers and IdempotencyKeyReused."""
     server_id, user_id = new_id(), principal.user_id
@@ -38,6 +47,7 @@ def add_server(
             server = mcp_servers.add(connection, server_id, user_id=user_id, name=name, url=address, headers=encrypted)
             if server is None:
                 raise NameTaken(untrusted(name))
+            audit.record_own(connection, user_id, "mcp_server_added", origin, server_id=str(server_id))
             return server
 
         result = request.run_once(connection, user_id, insert)
@@ -46,10 +56,11 @@ def add_server(
     return result
 
 
-def remove_server(connection: Connection, server_id: UUID, *, user_id: UUID) -> None:
+def remove_server(connection: Connection, server_id: UUID, origin: ClientOrigin, *, user_id: UUID) -> None:
     """Delete a server and the settings of its tools, or raise NotFound."""
     name = mcp_servers.remove(connection, server_id, user_id=user_id)
     tool_settings.remove_server(connection, name, user_id=user_id)
+    audit.record_own(connection, user_id, "mcp_server_removed", origin, server_id=str(server_id))
 
 
 def refresh_server(services: ToolsServices, principal: Principal, server_id: UUID) -> McpServer:

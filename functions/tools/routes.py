@@ -20,7 +20,7 @@ from parley.auth.principal import Principal
 from parley.db import mcp_servers
 from parley.errors import IdempotencyKeyReused, NotFound, ParleyError, RequestInProgress
 from parley.http.app import join_routers
-from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, Transaction, require_live_session, requires
+from parley.http.dependencies import CurrentPrincipal, InvocationDeadline, RequestOrigin, Transaction, require_live_session, requires
 from parley.http.idempotency import IdempotencyHeader
 from parley.http.lazy_routes import LazyRoute
 from parley.http.origins import ForeignOrigin, require_known_origin
@@ -43,11 +43,11 @@ mcp_servers_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requ
     responses=error_responses(NameTaken, TooManyMcpServers, IdempotencyKeyReused),
 )
 def add_mcp_server(
-    body: McpServerIn, services: ToolsServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader
+    body: McpServerIn, services: ToolsServicesDep, principal: CurrentPrincipal, idempotency: IdempotencyHeader, origin: RequestOrigin
 ) -> BaseModel | dict[str, Any]:
     """Add an MCP server and fetch its tool list, for at most five seconds. `GET /tools/mcp-servers` shows the result."""
     request = idempotency.request("POST /tools/mcp-servers", body, render=CreatedMcpServerOut.model_validate)
-    return add_server(services, principal, request, **body.model_dump()).response
+    return add_server(services, principal, request, origin, **body.model_dump()).response
 
 
 @mcp_servers_router.get("/tools/mcp-servers")
@@ -64,9 +64,9 @@ def refresh_mcp_server(id: UUID, services: ToolsServicesDep, principal: CurrentP
 
 
 @mcp_servers_router.delete("/tools/mcp-servers/{id}", status_code=204, responses=error_responses(NotFound))
-def remove_mcp_server(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> None:
+def remove_mcp_server(id: UUID, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """Delete an MCP server, its headers and the settings of its tools."""
-    remove_server(transaction, id, user_id=principal.user_id)
+    remove_server(transaction, id, origin, user_id=principal.user_id)
 
 
 tools_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("tools"))])
@@ -85,9 +85,9 @@ def list_tools(services: ToolsServicesDep, principal: CurrentPrincipal, page: Pa
 
 
 @tools_router.put("/tools/{id}", responses=error_responses(NotFound))
-def change_tool(id: ToolName, body: ToolChange, services: ToolsServicesDep, principal: CurrentPrincipal) -> ToolOut:
+def change_tool(id: ToolName, body: ToolChange, services: ToolsServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> ToolOut:
     """Enable or disable a tool, or require approval of its calls. An approval that the tool itself requires remains required."""
-    return ToolOut.of(tools.change_settings(services, principal, id, body.columns()))
+    return ToolOut.of(tools.change_settings(services, principal, id, body.columns(), origin))
 
 
 @tools_router.post(

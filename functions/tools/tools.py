@@ -6,8 +6,10 @@ from typing import Any
 
 from functions.tools.errors import InvalidToolArguments, ToolDisabled
 from functions.tools.services import ToolsServices
+from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
 from parley.db import tool_settings
+from parley.db.accounts import audit
 from parley.db.transactions import principal_scope
 from parley.errors import NotFound, untrusted
 from parley.metering import limits
@@ -33,11 +35,16 @@ def run_tool(services: ToolsServices, principal: Principal, name: str, arguments
     return outcome
 
 
-def change_settings(services: ToolsServices, principal: Principal, name: str, changes: dict[str, bool | None]) -> OfferedTool:
+def change_settings(
+    services: ToolsServices, principal: Principal, name: str, changes: dict[str, bool | None], origin: ClientOrigin
+) -> OfferedTool:
     """Change the user's settings of a tool and return the tool with its new settings. Raises NotFound."""
     tool = _find_tool(services.toolbox(principal), name)
+    # The name of an MCP server's tool is a text of its user or of the server.
+    named = {} if "." in name else {"tool": name}
     with principal_scope(services.engine, principal) as connection:
         setting = tool_settings.change(connection, name, user_id=principal.user_id, changes=changes)
+        audit.record_own(connection, principal.user_id, "tool_settings_changed", origin, changes=changes, **named)
     return with_setting(tool.spec, setting)
 
 

@@ -68,6 +68,21 @@ def test_a_group_a_link_and_a_share_are_listed(auth, conversation, documents, ch
     assert [row["detail"] for row in found[:2]] == [{"group_id": group["id"]}, {"link_id": link["id"]}]
 
 
+def test_changed_settings_and_mcp_servers_are_listed_without_their_texts(auth, tools, rows, alice):
+    auth.patch("/auth/me", {"display_name": "Secret", "memory_enabled": False}, as_=alice)
+    tools.call("PUT", "/tools/search_documents", {"enabled": False}, as_=alice)
+    server = tools.post("/tools/mcp-servers", {"name": "secret", "url": "https://mcp.example.com/mcp"}, as_=alice).json
+    tools.delete(f"/tools/mcp-servers/{server['id']}", as_=alice)
+    found = rows(account_id=alice.id)[:4]
+
+    assert [(row["action"], row["detail"]) for row in found] == [
+        ("mcp_server_removed", {"server_id": server["id"]}),
+        ("mcp_server_added", {"server_id": server["id"]}),
+        ("tool_settings_changed", {"tool": "search_documents", "changes": {"is_enabled": False}}),
+        ("settings_changed", {"fields": ["display_name", "memory_enabled"]}),
+    ]
+
+
 def test_pages_follow_each_other_without_gaps(auth, admin, alice):
     Person.signed_in(auth, alice.email)
     path, found, cursor = f"/admin/audit?account_id={alice.id}&limit=1", [], ""

@@ -7,6 +7,7 @@ import pytest
 from functions.tools import mcp_servers
 from functions.tools.schemas import McpServerOut
 from functions.tools.services import ToolsServices
+from parley.auth.client_origin import ClientOrigin
 from parley.auth.encryption import TextCipher
 from parley.db import mcp_servers as stored_servers
 from parley.db.transactions import user_scope
@@ -236,7 +237,9 @@ def test_two_concurrent_requests_for_the_last_server_add_one(serve, alice, datab
         with closing_engine(database) as engine:
             services = ToolsServices(engine, FakeToolRunner(), registry, lambda principal: [], DefaultLimits(100_000, Decimal(5)))
             request = Idempotency(None).request("POST /tools/mcp-servers", Input(), render=McpServerOut.of)
-            return mcp_servers.add_server(services, alice.principal, request, name=name, url=NOTES["url"], headers={})
+            return mcp_servers.add_server(
+                services, alice.principal, request, ClientOrigin("192.0.2.7"), name=name, url=NOTES["url"], headers={}
+            )
 
     results = outcomes([partial(add_named, name) for name in ("one", "two")])
     assert sorted(type(result).__name__ for result in results) == ["IdempotentResult", "TooManyMcpServers"]

@@ -2,14 +2,18 @@
 
 import threading
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
 
-from parley.db.transactions import user_scope
+from parley.db.accounts import audit
+from parley.db.accounts.audit import AuditFilter
+from parley.db.transactions import global_scope, user_scope
 from parley.llm.catalogue import Catalogue
 from parley.llm.embedder import EmbeddingResult
 from parley.llm.errors import ProviderFailed
+from parley.llm.model import GuardHit
 from parley.metering import embeddings
 from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.limits import BillingSubject, DefaultLimits
@@ -102,3 +106,17 @@ def test_a_service_that_has_recovered_is_called_again(embedding, service, alice,
     monkeypatch.setattr(embeddings, "QUERY_TIMEOUT_S", 10.0)
 
     assert embedding.query("boats", billing_subject=BillingSubject(alice.id)) is not None
+
+
+def test_what_guards_found_in_embedded_texts_is_in_the_audit_with_counts_added_up(engines, engine, alice):
+    hit = GuardHit("personal_data", "email", "mask", "request", 2)
+    batches = iter([EmbeddingResult([[1.0] * 16], 7, guard_hits=[hit])] * 2)
+    service = SimpleNamespace(batch_texts=1, batch_tokens=100, embed_batch=lambda *_, **__: next(batches))
+    catalogue = Catalogue.parse(WITH_ROLE, source="the test")
+    embedder = MeteredEmbedder(engine, lambda: catalogue, {}, lambda model: service, DefaultLimits(1000, Decimal(5)))
+    embedder.vectors(["a", "b"], billing_subject=BillingSubject(alice.id))
+    with global_scope(engines["background"]) as connection:
+        (found,) = audit.deployment_page(connection, AuditFilter(account_id=alice.id, action="guard_hit"), limit=10, after=None)
+
+    assert (found.actor_id, found.detail["purpose"]) == (alice.id, "embedding")
+    assert [(hit["guard"], hit["count"]) for hit in found.detail["hits"]] == [("personal_data", 4)]

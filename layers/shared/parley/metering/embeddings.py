@@ -148,6 +148,7 @@ def _embedded_batch(embedder: Embedder, call: ModelCall, batch: Sequence[str], p
         call.usage = before
         raise
     call.usage = Usage(before.input_tokens + embedded.input_tokens, is_estimated=before.is_estimated or embedded.is_estimated)
+    call.add_guard_hits(embedded.guard_hits)
     return embedded
 
 

@@ -105,4 +105,5 @@ def _run_rerank(call: ModelCall, reranker: Reranker, query: str, texts: Sequence
         call.usage, call.error_code = Usage(), exc.code if isinstance(exc, ParleyError) else None
         raise
     call.usage, call.status = Usage(result.input_tokens, is_estimated=result.is_estimated), "completed"
+    call.add_guard_hits(result.guard_hits)
     return result.order

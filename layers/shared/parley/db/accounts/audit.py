@@ -60,6 +60,10 @@ type DeploymentAction = Literal[
     "link_revoked",
     "document_shared",
     "document_unshared",
+    "settings_changed",
+    "tool_settings_changed",
+    "mcp_server_added",
+    "mcp_server_removed",
 ]
 type Actor = Literal["user", "admin", "issuer", "system", "stranger"]
 
@@ -170,7 +174,7 @@ def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | Non
     return [AuditEvent(**row._mapping) for row in connection.execute(statement.order_by(audit_events.c.id.desc()).limit(limit))]
 
 
-def record_own(connection: Connection, user_id: UUID, action: DeploymentAction, origin: ClientOrigin, **detail: str) -> None:
+def record_own(connection: Connection, user_id: UUID, action: DeploymentAction, origin: ClientOrigin, **detail: object) -> None:
     """Add an act of a user on what is the user's own to the deployment's audit."""
     record(connection, action, actor="user", actor_id=user_id, account_id=user_id, origin=origin, detail=detail)
 
