@@ -208,7 +208,8 @@ def test_what_a_mode_lacks_is_refused_with_a_sentence(values, sentence):
 def test_functions_may_invoke_exactly_the_bedrock_models_and_read_exactly_the_secrets_of_the_deployment(translated):
     models = "arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-lite-v1:0,arn:aws:bedrock:eu-west-1:123456789012:inference-profile/x"
     file = source.read_source(TEMPLATE)
-    values = parameters.parameter_values(file, {"BedrockModels": models, "ModelSecrets": SECRET})
+    guardrail = "arn:aws:bedrock:eu-west-1:123456789012:guardrail/gr1"
+    values = parameters.parameter_values(file, {"BedrockModels": models, "ModelSecrets": SECRET, "BedrockGuardrails": guardrail})
     lists = {name: parameters.parameter_ref(file.content["Parameters"], name, value) for name, value in values.items()}
     allowing = Created(translated, lists)
 
@@ -216,6 +217,13 @@ def test_functions_may_invoke_exactly_the_bedrock_models_and_read_exactly_the_se
         statements = {json.dumps(one["Action"]): one["Resource"] for one in allowing.statements(f"{name}Role")}
         assert statements['["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]'] == models.split(",")
         assert statements['"secretsmanager:GetSecretValue"'] == [SECRET]
+        assert statements['"bedrock:ApplyGuardrail"'] == [guardrail]
+
+
+def test_no_function_may_ask_a_guardrail_unless_the_deployment_names_it(translated):
+    created = Created(translated, parameters.parameter_values(source.read_source(TEMPLATE), {}))
+
+    assert "bedrock:ApplyGuardrail" not in json.dumps(created.of("AWS::IAM::Role"))
 
 
 @pytest.mark.parametrize("name", ["BedrockModels", "ModelSecrets"])

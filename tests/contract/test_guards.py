@@ -46,10 +46,10 @@ def test_only_the_registry_imports_vendors():
     assert importers == {"provider_registry.py"}
 
 
-def test_only_vendors_call_bedrock():
+def test_only_vendors_and_the_guard_call_bedrock():
     callers = {path.name for path in SOURCES if '"bedrock-runtime"' in path.read_text()}
 
-    assert callers == {"bedrock.py"}
+    assert callers == {"bedrock.py", "remote_finder.py"}
 
 
 @pytest.mark.parametrize("name", Catalogue.parse(GUARDED, source="test").models)

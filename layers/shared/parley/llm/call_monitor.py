@@ -10,7 +10,6 @@ from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderTimeout
 from parley.llm.messages import Finished, ModelEvent, ModelRequest, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
 from parley.llm.model import ModelCall
 from parley.llm.provider import validated_events
-from parley.observability import logger
 
 # An answer that takes longer may be stopped, and its tokens must then be counted quickly.
 WARM_UP_AFTER_S = 0.5
@@ -47,7 +46,7 @@ class CallMonitor:
         finally:
             self._close()
             self._estimate_usage()
-            self._note_guard_hits()
+            self._call.add_guard_hits(getattr(self._events, "guard_hits", ()))
 
     def cancel(self) -> None:
         """End the call. The events so far remain valid."""
@@ -122,13 +121,6 @@ class CallMonitor:
         is_billed = self._has_events or is_begun or self._is_late or self._call.status == "stopped"
         if is_billed and self._call.status != "completed":
             self._call.usage = tokens.estimate_usage(self._request, "".join(self._texts))
-
-    def _note_guard_hits(self) -> None:
-        self._call.guard_hits = tuple(getattr(self._events, "guard_hits", ()))
-        for hit in self._call.guard_hits:
-            logger.info(
-                "guard_hit", guard=hit.guard, kind=hit.kind, action=hit.action, place=hit.place, count=hit.count, model=self._call.model_id
-            )
 
     def _close(self) -> None:
         if close := getattr(self._events, "close", None):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from parley.llm.errors import UnusableAnswer
+from parley.llm.model import GuardHit
 from parley.llm.tokens import estimate_tokens
 
 type EmbeddingPurpose = Literal["document", "query"]
@@ -18,6 +19,7 @@ class EmbeddingResult:
     vectors: list[list[float]]
     input_tokens: int
     is_estimated: bool = False
+    guard_hits: Sequence[GuardHit] = ()
 
 
 class Embedder(Protocol):

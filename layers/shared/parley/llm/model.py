@@ -1,7 +1,8 @@
 """A model of the catalogue with its abilities and prices, and a call of a model with its usage and status."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 from uuid import UUID
@@ -12,6 +13,7 @@ from parley.ids import new_id
 from parley.llm.errors import ModelCannot
 from parley.llm.messages import ModelRequest, Usage
 from parley.llm.vendor_keys import is_key_available
+from parley.observability import logger
 
 type ProviderName = Literal["openai", "anthropic", "bedrock", "mistral", "openai-compatible", "builtin", "offline"]
 type Ability = Literal["tools", "images", "json", "cache"]
@@ -69,11 +71,45 @@ class PersonalDataGuard(CatalogueTable):
     in_answers: bool = False
 
 
+class RemoteGuard(CatalogueTable):
+    """A guard that asks a service. While the service is away, `on_error` decides: fail the call, or call the model unguarded."""
+
+    on_error: Literal["block", "pass"] = "block"
+    timeout_s: float = Field(default=5.0, gt=0, le=60)
+    restores: bool = True
+
+
+class BedrockGuard(RemoteGuard):
+    """A guardrail of Amazon Bedrock. It decides itself what it blocks and what it anonymizes, in requests and in answers.
+
+    `base_url` is the address of a VPC endpoint.
+    """
+
+    guardrail: str = Field(pattern=r"^([a-z0-9]{1,64}|arn:aws(-[a-z-]{1,20})?:bedrock:[a-z0-9-]{1,20}:\d{12}:guardrail/[a-z0-9]{1,64})$")
+    version: str = Field(pattern=r"^([1-9]\d{0,7}|DRAFT)$")
+    region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    in_answers: bool = True
+
+
+class PresidioGuard(RemoteGuard):
+    """Personal data that the analyzer of Microsoft Presidio finds. Without `entities`, it looks for all that it knows."""
+
+    url: str = Field(pattern=r"^https?://\S+$")
+    language: str = Field(default="en", pattern=r"^[a-z]{2,3}$")
+    entities: tuple[Annotated[str, Field(pattern=r"^[A-Z][A-Z_]{1,63}$")], ...] = Field(default=(), max_length=100)
+    min_score: float = Field(default=0.5, ge=0, le=1)
+    action: GuardAction = "mask"
+    in_answers: bool = False
+
+
 class GuardSettings(CatalogueTable):
     """The guards of all models (`[guard]`), or of one model (`[models.NAME.guard]`), which replace those of all models."""
 
     words: WordGuard | None = None
     personal_data: PersonalDataGuard | None = None
+    presidio: PresidioGuard | None = None
+    bedrock: BedrockGuard | None = None
 
 
 class Model(CatalogueTable):
@@ -197,6 +233,17 @@ class ModelCall:
     purpose: Literal["embedding", "rerank"] | None = None
     waited_s: float = 0.0
     guard_hits: Sequence[GuardHit] = ()
+
+    def add_guard_hits(self, hits: Sequence[GuardHit]) -> None:
+        """Note and log what the guards found, with the counts of equal findings added up."""
+        for hit in hits:
+            logger.info(
+                "guard_hit", guard=hit.guard, kind=hit.kind, action=hit.action, place=hit.place, count=hit.count, model=self.model_id
+            )
+        counts = Counter[GuardHit]()
+        for hit in (*self.guard_hits, *hits):
+            counts[replace(hit, count=0)] += hit.count
+        self.guard_hits = tuple(replace(hit, count=count) for hit, count in counts.items())
 
     @property
     def cost_usd(self) -> Decimal:

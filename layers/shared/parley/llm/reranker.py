@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from parley.llm.errors import UnusableAnswer
+from parley.llm.model import GuardHit
 from parley.llm.tokens import estimate_tokens
 
 
@@ -16,6 +17,7 @@ class RerankResult:
     order: list[int]
     input_tokens: int
     is_estimated: bool = False
+    guard_hits: Sequence[GuardHit] = ()
 
 
 class Reranker(Protocol):

@@ -208,12 +208,13 @@ def test_reasoning_is_guarded_and_stays_before_the_text(called, vendor):
 def test_an_embedder_and_a_reranker_receive_no_personal_data_and_no_blocked_word(vendor):
     providers, models = vendor.closing(ProviderRegistry({})), Catalogue.parse(MODELS.format(url=vendor.url), source="test").models
     vendor.script = replies({"data": [{"index": 0, "embedding": [1, 0]}], "usage": {"prompt_tokens": 1, "total_tokens": 1}})
-    providers.embedder(models["vectors"]).embed_batch("v", [f"nightingale {MAIL}"], purpose="query")
+    embedded = providers.embedder(models["vectors"]).embed_batch("v", [f"nightingale {MAIL}"], purpose="query")
     vendor.script = replies({"results": [{"index": 0, "relevance_score": 1.0}]})
-    providers.reranker(models["judge"]).rerank("j", MAIL, ["nightingale"])
+    ranked = providers.reranker(models["judge"]).rerank("j", MAIL, ["nightingale"])
 
     assert vendor.requests[0][1]["input"] == ["[removed] [EMAIL_1]"]
     assert (vendor.last_body["query"], vendor.last_body["documents"]) == ("[EMAIL_1]", ["[removed]"])
+    assert {hit.kind for hit in embedded.guard_hits} == {hit.kind for hit in ranked.guard_hits} == {"word", "email"}
 
 
 def test_a_model_may_have_guards_of_its_own(vendor):

@@ -7,31 +7,19 @@ background work) a blocked text is replaced instead: a conversation stays usable
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Literal, cast
+from typing import Literal
 
 from parley.llm.errors import GuardBlocked
 from parley.llm.guards.personal_data import PersonalDataFinder
+from parley.llm.guards.request_texts import Change, changed_json, changed_request
 from parley.llm.guards.spans import Finder, Found, ReplacedText, TextSpan, TextStream, replace_all
 from parley.llm.guards.words import WordFinder
-from parley.llm.messages import (
-    Message,
-    ModelEvent,
-    ModelRequest,
-    OutputSchema,
-    Part,
-    ReasoningDelta,
-    Source,
-    Text,
-    TextDelta,
-    ToolCall,
-    ToolCallDelta,
-    ToolDefinition,
-    ToolResult,
-)
+from parley.llm.messages import ModelEvent, ModelRequest, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
 from parley.llm.model import GuardAction, GuardHit, GuardSettings
+from parley.snapshots import before_snapshot
 
 REMOVED = "[removed]"
 _PLACEHOLDER = re.compile(r"\[[A-Z_]{1,32}_\d{1,6}\]")
@@ -39,32 +27,51 @@ _OPEN_PLACEHOLDER = re.compile(r"\[[A-Z_]{0,33}\d{0,6}\Z")
 _MAX_PLACEHOLDER = 42
 
 type Place = Literal["request", "answer"]
-type Change = Callable[[str], str]
 # "text", "refusal", "reasoning", or the number of a tool call.
 type Channel = str | int
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A configured guard: its name, how it finds its spans, and what happens to them."""
+    """A configured guard: its name, how it finds its spans in requests and in answers, and what happens to them.
+
+    Without an `answer_finder` it reads requests only. `restores` is None for a guard without placeholders.
+    """
 
     name: str
     finder: Finder
+    answer_finder: Finder | None
     action: GuardAction
-    in_answers: bool
-    has_placeholders: bool
+    restores: bool | None = None
 
 
 @lru_cache(maxsize=32)
 def guards_of(settings: GuardSettings) -> tuple[Guard, ...]:
-    """Return the guards that the settings name, in the order in which they read a text."""
+    """Return the guards that the settings name, in the order in which they read a text: a service reads what the others leave."""
     guards: list[Guard] = []
     if words := settings.words:
-        guards.append(Guard("words", WordFinder(words.words), words.action, in_answers=True, has_placeholders=False))
+        word_finder = WordFinder(words.words)
+        guards.append(Guard("words", word_finder, word_finder, words.action))
     if personal := settings.personal_data:
         finder = PersonalDataFinder(personal.kinds)
-        guards.append(Guard("personal_data", finder, personal.action, in_answers=personal.in_answers, has_placeholders=True))
-    return tuple(guards)
+        guards.append(Guard("personal_data", finder, finder if personal.in_answers else None, personal.action, personal.restores))
+    return (*guards, *_remote_guards(settings))
+
+
+def _remote_guards(settings: GuardSettings) -> Iterator[Guard]:
+    if settings.presidio is None and settings.bedrock is None:
+        return
+    from parley.llm.guards.remote_finder import bedrock_finder, presidio_finder
+
+    if presidio := settings.presidio:
+        finder = presidio_finder(presidio)
+        yield Guard("presidio", finder, finder if presidio.in_answers else None, presidio.action, presidio.restores)
+    if bedrock := settings.bedrock:
+        answer_finder = bedrock_finder(bedrock, source="OUTPUT") if bedrock.in_answers else None
+        yield Guard("bedrock", bedrock_finder(bedrock, source="INPUT"), answer_finder, "mask", bedrock.restores)
+
+
+before_snapshot(guards_of.cache_clear)
 
 
 class GuardedCall:
@@ -72,7 +79,6 @@ class GuardedCall:
 
     def __init__(self, settings: GuardSettings, task: str) -> None:
         self._guards, self._is_chat = guards_of(settings), task == "chat"
-        self._restores = settings.personal_data is not None and settings.personal_data.restores
         self._placeholders: dict[tuple[str, str], str] = {}
         self._originals: dict[str, str] = {}
         self._numbers: Counter[str] = Counter()
@@ -85,25 +91,19 @@ class GuardedCall:
         return tuple(GuardHit(*key, count) for key, count in self._counts.items())
 
     def guard_request(self, request: ModelRequest) -> ModelRequest:
-        """Return the request as the vendor may receive it. Raises GuardBlocked."""
-        newest = len(request.messages) - 1 if self._is_chat else None
-        change = self.changed
-        return replace(
-            request,
-            messages=[self._guarded_message(message, is_newest=index == newest) for index, message in enumerate(request.messages)],
-            system=request.system and change(request.system),
-            tools=[_changed_tool(tool, change) for tool in request.tools],
-            output=request.output and _changed_output(request.output, change),
-            facts=[change(fact) for fact in request.facts],
-            passages=[change(passage) for passage in request.passages],
-            sources=[Source(source.number, change(source.title), change(source.text)) for source in request.sources],
-        )
-
-    def changed(self, text: str, *, may_block: bool = False) -> str:
-        """Return a text of the request with its spans replaced. Raises GuardBlocked if `may_block`."""
+        """Return the request as the vendor may receive it. Raises GuardBlocked, and Unavailable if a guard's service is away."""
         for guard in self._guards:
-            text = replace_all(guard.finder, text, partial(self._replace, guard, "request", may_block=may_block))
-        return text
+            _prepare(guard.finder, partial(changed_request, request))
+            change = partial(self.changed, guard)
+            request = changed_request(request, change, partial(change, may_block=True))
+        return request
+
+    def changed(self, guard: Guard, text: str, *, may_block: bool = False) -> str:
+        """Return a text of the request without what one guard finds. Raises GuardBlocked if `may_block`, and Unavailable."""
+        return replace_all(self._finder(guard.finder), text, partial(self._replace, guard, "request", may_block=may_block))
+
+    def _finder(self, finder: Finder) -> Finder:
+        return _BesidePlaceholders(finder, self._originals) if self._originals else finder
 
     def guard_event(self, event: ModelEvent) -> Iterator[ModelEvent]:
         """Yield the events that may be passed on once `event` has arrived. Raises GuardBlocked."""
@@ -119,6 +119,8 @@ class GuardedCall:
                 yield from self._pieces(index, arguments, lambda text: ToolCallDelta(index, id, name, text))
             case ToolCall(id, name, arguments):
                 yield from self._flushed()
+                for guard in self._guards:
+                    _prepare(guard.answer_finder, partial(changed_json, arguments))
                 yield ToolCall(id, name, changed_json(arguments, self._changed_answer))
             case _:
                 yield from self._flushed()
@@ -141,11 +143,11 @@ class GuardedCall:
     def _answer_stream(self, *, is_json: bool) -> TextStream:
         # The pieces of a tool call's arguments arrive a second time, as a whole, and are counted then.
         streams: list[TextStream] = [
-            ReplacedText(guard.finder, partial(self._replace, guard, "answer", may_block=True, counts=not is_json))
+            ReplacedText(self._finder(guard.answer_finder), partial(self._replace, guard, "answer", may_block=True, counts=not is_json))
             for guard in self._guards
-            if guard.in_answers
+            if guard.answer_finder
         ]
-        if self._restores and self._originals:
+        if self._originals:
             streams.append(ReplacedText(PlaceholderFinder(), lambda _span, text: self._restored(text, is_json=is_json)))
         return Chain(streams)
 
@@ -153,15 +155,8 @@ class GuardedCall:
         stream = self._answer_stream(is_json=False)
         return stream.feed(text) + stream.rest()
 
-    def _guarded_message(self, message: Message, *, is_newest: bool) -> Message:
-        change = partial(self.changed, may_block=is_newest and message.role == "user")
-        content = change(message.content) if isinstance(message.content, str) else [_changed_part(part, change) for part in message.content]
-        # A name takes no placeholder, because vendors limit its characters.
-        name = message.name if message.name and change(message.name) == message.name else None
-        return Message(message.role, content, name, message.reasoning and change(message.reasoning))
-
     def _replace(self, guard: Guard, place: Place, span: TextSpan, text: str, *, may_block: bool, counts: bool = True) -> str:
-        action = guard.action
+        action = span.action or guard.action
         if action == "block" and not (may_block and self._is_chat):
             action = "mask"
         if counts or action == "block":
@@ -170,13 +165,18 @@ class GuardedCall:
             raise GuardBlocked(guard.name, place=place)
         if action == "report":
             return text
-        return self._placeholder(span.kind, text) if guard.has_placeholders and place == "request" else REMOVED
+        if guard.restores is None or place == "answer" or span.action == "block":
+            return REMOVED
+        return self._placeholder(span.kind, text, restores=guard.restores)
 
-    def _placeholder(self, kind: str, text: str) -> str:
+    def _placeholder(self, kind: str, text: str, *, restores: bool) -> str:
         if (kind, text) not in self._placeholders:
             self._numbers[kind] += 1
             placeholder = f"[{kind.upper()}_{self._numbers[kind]}]"
-            self._placeholders[kind, text], self._originals[placeholder] = placeholder, text
+            self._placeholders[kind, text] = placeholder
+            # The text may contain placeholders of guards before this one.
+            original = _PLACEHOLDER.sub(lambda match: self._originals.get(match[0], match[0]), text)
+            self._originals[placeholder] = original if restores else placeholder
         return self._placeholders[kind, text]
 
     def _restored(self, placeholder: str, *, is_json: bool) -> str:
@@ -193,6 +193,20 @@ class PlaceholderFinder:
         floor = max(0, len(text) - _MAX_PLACEHOLDER)
         open_placeholder = None if is_end else _OPEN_PLACEHOLDER.search(text, floor)
         return Found(spans, open_placeholder.start() if open_placeholder else len(text))
+
+
+class _BesidePlaceholders:
+    """Finds what `finder` finds, except within the placeholders that this call has set."""
+
+    def __init__(self, finder: Finder, originals: Mapping[str, str]) -> None:
+        self._finder, self._originals = finder, originals
+
+    def find(self, text: str, *, before: str = "", is_end: bool = True) -> Found:
+        """Return the spans in `text`."""
+        found = self._finder.find(text, before=before, is_end=is_end)
+        set_here = [match.span() for match in _PLACEHOLDER.finditer(text) if match[0] in self._originals] if found.spans else []
+        spans = [span for span in found.spans if not any(start <= span.start and span.end <= end for start, end in set_here)]
+        return Found(spans, found.open_start)
 
 
 class Chain:
@@ -215,42 +229,30 @@ class Chain:
         return rest
 
 
-def changed_json(text: str, change: Change) -> str:
-    """Return a JSON text with its strings changed: escapes would hide a word. A text that is not JSON is changed as it is."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return change(text)
-    changed = _changed_value(value, change)
-    return text if changed == value else json.dumps(changed, ensure_ascii=False)
+def guarded_texts(texts: Sequence[str], settings: GuardSettings) -> tuple[list[str], list[GuardHit]]:
+    """Return texts as a vendor may receive them, none of them refused, and the findings. Raises Unavailable.
+
+    Each text has placeholders of its own, so that equal texts have equal vectors.
+    """
+    guarded, calls = list(texts), [GuardedCall(settings, "embedding") for _ in texts]
+    for guard in guards_of(settings):
+        _prepare(guard.finder, partial(_changed_texts, guarded))
+        guarded = [call.changed(guard, text) for call, text in zip(calls, guarded, strict=True)]
+    return guarded, [hit for call in calls for hit in call.hits]
 
 
-def _changed_value(value: object, change: Change) -> object:
-    match value:
-        case str():
-            return change(value)
-        case list():
-            return [_changed_value(item, change) for item in value]
-        case dict():
-            return {change(str(key)): _changed_value(item, change) for key, item in value.items()}
-    return value
+def _changed_texts(texts: Sequence[str], change: Change) -> list[str]:
+    return [change(text) for text in texts]
 
 
-def _changed_part(part: Part, change: Change) -> Part:
-    match part:
-        case Text(text):
-            return Text(change(text))
-        case ToolCall(id, name, arguments):
-            return ToolCall(id, name, changed_json(arguments, change))
-        case ToolResult(call_id, text, is_error):
-            return ToolResult(call_id, change(text), is_error)
-    return part
+def _prepare(finder: Finder | None, visit: Callable[[Change], object]) -> None:
+    """Let a finder that asks a service ask about all texts that `visit` visits at once."""
+    if prepare := getattr(finder, "prepare", None):
+        texts: list[str] = []
 
+        def note(text: str) -> str:
+            texts.append(text)
+            return text
 
-def _changed_tool(tool: ToolDefinition, change: Change) -> ToolDefinition:
-    parameters = cast("Mapping[str, object]", _changed_value(dict(tool.parameters), change))
-    return replace(tool, description=change(tool.description), parameters=parameters)
-
-
-def _changed_output(output: OutputSchema, change: Change) -> OutputSchema:
-    return replace(output, schema=cast("Mapping[str, object]", _changed_value(dict(output.schema), change)))
+        visit(note)
+        prepare(texts)

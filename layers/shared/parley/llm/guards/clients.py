@@ -2,15 +2,15 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Self
 
 from parley.llm.embedder import Embedder, EmbeddingPurpose, EmbeddingResult
-from parley.llm.guards.call import GuardedCall
+from parley.llm.guards.call import GuardedCall, guarded_texts
 from parley.llm.messages import ModelEvent, ModelRequest
 from parley.llm.model import GuardHit, GuardSettings
 from parley.llm.provider import Provider, ProviderEvents, validated_events
 from parley.llm.reranker import Reranker, RerankResult
-from parley.observability import logger
 
 
 class GuardedProvider:
@@ -82,7 +82,8 @@ class GuardedEmbedder:
 
     def embed_batch(self, model_name: str, texts: Sequence[str], *, purpose: EmbeddingPurpose) -> EmbeddingResult:
         """Embed texts that fit into one call. Raises ProviderFailed or a subclass."""
-        return self._embedder.embed_batch(model_name, _guarded_texts(texts, self._settings), purpose=purpose)
+        guarded, hits = guarded_texts(texts, self._settings)
+        return replace(self._embedder.embed_batch(model_name, guarded, purpose=purpose), guard_hits=hits)
 
     def close(self) -> None:
         """Close the vendor's connections."""
@@ -97,23 +98,12 @@ class GuardedReranker:
 
     def rerank(self, model_name: str, query: str, texts: Sequence[str]) -> RerankResult:
         """Order texts by relevance to the query. Raises ProviderFailed or a subclass."""
-        query, *guarded = _guarded_texts([query, *texts], self._settings)
-        return self._reranker.rerank(model_name, query, guarded)
+        (query, *guarded), hits = guarded_texts([query, *texts], self._settings)
+        return replace(self._reranker.rerank(model_name, query, guarded), guard_hits=hits)
 
     def close(self) -> None:
         """Close the vendor's connections."""
         _close(self._reranker)
-
-
-def _guarded_texts(texts: Sequence[str], settings: GuardSettings) -> list[str]:
-    """Return the texts as a vendor may receive them. Each has placeholders of its own, so that equal texts have equal vectors."""
-    guarded = []
-    for text in texts:
-        call = GuardedCall(settings, "embedding")
-        guarded.append(call.changed(text))
-        for hit in call.hits:
-            logger.info("guard_hit", guard=hit.guard, kind=hit.kind, action=hit.action, place=hit.place, count=hit.count)
-    return guarded
 
 
 def _close(client: object) -> None:

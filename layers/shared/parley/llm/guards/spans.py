@@ -1,17 +1,24 @@
 """Spans of a text that a guard has found, and their replacement in a text that may arrive in pieces."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
+
+from parley.llm.model import GuardAction
 
 
 @dataclass(frozen=True, slots=True)
 class TextSpan:
-    """A part of a text, `[start, end)`, and the kind of what it contains."""
+    """A part of a text, `[start, end)`, and the kind of what it contains. Without an `action`, the guard's action applies."""
 
     start: int
     end: int
     kind: str
+    action: GuardAction | None = None
+
+    def shifted(self, offset: int) -> "TextSpan":
+        """Return the same span of a text that begins `offset` characters earlier."""
+        return replace(self, start=self.start + offset, end=self.end + offset)
 
 
 @dataclass(frozen=True, slots=True)

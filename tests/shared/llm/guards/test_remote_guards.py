@@ -1,0 +1,191 @@
+"""Guards that ask a service: Bedrock by botocore's own client and Presidio by HTTP, both connected to a fake service."""
+
+import json
+
+import pytest
+
+from parley.errors import Unavailable
+from parley.llm.catalogue import Catalogue, CatalogueInvalid
+from parley.llm.errors import GuardBlocked
+from parley.llm.guards import call, remote_finder
+from parley.llm.messages import Message, ModelRequest, TextDelta, ToolCall, ToolDefinition
+from parley.llm.model import GuardHit
+from parley.llm.provider_registry import ProviderRegistry
+from tests.fakes.vendor import refuses, streams
+from tests.fakes.wire_formats.guard_services import asked, bedrock_guardrail, beside, presidio_analyzer
+from tests.shared.llm.guards.test_guarded_calls import as_message, text_of, tool_call
+
+MODELS = """
+[roles]
+chat = "vendor"
+
+[models.vendor]
+provider = "openai-compatible"
+name = "m"
+base_url = "{url}/v1"
+
+[guard.bedrock]
+guardrail = "gr1"
+version = "3"
+region = "eu-west-1"
+base_url = "{url}"
+"""
+PRESIDIO = '[guard.presidio]\nurl = "{url}"\n'
+
+
+@pytest.fixture
+def called(vendor):
+    """Call a model behind a guard; return its events. The keywords are fields of the request."""
+    providers = vendor.closing(ProviderRegistry({}))
+    call.guards_of.cache_clear()
+
+    def called(*messages, settings="", **fields):
+        catalogue = (MODELS + settings).format(url=vendor.root)
+        model = Catalogue.parse(catalogue, source="test").models["vendor"]
+        called.events = providers(model).stream(model.name, ModelRequest([as_message(message) for message in messages], **fields))
+        return list(called.events)
+
+    return called
+
+
+def test_a_message_that_the_guardrail_blocks_is_refused(called, vendor):
+    vendor.script = beside(streams("?"), guardrail=bedrock_guardrail(topics=("tax",)))
+    with pytest.raises(GuardBlocked):
+        called("How do I evade tax?")
+
+    assert asked(vendor) == ["How do I evade tax?"]
+    assert len(vendor.requests) == 1
+    assert called.events.guard_hits == (GuardHit("bedrock", "topic", "block", "request", 1),)
+
+
+def test_the_guardrail_is_asked_with_its_version_and_the_functions_role(called, vendor):
+    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail())
+    called("Hi")
+    headers, body = vendor.requests[0]
+
+    assert headers["x-path"] == "/guardrail/gr1/version/3/apply"
+    assert headers["authorization"].startswith("AWS4-HMAC-SHA256")
+    assert body == {"source": "INPUT", "content": [{"text": {"text": "Hi"}}]}
+    assert vendor.requests[-1][1]["source"] == "OUTPUT"
+
+
+def test_a_blocked_text_that_is_not_the_newest_message_is_removed(called, vendor):
+    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(topics=("tax",)))
+    called("About tax", Message("assistant", "No."), "Hi", system="no tax")
+
+    assert [message["content"] for message in vendor.requests[-2][1]["messages"]] == ["[removed]", "[removed]", "No.", "Hi"]
+
+
+@pytest.mark.parametrize(("settings", "kind"), [("", "NAME"), (PRESIDIO, "PERSON")])
+def test_names_reach_the_model_as_placeholders_and_the_reader_as_they_were(called, vendor, settings, kind):
+    services = {"guardrail": bedrock_guardrail(names=("Ada",)), "analyzer": presidio_analyzer("Ada")}
+    vendor.script = beside(streams("Dear [", kind, "_1]"), **services)
+    events = called("I am Ada, Ada L.", settings=settings)
+    (body,) = [body for headers, body in vendor.requests if headers["x-path"].startswith("/v1")]
+
+    assert body["messages"][0]["content"] == f"I am [{kind}_1], [{kind}_1] L."
+    assert text_of(events) == "Dear Ada"
+
+
+def test_a_match_that_is_only_reported_changes_nothing(called, vendor):
+    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(reports=("Ada",)))
+    called("I am Ada")
+
+    assert GuardHit("bedrock", "name", "report", "request", 1) in called.events.guard_hits
+    assert vendor.requests[-2][1]["messages"][0]["content"] == "I am Ada"
+
+
+def test_what_the_guardrail_finds_in_an_answer_does_not_reach_the_reader(called, vendor):
+    vendor.script = beside(streams("Ask A", "da"), guardrail=bedrock_guardrail(names=("Ada",)))
+
+    assert text_of(called("Who?")) == "Ask [removed]"
+
+
+def test_a_name_that_a_window_cuts_is_masked(called, vendor):
+    words = "word " * 198  # 990 characters, so that the window ends within the name
+    vendor.script = beside(streams(words, "Ada Lovelac", "e wrote it"), guardrail=bedrock_guardrail(names=("Ada Lovelace",)))
+
+    assert text_of(called("Who?")) == f"{words}[removed] wrote it"
+
+
+def test_a_long_answer_is_passed_on_before_its_end(called, vendor):
+    words = ["word " * 50] * 8
+    vendor.script = beside(streams(*words), guardrail=bedrock_guardrail())
+    events = [event for event in called("Tell me") if isinstance(event, TextDelta)]
+
+    assert len(events) == 3
+    assert text_of(events) == "".join(words)
+
+
+def test_an_answer_that_the_guardrail_blocks_ends_there(called, vendor):
+    vendor.script = beside(streams("Evade ", "tax"), guardrail=bedrock_guardrail(topics=("tax",)))
+    with pytest.raises(GuardBlocked) as raised:
+        called("How?")
+
+    assert raised.value.place == "answer"
+
+
+def test_arguments_of_a_tool_call_are_read(called, vendor):
+    vendor.script = beside(tool_call('{"to": "Ada"}'), guardrail=bedrock_guardrail(names=("Ada",)))
+    events = called("?", tools=[ToolDefinition("t", "", {"type": "object"})])
+
+    assert [json.loads(event.arguments) for event in events if isinstance(event, ToolCall)] == [{"to": "[removed]"}]
+
+
+def test_a_history_is_asked_about_once(called, vendor):
+    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail())
+    called("First", Message("assistant", "Yes"), "Second" * 40)
+    called("First", Message("assistant", "Yes"), "Second" * 40, "Third")
+
+    assert sorted(asked(vendor)) == sorted(["First\nYes", "Second" * 40, "Hello", "Third"])
+
+
+def test_short_texts_are_asked_about_together_and_one_by_one_if_something_is_found(called, vendor):
+    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(names=("Ada",)))
+    called("Hi", Message("assistant", "Yes"), "Ada")
+
+    assert sorted(asked(vendor)) == ["Ada", "Hello", "Hi", "Hi\nYes\nAda", "Yes"]
+
+
+def test_a_text_longer_than_a_request_is_read_in_parts(called, vendor, monkeypatch):
+    monkeypatch.setattr(remote_finder, "MAX_CHARACTERS", 400)
+    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(names=("Ada Lovelace",)))
+    called("x" * 395 + "Ada Lovelace" + "y" * 300)
+
+    assert vendor.requests[-2][1]["messages"][0]["content"] == "x" * 395 + "[NAME_1]" + "y" * 300
+    assert max(map(len, asked(vendor))) == 400
+
+
+def test_a_placeholder_of_another_guard_is_not_replaced_again(called, vendor):
+    vendor.script = beside(streams("Dear [EMAIL_1]"), guardrail=bedrock_guardrail(names=("EMAIL",)))
+    events = called("I am ada@example.org", settings="[guard.personal_data]\n")
+
+    assert vendor.requests[-2][1]["messages"][0]["content"] == "I am [EMAIL_1]"
+    assert text_of(events) == "Dear ada@example.org"
+
+
+@pytest.mark.parametrize("script", [refuses(500), refuses(403, headers={"x-amzn-errortype": "AccessDeniedException"})])
+def test_a_service_that_is_away_fails_the_call_unless_the_operator_wants_to_go_on(called, vendor, script):
+    vendor.script = beside(streams("Hello"), guardrail=script)
+    with pytest.raises(Unavailable):
+        called("Hi")
+
+    assert not [headers for headers, _ in vendor.requests if headers["x-path"].startswith("/v1")]
+    assert text_of(called("Hi", settings='on_error = "pass"\n')) == "Hello"
+
+
+@pytest.mark.parametrize("answer", [refuses(500), refuses(200, document={"error": "?"}), refuses(200, document=[{"start": 0}])])
+def test_an_analyzer_that_answers_nonsense_fails_the_call(called, vendor, answer):
+    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(), analyzer=answer)
+
+    with pytest.raises(Unavailable):
+        called("Hi", settings=PRESIDIO)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "field"),
+    [('version = "3"', 'version = "latest"', "version"), ('"gr1"', '"arn:aws:s3:::x"', "guardrail")],
+)
+def test_a_guardrail_that_cannot_exist_is_named_with_its_line(right, wrong, field):
+    with pytest.raises(CatalogueInvalid, match=rf"guard\.bedrock\.{field}"):
+        Catalogue.parse(MODELS.format(url="http://vendor").replace(right, wrong), source="test")
