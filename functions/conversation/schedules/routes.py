@@ -88,7 +88,10 @@ class ScheduleOut(Output):
 
 
 class RunOut(Output):
-    """A run of a scheduled prompt. Its answer is in the conversation; a run that is `waiting` needs approvals of its turn."""
+    """A run of a scheduled prompt. Its answer is in the conversation; a run that is `waiting` needs approvals of its turn.
+
+    After the approvals, it is `running`, and ends as its turn does.
+    """
 
     id: UUID
     due_at: Timestamp

@@ -90,6 +90,33 @@ def test_the_third_failure_in_a_row_pauses_the_prompt_and_is_mailed(engine, alic
     assert [message.notice for message, _ in services.queue.sent if isinstance(message, ScheduleNotice)] == ["paused"]
 
 
+@pytest.mark.parametrize(
+    ("turn", "shown"),
+    [
+        ("waiting", ("waiting", None)),
+        ("running", ("running", None)),
+        ("completed", ("completed", None)),
+        ("stopped", ("completed", None)),
+        ("interrupted", ("failed", "interrupted")),
+    ],
+)
+def test_a_run_that_waited_for_an_approval_goes_on_and_ends_as_its_turn(engine, postgres, alice, schedule_id, run, turn, shown):
+    run(test_limits.make_services(engine, HELLO))
+    postgres.execute(f"UPDATE schedule_runs SET status = 'waiting' WHERE user_id = '{alice.id}'", dbname="parley")
+    postgres.execute(f"UPDATE turns SET status = '{turn}' WHERE user_id = '{alice.id}'", dbname="parley")
+    (stored,) = stored_runs(engine, alice, schedule_id)
+
+    assert (stored.status, stored.error_code) == shown
+
+
+def test_a_run_that_waited_has_ended_if_its_conversation_is_deleted(engine, postgres, conversation, alice, schedule_id, run):
+    run(test_limits.make_services(engine, HELLO))
+    postgres.execute(f"UPDATE schedule_runs SET status = 'waiting' WHERE user_id = '{alice.id}'", dbname="parley")
+    conversation.delete(f"/conversations/{stored_runs(engine, alice, schedule_id)[0].conversation_id}", as_=alice)
+
+    assert stored_runs(engine, alice, schedule_id)[0].status == "completed"
+
+
 def test_the_end_of_a_run_is_an_event(engine, alice, run):
     webhook_id, services = new_id(), test_limits.make_services(engine, HELLO)
     with user_scope(engine, alice.id) as connection:

@@ -71,6 +71,14 @@ def test_a_stranger_does_not_find_it(documents, shared, auth):
     assert documents.get(f"/documents/search?q=zeppelin&document_id={shared}", as_=carol).status == 404
 
 
+def test_a_member_asks_about_it_by_its_id_and_a_stranger_cannot(auth, chat, shared, bob):
+    question = {"message": "When does the zeppelin leave?", "documents": [shared]}
+    events = chat.post("/chat", question, as_=bob).events
+
+    assert [data["document_id"] for name, data in events if name == "source"] == [shared]
+    assert chat.post("/chat", question, as_=Person.registered(auth)).status == 404
+
+
 def test_a_removed_member_no_longer_finds_it(auth, documents, shared, group, alice, bob):
     assert auth.call("DELETE", f"/auth/groups/{group}/members", {"email": bob.email}, as_=alice).status == 204
 

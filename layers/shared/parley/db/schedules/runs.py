@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, and_, case, func, select, text
 
-from parley.db.tables import schedule_runs
+from parley.db.tables import schedule_runs, turns
 
 type RunStatus = Literal["queued", "running", "completed", "waiting", "failed"]
 type RunEnd = Literal["completed", "waiting", "failed"]
@@ -19,7 +19,7 @@ MAX_ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRun:
-    """A run of a prompt that was due at `due_at`. It waits if its turn needs approvals."""
+    """A run of a prompt that was due at `due_at`. It waits while its turn needs approvals, and then ends as the turn does."""
 
     id: UUID
     due_at: datetime
@@ -53,7 +53,23 @@ class EndedRun:
     is_paused: bool
 
 
-_COLUMNS = [schedule_runs.c[field.name] for field in fields(ScheduleRun)]
+# A run that waited goes on and ends with its turn. A turn that is gone has ended.
+_HAS_WAITED = schedule_runs.c.status == "waiting"
+_STATUS = case(
+    (~_HAS_WAITED, schedule_runs.c.status),
+    (turns.c.status.in_(("waiting", "running")), turns.c.status),
+    (turns.c.status.in_(("interrupted", "failed")), "failed"),
+    else_="completed",
+)
+_OF_TURN = {
+    "status": _STATUS,
+    "error_code": case(
+        (_HAS_WAITED & (_STATUS == "failed"), func.coalesce(turns.c.error_code, turns.c.status)), else_=schedule_runs.c.error_code
+    ),
+    "finished_at": case((_HAS_WAITED, func.coalesce(turns.c.ended_at, schedule_runs.c.finished_at)), else_=schedule_runs.c.finished_at),
+}
+_COLUMNS = [_OF_TURN.get(field.name, schedule_runs.c[field.name]).label(field.name) for field in fields(ScheduleRun)]
+_WITH_TURN = schedule_runs.outerjoin(turns, and_(turns.c.user_id == schedule_runs.c.user_id, turns.c.id == schedule_runs.c.turn_id))
 _CLAIM = text(
     """
     UPDATE schedule_runs r
@@ -109,7 +125,8 @@ def end(
 
 def page(connection: Connection, schedule_id: UUID, *, user_id: UUID, limit: int, after: UUID | None) -> list[ScheduleRun]:
     """Return up to `limit` runs of a prompt that follow the run `after`, newest first."""
-    statement = select(*_COLUMNS).where(schedule_runs.c.user_id == user_id, schedule_runs.c.schedule_id == schedule_id)
+    statement = select(*_COLUMNS).select_from(_WITH_TURN)
+    statement = statement.where(schedule_runs.c.user_id == user_id, schedule_runs.c.schedule_id == schedule_id)
     statement = statement.where(schedule_runs.c.id < after) if after else statement
     return [ScheduleRun(**row._mapping) for row in connection.execute(statement.order_by(schedule_runs.c.id.desc()).limit(limit))]
 

@@ -213,7 +213,8 @@ _PRECONDITIONS = text(
            k.started_at < now() - {_KEY_LIFETIME} AS is_key_expired,
            (SELECT array_agg(a.id) FROM unnest(CAST(:documents AS uuid[])) AS a (id)
              WHERE NOT EXISTS (SELECT FROM documents d WHERE d.user_id = u.id AND d.id = a.id)
-               AND NOT EXISTS (SELECT FROM documents d WHERE d.is_shared AND d.id = a.id)) AS missing
+               AND NOT EXISTS (SELECT FROM documents d WHERE d.is_shared AND d.id = a.id)
+               AND NOT EXISTS (SELECT FROM parley_group_documents() g WHERE g.document_id = a.id)) AS missing
       FROM users u
       LEFT JOIN conversations c ON c.user_id = u.id AND c.id = CAST(:conversation_id AS uuid)
       LEFT JOIN turns o ON o.user_id = u.id AND o.conversation_id = c.id AND o.status IN ('running', 'waiting')
