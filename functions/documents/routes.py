@@ -17,10 +17,7 @@ from functions.documents.schemas import (
     ChunkOut,
     DocumentFields,
     DocumentOut,
-    OwnerOut,
     SearchOut,
-    ShareIn,
-    ShareOut,
     Title,
     UploadIn,
     UploadOut,
@@ -41,6 +38,7 @@ from parley.http.idempotency import IdempotencyHeader, IdempotentRequest
 from parley.http.lazy_routes import LazyRoute
 from parley.http.paging import CursorNumber, Listing, Page
 from parley.http.problems import error_responses
+from parley.http.schemas import OwnerOut, ShareIn, ShareOut
 
 CHUNK_KEY = TypeAdapter(tuple[CursorNumber])
 
@@ -157,14 +155,14 @@ def list_chunks(id: UUID, principal: CurrentPrincipal, transaction: Transaction,
 @documents_router.get("/documents/{id}/shares", responses=error_responses(NotFound))
 def list_shares(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> Listing[ShareOut]:
     """List the groups with which the user's own document is shared, by name."""
-    found = shares.list_all(transaction, id, user_id=principal.user_id)
+    found = shares.list_all(transaction, shares.DOCUMENTS, id, user_id=principal.user_id)
     return Listing(items=[ShareOut.model_validate(share) for share in found], next_cursor=None)
 
 
 @documents_router.put("/documents/{id}/shares", status_code=204, responses=error_responses(NotFound))
 def share(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """Share the user's own document with a group of the user. Its members can then read, search and cite the document."""
-    shares.add(transaction, id, body.group_id, user_id=principal.user_id)
+    shares.add(transaction, shares.DOCUMENTS, id, body.group_id, user_id=principal.user_id)
     detail = {"document_id": str(id), "group_id": str(body.group_id)}
     audit.record_own(transaction, principal.user_id, "document_shared", origin, **detail)
 
@@ -172,7 +170,7 @@ def share(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Tra
 @documents_router.delete("/documents/{id}/shares", status_code=204, responses=error_responses(NotFound))
 def unshare(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """End the share of the user's own document with a group, with immediate effect."""
-    shares.remove(transaction, id, body.group_id, user_id=principal.user_id)
+    shares.remove(transaction, shares.DOCUMENTS, id, body.group_id, user_id=principal.user_id)
     detail = {"document_id": str(id), "group_id": str(body.group_id)}
     audit.record_own(transaction, principal.user_id, "document_unshared", origin, **detail)
 
@@ -227,8 +225,7 @@ def _upload_out(announced: tuple[UUID, PresignedPost]) -> UploadOut:
 
 def _owners(transaction: Connection, rows: Sequence[Document], principal: Principal) -> dict[UUID, OwnerOut]:
     """Return the owners of other users' documents, if they are in a group with the caller."""
-    others = {row.user_id for row in rows} - {principal.user_id}
-    found = shares.fellows(transaction, others) if others else {}
+    found = shares.owners(transaction, (row.user_id for row in rows), user_id=principal.user_id)
     return {id: OwnerOut.model_validate(fellow) for id, fellow in found.items()}
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import AliasChoices, Field
 
 from functions.documents.library import MAX_MEDIA_TYPE_CHARACTERS, MEDIA_TYPE
-from parley.http.schemas import Input, Output, Timestamp
+from parley.http.schemas import Input, Output, OwnerOut, Timestamp
 
 # PostgreSQL cannot store NUL. `Input` checks JSON bodies as a whole, but not form fields and query parameters.
 WITHOUT_NUL = r"^[^\x00]*$"
@@ -27,13 +27,6 @@ class DocumentFields(Input):
 
     title: Title | None = None
     shared: bool | None = None
-
-
-class OwnerOut(Output):
-    """The user who shares a document with a group of the caller."""
-
-    email: str
-    display_name: str | None
 
 
 class DocumentOut(Output):
@@ -57,20 +50,6 @@ class DocumentOut(Output):
     shared: Annotated[bool, Field(validation_alias=AliasChoices("is_shared", "shared"))]
     is_own: bool
     owner: OwnerOut | None = None
-    created_at: Timestamp
-
-
-class ShareIn(Input):
-    """PUT and DELETE /documents/{id}/shares: a group of the caller."""
-
-    group_id: Annotated[UUID, Field(strict=False)]
-
-
-class ShareOut(Output):
-    """A group with which a document is shared."""
-
-    group_id: UUID
-    name: str
     created_at: Timestamp
 
 

@@ -1,17 +1,16 @@
 """Create assistants, change them in versions, and show them to those who may use them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from functions.conversation.assistants.schemas import AssistantChanges
 from parley.auth.principal import Principal
 from parley.db import documents
-from parley.db.assistants import assistants
-from parley.db.assistants.assistants import Assistant
+from parley.db.assistants import assistants, versions
+from parley.db.assistants.assistants import ASSISTANTS, Assistant
 from parley.db.engine import Connection
 from parley.db.groups import shares
-from parley.db.groups.shares import Fellow
 from parley.db.transactions import lock_until_end
 from parley.errors import ParleyError
 from parley.ids import new_id
@@ -31,10 +30,10 @@ def create(connection: Connection, principal: Principal, settings: Mapping[str, 
     user_id = principal.user_id
     _check_documents(connection, user_id, settings)
     lock_until_end(connection, f"assistants of {user_id}")
-    if assistants.count(connection, user_id=user_id) >= MAX_ASSISTANTS:
+    if versions.count(connection, ASSISTANTS, user_id=user_id) >= MAX_ASSISTANTS:
         raise TooManyAssistants(f"user {user_id} has {MAX_ASSISTANTS} assistants")
     assistant_id = new_id()
-    assistants.add(connection, assistant_id, user_id=user_id, settings=settings)
+    versions.add(connection, ASSISTANTS, assistant_id, user_id=user_id, settings=settings)
     return assistants.get(connection, assistant_id)
 
 
@@ -45,23 +44,17 @@ def change(connection: Connection, principal: Principal, assistant_id: UUID, cha
     """
     if changes.shared is not None:
         principal.require("admin")
-        assistants.set_shared(connection, assistant_id, user_id=principal.user_id, is_shared=changes.shared)
-    assistants.check_owned(connection, assistant_id, user_id=principal.user_id)
+        versions.set_shared(connection, ASSISTANTS, assistant_id, user_id=principal.user_id, is_shared=changes.shared)
+    shares.check_owned(connection, shares.ASSISTANTS, assistant_id, user_id=principal.user_id)
     _check_documents(connection, principal.user_id, settings := changes.settings())
-    assistants.change(connection, assistant_id, user_id=principal.user_id, changes=settings)
+    versions.change(connection, ASSISTANTS, assistant_id, user_id=principal.user_id, changes=settings)
     return assistants.get(connection, assistant_id)
 
 
 def roll_back(connection: Connection, principal: Principal, assistant_id: UUID, version: int) -> Assistant:
     """Store the settings of an earlier version as a new version. Raises NotFound."""
-    assistants.roll_back(connection, assistant_id, version, user_id=principal.user_id)
+    versions.roll_back(connection, ASSISTANTS, assistant_id, version, user_id=principal.user_id)
     return assistants.get(connection, assistant_id)
-
-
-def owners(connection: Connection, found: Sequence[Assistant], principal: Principal) -> dict[UUID, Fellow]:
-    """Return the owners of other users' assistants, if they are in a group with the caller."""
-    others = {assistant.user_id for assistant in found} - {principal.user_id}
-    return shares.fellows(connection, others) if others else {}
 
 
 def _check_documents(connection: Connection, user_id: UUID, settings: Mapping[str, Any]) -> None:

@@ -13,23 +13,23 @@ from functions.conversation.assistants.schemas import (
     AssistantChanges,
     AssistantIn,
     AssistantOut,
-    AssistantShareIn,
-    AssistantShareOut,
     AssistantSummaryOut,
     AssistantVersionOut,
     RollbackIn,
 )
 from parley.auth.principal import Principal
 from parley.db.assistants import assistants as stored
-from parley.db.assistants import shares
-from parley.db.assistants.assistants import Assistant
+from parley.db.assistants import versions
+from parley.db.assistants.assistants import ASSISTANTS, Assistant
 from parley.db.engine import Connection
+from parley.db.groups import shares
 from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.dependencies import CurrentPrincipal, Transaction, requires
 from parley.http.idempotency import IdempotencyHeader, IdempotentRequest
 from parley.http.lazy_routes import LazyRoute
 from parley.http.paging import Listing, Page
 from parley.http.problems import error_responses
+from parley.http.schemas import ShareIn, ShareOut
 
 # The sort key in the cursors of a list of versions.
 VERSION_KEY = TypeAdapter(tuple[Annotated[int, Field(gt=0, lt=2**31)]])
@@ -41,7 +41,7 @@ router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conver
 def list_assistants(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[AssistantSummaryOut]:
     """List the caller's own assistants and those shared with the caller, newest first."""
     rows = stored.page(transaction, limit=page.limit + 1, after=page.after_id())
-    fellows = assistants.owners(transaction, rows, principal)
+    fellows = shares.owners(transaction, (row.user_id for row in rows), user_id=principal.user_id)
     return page.listing(rows, to_item=lambda row: AssistantSummaryOut.of(row, principal.user_id, fellows), key=lambda row: [row.id])
 
 
@@ -72,15 +72,15 @@ def change_assistant(id: UUID, body: AssistantChanges, principal: CurrentPrincip
 @router.delete("/assistants/{id}", status_code=204, responses=error_responses(NotFound))
 def delete_assistant(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> None:
     """Delete the caller's own assistant, for everybody. Its conversations stay readable."""
-    stored.remove(transaction, id, user_id=principal.user_id)
+    versions.remove(transaction, ASSISTANTS, id, user_id=principal.user_id)
 
 
 @router.get("/assistants/{id}/versions", responses=error_responses(NotFound))
 def list_assistant_versions(id: UUID, principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[AssistantVersionOut]:
     """List the versions of the caller's own assistant, newest first."""
-    stored.check_owned(transaction, id, user_id=principal.user_id)
+    shares.check_owned(transaction, shares.ASSISTANTS, id, user_id=principal.user_id)
     (before,) = page.after(VERSION_KEY) or (None,)
-    rows = stored.versions(transaction, id, user_id=principal.user_id, limit=page.limit + 1, before=before)
+    rows = versions.page(transaction, ASSISTANTS, id, user_id=principal.user_id, limit=page.limit + 1, before=before)
     return page.listing(rows, to_item=AssistantVersionOut.of, key=lambda row: [row.version])
 
 
@@ -91,23 +91,24 @@ def roll_back_assistant(id: UUID, body: RollbackIn, principal: CurrentPrincipal,
 
 
 @router.get("/assistants/{id}/shares", responses=error_responses(NotFound))
-def list_assistant_shares(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> Listing[AssistantShareOut]:
+def list_assistant_shares(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> Listing[ShareOut]:
     """List the groups with which the caller's own assistant is shared, by name."""
-    found = shares.list_all(transaction, id, user_id=principal.user_id)
-    return Listing(items=[AssistantShareOut.model_validate(share) for share in found], next_cursor=None)
+    found = shares.list_all(transaction, shares.ASSISTANTS, id, user_id=principal.user_id)
+    return Listing(items=[ShareOut.model_validate(share) for share in found], next_cursor=None)
 
 
 @router.put("/assistants/{id}/shares", status_code=204, responses=error_responses(NotFound))
-def share_assistant(id: UUID, body: AssistantShareIn, principal: CurrentPrincipal, transaction: Transaction) -> None:
+def share_assistant(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction) -> None:
     """Share the caller's own assistant with a group of the caller. Its members can use it, but get no document that they cannot read."""
-    shares.add(transaction, id, body.group_id, user_id=principal.user_id)
+    shares.add(transaction, shares.ASSISTANTS, id, body.group_id, user_id=principal.user_id)
 
 
 @router.delete("/assistants/{id}/shares", status_code=204, responses=error_responses(NotFound))
-def unshare_assistant(id: UUID, body: AssistantShareIn, principal: CurrentPrincipal, transaction: Transaction) -> None:
+def unshare_assistant(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction) -> None:
     """End the share of the caller's own assistant with a group, with immediate effect."""
-    shares.remove(transaction, id, body.group_id, user_id=principal.user_id)
+    shares.remove(transaction, shares.ASSISTANTS, id, body.group_id, user_id=principal.user_id)
 
 
 def _shown(connection: Connection, principal: Principal, assistant: Assistant) -> AssistantOut:
-    return AssistantOut.of(assistant, principal.user_id, assistants.owners(connection, [assistant], principal))
+    fellows = shares.owners(connection, [assistant.user_id], user_id=principal.user_id)
+    return AssistantOut.of(assistant, principal.user_id, fellows)

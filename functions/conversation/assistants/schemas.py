@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from functions.conversation.schemas import ModelName
 from parley.db.assistants.assistants import Assistant, AssistantVersion, MemoryScope
 from parley.db.groups.shares import Fellow
-from parley.http.schemas import Input, Output, Timestamp
+from parley.http.schemas import Input, Output, OwnerOut, Timestamp
 
 MAX_STARTERS = 6
 _EMOJI_CATEGORIES = {"So", "Sk", "Me"}
@@ -91,27 +91,6 @@ class RollbackIn(Input):
     version: Annotated[int, Field(ge=1, lt=2**31)]
 
 
-class AssistantShareIn(Input):
-    """PUT and DELETE /assistants/{id}/shares: a group of the caller."""
-
-    group_id: Annotated[UUID, Field(strict=False)]
-
-
-class AssistantShareOut(Output):
-    """A group with which an assistant is shared."""
-
-    group_id: UUID
-    name: str
-    created_at: Timestamp
-
-
-class AssistantOwnerOut(Output):
-    """The user who shares an assistant with a group of the caller."""
-
-    email: str
-    display_name: str | None
-
-
 class AssistantSummaryOut(Output):
     """An assistant in a list. `created_at` is the time of its newest version.
 
@@ -127,7 +106,7 @@ class AssistantSummaryOut(Output):
     starters: list[str]
     shared: bool
     is_own: bool
-    owner: AssistantOwnerOut | None
+    owner: OwnerOut | None
     created_at: Timestamp
 
     @classmethod
@@ -135,7 +114,7 @@ class AssistantSummaryOut(Output):
         """Render an assistant for a user, with those of the owners whom the user may know."""
         fields = {name: getattr(assistant, name, None) for name in cls.model_fields}
         fellow = fellows.get(assistant.user_id)
-        owner = AssistantOwnerOut.model_validate(fellow) if fellow else None
+        owner = OwnerOut.model_validate(fellow) if fellow else None
         return cls.model_validate(fields | {"shared": assistant.is_shared, "is_own": assistant.user_id == user_id, "owner": owner})
 
 

@@ -100,7 +100,7 @@ def test_a_rollback_is_a_new_version_and_changes_no_old_one(conversation, create
 
 
 def test_only_the_newest_versions_are_kept(conversation, create, alice, monkeypatch):
-    monkeypatch.setattr("parley.db.assistants.assistants.MAX_VERSIONS", 2)
+    monkeypatch.setattr("parley.db.assistants.versions.MAX_VERSIONS", 2)
     id = create()["id"]
     for number in range(3):
         change(conversation, id, alice, description=f"number {number}")

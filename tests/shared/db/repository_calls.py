@@ -22,7 +22,9 @@ from parley import db
 from parley.auth.client_origin import ClientOrigin
 from parley.db.accounts.authorization_codes import NewAuthorization
 from parley.db.accounts.sessions import NewSession
+from parley.db.assistants.assistants import ASSISTANTS
 from parley.db.chunks import NewChunk
+from parley.db.groups.shares import DOCUMENTS
 from parley.db.memories import MemoryOrigin
 from parley.db.metering.quotas import BillingSubject, DefaultLimits, ReservationDetail
 from parley.db.metering.usage import Charge
@@ -134,6 +136,7 @@ class Rows:
         names |= {"delivery": "webhook_deliveries", "schedule": "scheduled_prompts", "run": "schedule_runs"}
         ids: dict[str, Any] = {f"{name}_id": self.id_of(table) for name, table in names.items()}
         ids |= {f"{name}s": [ids[name]] for name in ("conversation_id", "document_id", "message_id", "response_id")}
+        ids["object_id"] = ids["document_id"]
         return ids | {"ids": [ids["memory_id"]], "supersedes": [ids["memory_id"]], "passage_ids": [self.id_of("passages")]}
 
     def _texts(self) -> dict[str, Any]:
@@ -166,7 +169,10 @@ class Rows:
 
     def _exceptions(self) -> dict[str, dict[str, Any]]:
         of_client = {"conversation_id": self.id_of("client_conversations")}
+        of_assistant = {"object_id": self.id_of("assistants"), "number": 1, "changes": {"name": "x"}}
         return {
+            **{f"versions.{name}": of_assistant for name in ("change", "roll_back", "version", "page", "set_shared", "remove")},
+            "versions.add": {"object_id": new_id(), "settings": {"name": "x", "instructions": "x", "memory": "all"}},
             "authorization_codes.lock": {"code_hash": self.text_of("authorization_codes", "hash").encode()},
             "authorization_codes.redeem": {"code_hash": self.text_of("authorization_codes", "hash").encode(), "token_hash": b"new"},
             "one_time_codes.redeem": {"code_hash": self.text_of("one_time_codes", "hash").encode()},
@@ -225,7 +231,7 @@ _VALUES: dict[str, Any] = {
     "facts": 9, "passages": 9, "half_life_days": 30.0, "changes": {"title": "x"}, "parts": [], "order": "asc", "max_running": 9,
     "checkpoint": Checkpoint(), "entries": [ENTRY], "requested": [Approval("new", "x", {})],
     "new_chunks": [NewChunk(1, "x", "x", None, 0, 1)], "turn_passages": [_PASSAGE], "missing": [_PASSAGE],
-    "imported": [_PASSAGE], "left": {}, "variants": True,
+    "imported": [_PASSAGE], "left": {}, "variants": True, "sharable": DOCUMENTS, "versioned": ASSISTANTS,
     "charges": [Charge(UUID(int=2), "chat", "m", "p", "completed")],
 }  # fmt: skip
 

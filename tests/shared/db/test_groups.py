@@ -50,7 +50,7 @@ def shared(engine, group, bob):
     """A document of bob's, shared with the group."""
     document_id = add_document(engine, bob, "the heron nests in May")
     with user_scope(engine, bob.id) as connection:
-        shares.add(connection, document_id, group, user_id=bob.id)
+        shares.add(connection, shares.DOCUMENTS, document_id, group, user_id=bob.id)
     return document_id
 
 
@@ -142,7 +142,7 @@ def test_a_deleted_group_leaves_nothing(engine, engines, group, shared, alice, b
 def test_a_document_is_shared_only_with_a_group_of_its_owner(engine, group, carol):
     document_id = add_document(engine, carol, "text")
     with user_scope(engine, carol.id) as connection, pytest.raises(NotFound):
-        shares.add(connection, document_id, group, user_id=carol.id)
+        shares.add(connection, shares.DOCUMENTS, document_id, group, user_id=carol.id)
 
 
 def test_the_people_of_a_group_are_known_to_its_members_only(engine, group, alice, bob, carol):

@@ -123,7 +123,7 @@ def other_group(auth, engine, engines, bob):
 def test_of_10000_poisoned_chunks_of_another_group_none_is_found(engine, alice, bob, own, other_group):
     group_id, shared = group_of(engine, bob, alice), stored(engine, bob, ["a heron, twice"], [Vector("m", [-1.0, 0.1, 0.0])])
     with user_scope(engine, bob.id) as connection:
-        shares.add(connection, shared, group_id, user_id=bob.id)
+        shares.add(connection, shares.DOCUMENTS, shared, group_id, user_id=bob.id)
 
     for only_in in (None, [other_group], [other_group, own, shared]):
         with user_scope(engine, alice.id) as connection:
@@ -134,7 +134,7 @@ def test_of_10000_poisoned_chunks_of_another_group_none_is_found(engine, alice, 
 def test_the_members_of_a_group_find_what_is_shared_with_it_and_nothing_else_of_its_owner(engine, alice, bob, own, foreign):
     group_id = group_of(engine, bob, alice)
     with user_scope(engine, bob.id) as connection:
-        shares.add(connection, foreign[3], group_id, user_id=bob.id)
+        shares.add(connection, shares.DOCUMENTS, foreign[3], group_id, user_id=bob.id)
 
     for topic in range(TOPICS):
         with user_scope(engine, alice.id) as connection:

@@ -25,6 +25,7 @@ NAMED = {
     *(
         "bulk_changes",
         "projects",
+        "versions",
         "idempotency",
         "images",
         "mcp_servers",

@@ -1,4 +1,4 @@
-"""Base classes of request and response models, and the model of a message."""
+"""Base classes of request and response models, and the models that several functions share."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from parley.clock import rfc3339
@@ -60,6 +60,27 @@ class Output(BaseModel):
     """A response body, built from a dataclass or a row."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class ShareIn(Input):
+    """A group of the caller, to share an object with or to stop sharing it with."""
+
+    group_id: Annotated[UUID, Field(strict=False)]
+
+
+class ShareOut(Output):
+    """A group with which an object is shared."""
+
+    group_id: UUID
+    name: str
+    created_at: Timestamp
+
+
+class OwnerOut(Output):
+    """The user who shares an object with a group of the caller."""
+
+    email: str
+    display_name: str | None
 
 
 class MessageOut(Output):

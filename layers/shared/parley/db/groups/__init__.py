@@ -1,1 +1,1 @@
-"""Groups of users: membership, invitations, and documents shared with groups."""
+"""Groups of users: membership, invitations, and objects shared with groups."""
