@@ -9,7 +9,7 @@ import click
 from cli import prompts
 from cli.api import ApiClient
 from cli.assistants.assistant_api import ASSISTANTS_PATH, assistant_path, find_assistant, name_and_id, setting_fields
-from cli.commands.groups import find_group
+from cli.commands.groups import group_option, owner_name, set_shared
 from cli.completion import complete_model
 from cli.http import HttpCall
 from cli.json_fields import Fields
@@ -18,7 +18,6 @@ from cli.options import with_api
 from cli.output import json_text, local_time, one_line, plain_text, shortened
 
 assistant_argument = click.argument("assistant", metavar="ASSISTANT")
-group_option = click.option("--group", metavar="GROUP", help="A group of yours, by name or id.")
 _FILE_TYPE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _SETTINGS = (
     click.option("--instructions", metavar="TEXT", help="Text that the model reads first."),
@@ -119,7 +118,8 @@ def rollback(api: ApiClient, assistant: str, version: int) -> None:
 @with_api
 def share(api: ApiClient, assistant: str, group: str | None) -> None:
     """Share your assistant with a group of yours or, as an admin, with all users of the server."""
-    click.echo(f"{name_and_id(_set_shared(api, assistant, group, shared=True))} is shared with {_group_name(group)}")
+    found = find_assistant(api, assistant)
+    click.echo(f"{name_and_id(found)} is shared with {set_shared(api, assistant_path(found.text('id')), group, shared=True)}")
 
 
 @assistants.command()
@@ -128,7 +128,8 @@ def share(api: ApiClient, assistant: str, group: str | None) -> None:
 @with_api
 def unshare(api: ApiClient, assistant: str, group: str | None) -> None:
     """Stop sharing your assistant with a group or, as an admin, with all users."""
-    click.echo(f"{name_and_id(_set_shared(api, assistant, group, shared=False))} is no longer shared with {_group_name(group)}")
+    found = find_assistant(api, assistant)
+    click.echo(f"{name_and_id(found)} is no longer shared with {set_shared(api, assistant_path(found.text('id')), group, shared=False)}")
 
 
 @assistants.command()
@@ -143,29 +144,13 @@ def delete(api: ApiClient, assistant: str, yes: bool) -> None:
     click.echo(f"Deleted {name_and_id(found)}")
 
 
-def _set_shared(api: ApiClient, assistant: str, group: str | None, *, shared: bool) -> Fields:
-    """Share an assistant with a group, or without a group with everybody, or end that. Return the assistant."""
-    found = find_assistant(api, assistant)
-    path = assistant_path(found.text("id"))
-    if group is None:
-        api.fetch(HttpCall("PATCH", path, {"shared": shared}))
-    else:
-        api.fetch(HttpCall("PUT" if shared else "DELETE", f"{path}/shares", {"group_id": find_group(api, group).text("id")}))
-    return found
-
-
-def _group_name(group: str | None) -> str:
-    return f"the group {one_line(group)!r}" if group else "all users"
-
-
 def _assistant_row(assistant: Fields) -> tuple[str, ...]:
     name = f"{assistant.text('picture')} {assistant.text('name')}".strip()
-    owner = assistant.part("owner").text("email") or ("" if assistant.get("is_own") is True else "everybody's")
     return (
         short_id(assistant.text("id")),
         shortened(name, characters=40),
         one_line(assistant.text("model")),
-        "you" if assistant.get("is_own") is True else owner,
+        owner_name(assistant),
         shortened(assistant.text("description"), characters=60),
     )
 

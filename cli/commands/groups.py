@@ -16,6 +16,7 @@ from cli.output import local_time, one_line, shortened
 GROUPS_PATH = "/auth/groups"
 
 group_argument = click.argument("group", metavar="GROUP")
+group_option = click.option("--group", metavar="GROUP", help="A group of yours, by name or id.")
 email_argument = click.argument("email", metavar="EMAIL")
 
 
@@ -24,6 +25,20 @@ def find_group(api: ApiClient, given: str) -> Fields:
     groups = list(all_items(api, GROUPS_PATH))
     named = [group for group in groups if group.text("name").casefold() == given.strip().casefold()]
     return named[0] if len(named) == 1 else find_by_id(groups, given, noun="group", listed_by="parley groups")
+
+
+def set_shared(api: ApiClient, path: str, group: str | None, *, shared: bool) -> str:
+    """Share the object at `path` with a group, or without a group with everybody, or end that. Return with whom."""
+    if group is None:
+        api.fetch(HttpCall("PATCH", path, {"shared": shared}))
+        return "all users"
+    api.fetch(HttpCall("PUT" if shared else "DELETE", f"{path}/shares", {"group_id": find_group(api, group).text("id")}))
+    return f"the group {one_line(group)!r}"
+
+
+def owner_name(shared: Fields) -> str:
+    """Return whose an own or shared object is, as lists show it."""
+    return "you" if shared.get("is_own") is True else shared.part("owner").text("email") or "everybody's"
 
 
 def group_title(group: Fields) -> str:

@@ -13,6 +13,7 @@ from functions.conversation.links.routes import public_router, sharing_router
 from functions.conversation.memories import memory
 from functions.conversation.memories.routes import memories_router
 from functions.conversation.projects.routes import bulk_router, projects_router
+from functions.conversation.prompts.routes import prompts_router
 from functions.conversation.ratings.routes import ratings_router
 from functions.conversation.schedules.routes import schedules_router
 from functions.conversation.schemas import (
@@ -298,5 +299,6 @@ router = join_routers(
     public_router,
     sharing_router,
     assistants_router,
+    prompts_router,
     schedules_router,
 )

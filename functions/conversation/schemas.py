@@ -1,10 +1,10 @@
-"""Request and response models of conversations, memories, search, summaries and usage."""
+"""Request and response models of conversations, memories, search, summaries and usage, and of versions."""
 
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
 from functions.conversation.search import ScoredMemory, SearchMode
 from parley.db.conversations import MAX_TAG_LENGTH, MAX_TAGS, Conversation
@@ -26,6 +26,16 @@ def _without_repetition(tags: list[str]) -> list[str]:
 
 
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_without_repetition)]
+
+
+# The sort key in the cursors of a list of versions.
+VERSION_KEY = TypeAdapter(tuple[Annotated[int, Field(gt=0, lt=2**31)]])
+
+
+class RollbackIn(Input):
+    """The number of the version to return to."""
+
+    version: Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class ConversationFields(Input):

@@ -214,12 +214,21 @@ def make_assistant(functions: Functions, owner: Person) -> str:
     return id
 
 
+def make_prompt(functions: Functions, owner: Person) -> str:
+    """A prompt with two versions."""
+    wanted = {"name": f"p{secrets.token_hex(6)}", "text": f"secret of {owner.email}"}
+    id = str(_created(functions["conversation"].post("/prompts", wanted, as_=owner))["id"])
+    _created(functions["conversation"].call("PATCH", f"/prompts/{id}", {"description": f"secret of {owner.email}"}, as_=owner))
+    return id
+
+
 MAKERS_BY_COLLECTION: dict[str, Maker] = {
     "/assistants": make_assistant,
     "/conversations": make_conversation,
     "/conversations/imports": make_import,
     "/memories": make_memory,
     "/projects": make_project,
+    "/prompts": make_prompt,
     "/messages": make_answer,
     "/links": make_link,
     "/chat/turns": make_turn,

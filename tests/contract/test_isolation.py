@@ -40,7 +40,11 @@ WITHOUT_SCOPE = {"POST /auth/logout"}
 # Operations without a transaction learn of an ended session only by the token's expiry; they return no user's data.
 WITHOUT_SESSION = {"GET /models", "GET /v1/models/{id}"}
 # Only what is shared can be unshared. The function that shares it, by operation.
-ENDS_A_SHARE = {"DELETE /documents/{id}/shares": "documents", "DELETE /assistants/{id}/shares": "conversation"}
+ENDS_A_SHARE = {
+    "DELETE /documents/{id}/shares": "documents",
+    "DELETE /assistants/{id}/shares": "conversation",
+    "DELETE /prompts/{id}/shares": "conversation",
+}
 # A turn's refusal tells which of the objects that it names is gone.
 CODE_OF_FIELD = {("POST /chat", "assistant_id"): "assistant_not_found"}
 KEPT_FROM_KEYS = [one for one in GUARDED if one.path.startswith(("/auth/", "/admin/", "/webhooks", "/schedules"))]

@@ -1,11 +1,11 @@
 """The routes of assistants."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel
 
 from functions.conversation.assistants import assistants
 from functions.conversation.assistants.assistants import TooManyAssistants
@@ -15,8 +15,8 @@ from functions.conversation.assistants.schemas import (
     AssistantOut,
     AssistantSummaryOut,
     AssistantVersionOut,
-    RollbackIn,
 )
+from functions.conversation.schemas import VERSION_KEY, RollbackIn
 from parley.auth.principal import Principal
 from parley.db.assistants import assistants as stored
 from parley.db.assistants import versions
@@ -30,9 +30,6 @@ from parley.http.lazy_routes import LazyRoute
 from parley.http.paging import Listing, Page
 from parley.http.problems import error_responses
 from parley.http.schemas import ShareIn, ShareOut
-
-# The sort key in the cursors of a list of versions.
-VERSION_KEY = TypeAdapter(tuple[Annotated[int, Field(gt=0, lt=2**31)]])
 
 router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])
 

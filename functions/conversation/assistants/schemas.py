@@ -85,12 +85,6 @@ def _stored(settings: Mapping[str, Any]) -> dict[str, Any]:
     return dict(settings) | ({"documents": [str(id) for id in dict.fromkeys(documents)]} if isinstance(documents, list) else {})
 
 
-class RollbackIn(Input):
-    """POST /assistants/{id}/rollback: the number of the version to return to."""
-
-    version: Annotated[int, Field(ge=1, lt=2**31)]
-
-
 class AssistantSummaryOut(Output):
     """An assistant in a list. `created_at` is the time of its newest version.
 

@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from functions.tools.mcp_endpoint.jsonrpc import INVALID_PARAMS, RpcError
-from functions.tools.mcp_endpoint.prompts import MAX_ARGUMENT_LENGTH, find_prompt, titled_id
+from functions.tools.mcp_endpoint.prompt_library import complete_from_library
+from functions.tools.mcp_endpoint.prompts import MAX_ARGUMENT_LENGTH, find_library_prompt, find_prompt, titled_id
 from functions.tools.mcp_endpoint.resources import kind_of_template
 from functions.tools.services import ToolsServices
 from parley.auth.principal import Principal
@@ -22,9 +23,9 @@ type Params = Mapping[str, Any]
 def complete(services: ToolsServices, principal: Principal, params: Params) -> dict[str, Any]:
     """Return at most 100 values for an argument, newest first.
 
-    The typed text is part of a title, or the beginning of an id. A prompt's argument is completed to a title with its id, and the
-    variable of a resource template to an id. Arguments of free text have no values. Raises RpcError for an unknown prompt, template
-    or argument.
+    The typed text is part of a title, or the beginning of an id or of a choice. A prompt's argument is completed to a title with its id,
+    the variable of a resource template to an id, and the argument of a prompt of the library to one of its choices. Arguments of free
+    text have no values. Raises RpcError for an unknown prompt, template or argument.
     """
     reference, argument = params.get("ref"), params.get("argument")
     if not isinstance(reference, dict) or not isinstance(argument, dict):
@@ -33,6 +34,8 @@ def complete(services: ToolsServices, principal: Principal, params: Params) -> d
     if not isinstance(typed, str) or len(typed) > MAX_ARGUMENT_LENGTH:
         raise RpcError(INVALID_PARAMS, f"argument.value must be a string of at most {MAX_ARGUMENT_LENGTH} characters.")
     is_template = reference.get("type") == "ref/resource"
+    if not is_template and (stored := find_library_prompt(services, principal, reference.get("name"))):
+        return {"completion": {"values": complete_from_library(stored, argument.get("name"), typed)[:MAX_VALUES], "hasMore": False}}
     kind = _kind_in_template(principal, reference, argument) if is_template else _kind_in_prompt(principal, reference, argument)
     found, has_more = _find(services, principal, kind, typed) if kind else ([], False)
     values = [str(id) if is_template else titled_id(title, id) for title, id in found]

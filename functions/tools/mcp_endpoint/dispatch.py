@@ -165,6 +165,6 @@ COMMON_METHODS: dict[str, Method] = {
 }
 HANDSHAKE_METHODS: dict[str, Method] = COMMON_METHODS | {"initialize": initialize, "ping": ping}
 MODERN_METHODS: dict[str, Method] = COMMON_METHODS | {"server/discover": discover}
-CACHE_TTL_MS = {"tools/list": 0, "resources/list": 0, "resources/read": 0} | dict.fromkeys(
-    ("server/discover", "resources/templates/list", "prompts/list"), 3_600_000
+CACHE_TTL_MS = dict.fromkeys(("tools/list", "resources/list", "resources/read", "prompts/list"), 0) | dict.fromkeys(
+    ("server/discover", "resources/templates/list"), 3_600_000
 )

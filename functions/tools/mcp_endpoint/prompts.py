@@ -1,4 +1,7 @@
-"""MCP prompts: texts that a client offers to its user, such as a slash command, and fills in with the user's arguments."""
+"""MCP prompts: texts that a client offers to its user, such as a slash command, and fills in with the user's arguments.
+
+The built-in prompts come first. A prompt of the user's library with the name of one of them is not offered.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,15 +9,17 @@ from typing import Any
 from uuid import UUID
 
 from functions.tools.mcp_endpoint.jsonrpc import INVALID_PARAMS, RpcError
+from functions.tools.mcp_endpoint.prompt_library import describe_library, fill_from_library, find_in_library
 from functions.tools.mcp_endpoint.resources import resource_text
 from functions.tools.services import ToolsServices
 from parley.auth.principal import Principal
+from parley.db.assistants.prompts import Prompt
 
 MAX_ARGUMENT_LENGTH = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class BuiltInPrompt:
     """A prompt with one required argument, for tokens with `scope`. With `resource`, the argument is the id of such a resource."""
 
     name: str
@@ -28,7 +33,7 @@ class Prompt:
 
 
 PROMPTS = (
-    Prompt(
+    BuiltInPrompt(
         "ask_documents",
         "Ask my documents",
         "Answer a question from the user's documents, with sources.",
@@ -38,7 +43,7 @@ PROMPTS = (
         "is not enough. Name the document behind each statement, and say so if the documents do not answer it.\n\nQuestion: {argument}",
         scope="documents",
     ),
-    Prompt(
+    BuiltInPrompt(
         "summarize_document",
         "Summarize a document",
         "Summarize one of the user's documents.",
@@ -48,7 +53,7 @@ PROMPTS = (
         scope="documents",
         resource="parley://documents/{argument}",
     ),
-    Prompt(
+    BuiltInPrompt(
         "recall",
         "What did we say about …?",
         "Find what was said about a topic in past conversations.",
@@ -58,7 +63,7 @@ PROMPTS = (
         "search_conversations. Give dates, and point out where later statements contradict earlier ones.\n\nTopic: {argument}",
         scope="conversations",
     ),
-    Prompt(
+    BuiltInPrompt(
         "continue_conversation",
         "Continue a conversation",
         "Continue one of the user's conversations here.",
@@ -71,13 +76,20 @@ PROMPTS = (
 )
 
 
-def list_prompts(_services: ToolsServices, principal: Principal, _params: Mapping[str, Any]) -> dict[str, Any]:
+_BUILT_IN = {prompt.name for prompt in PROMPTS}
+
+
+def list_prompts(services: ToolsServices, principal: Principal, _params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the prompts for the scopes of the token."""
-    return {"prompts": [_describe(prompt) for prompt in PROMPTS if prompt.scope in principal.scopes]}
+    built_in = [_describe(prompt) for prompt in PROMPTS if prompt.scope in principal.scopes]
+    library = [prompt for prompt in describe_library(services, principal) if prompt["name"] not in _BUILT_IN]
+    return {"prompts": built_in + library}
 
 
 def get_prompt(services: ToolsServices, principal: Principal, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the messages of a prompt. Raises RpcError for an unknown prompt, a missing argument, or an unknown resource."""
+    """Return the messages of a prompt. Raises RpcError for an unknown prompt, an invalid argument, or an unknown resource."""
+    if stored := find_library_prompt(services, principal, params.get("name")):
+        return fill_from_library(stored, params.get("arguments") or {})
     prompt, arguments = find_prompt(params.get("name"), principal), params.get("arguments") or {}
     argument = arguments.get(prompt.argument) if isinstance(arguments, dict) else None
     if not isinstance(argument, str) or not 0 < len(argument) <= MAX_ARGUMENT_LENGTH:
@@ -89,12 +101,17 @@ def get_prompt(services: ToolsServices, principal: Principal, params: Mapping[st
     return {"description": prompt.description, "messages": [{"role": "user", "content": part} for part in content]}
 
 
-def find_prompt(name: object, principal: Principal) -> Prompt:
-    """Return the prompt with this name. Raises RpcError if there is none for the scopes of the token."""
+def find_prompt(name: object, principal: Principal) -> BuiltInPrompt:
+    """Return the built-in prompt with this name. Raises RpcError if there is none for the scopes of the token."""
     prompt = next((one for one in PROMPTS if one.name == name and one.scope in principal.scopes), None)
     if prompt is None:
         raise RpcError(INVALID_PARAMS, f"Unknown prompt: {str(name)[:100]}")
     return prompt
+
+
+def find_library_prompt(services: ToolsServices, principal: Principal, name: object) -> Prompt | None:
+    """Return the prompt of the user's library with this name. None if there is none, or if a built-in prompt has the name."""
+    return None if name in _BUILT_IN else find_in_library(services, principal, name)
 
 
 def titled_id(title: str, id: UUID) -> str:
@@ -107,6 +124,6 @@ def _id_in(argument: str) -> str:
     return argument[:-1].rpartition("[")[2] if argument.endswith("]") else argument
 
 
-def _describe(prompt: Prompt) -> dict[str, Any]:
+def _describe(prompt: BuiltInPrompt) -> dict[str, Any]:
     argument = {"name": prompt.argument, "description": prompt.argument_description, "required": True}
     return {"name": prompt.name, "title": prompt.title, "description": prompt.description, "arguments": [argument]}

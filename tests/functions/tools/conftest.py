@@ -14,6 +14,7 @@ from parley.metering.limits import DefaultLimits
 from parley.settings import HttpSettings
 from parley.tools.mcp_registry import McpRegistry
 from tests.fakes.tool_servers import FakeMcpCalls, FakeToolRunner, mcp_tool
+from tests.functions.tools.mcp_client import run_client
 from tests.support.api_gateway import Function
 
 
@@ -34,6 +35,12 @@ def serve(engine) -> Callable[..., Function]:
         return Function(buffered_handler(app))
 
     return serve
+
+
+@pytest.fixture
+def client(serve) -> Callable[..., Any]:
+    """Return a function that runs an action of the official MCP client as a person."""
+    return lambda work, person, **options: run_client(work, person, serve(), **options)
 
 
 @pytest.fixture

@@ -1,42 +1,17 @@
 """The resources and prompts of our MCP server: a user's documents and conversations, for the official client."""
 
-import asyncio
-
 import pytest
-from mcp import Client
-from mcp.shared.exceptions import MCPError
 from mcp.types import PromptReference, ResourceTemplateReference
-from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 from functions.tools.mcp_endpoint import completion, resources
 from parley.db import chunks, documents
 from parley.db.chunks import NewChunk
 from parley.db.transactions import user_scope
 from parley.ids import new_id
-from tests.functions.tools.http_server import serving_function
-from tests.support.api_gateway import Person
+from tests.functions.tools.mcp_client import MODERN, completed, narrowed
 
-MODERN = MODERN_PROTOCOL_VERSIONS[-1]
 SUMMARIZE = PromptReference(name="summarize_document")
 TEXTS = ["The first part ends with these words.", "ends with these words. And then it goes on."]
-
-
-@pytest.fixture
-def client(serve):
-    """Return a function that runs an action of the official client as `person`."""
-
-    def client(work, person, *, mode=MODERN):
-        async def connected(url):
-            async with Client(f"{url}/mcp", mode=mode) as session:
-                try:
-                    return await work(session)
-                except MCPError as error:
-                    return error
-
-        with serving_function(serve(), person) as url:
-            return asyncio.run(connected(url))
-
-    return client
 
 
 @pytest.fixture
@@ -55,10 +30,6 @@ def document_id(engine, alice):
 def conversation_id(chat, alice):
     """A conversation of one turn."""
     return chat.post("/chat", {"message": "Where is Lisbon?", "model": "offline", "stream": False}, as_=alice).json["conversation_id"]
-
-
-def narrowed(person, scopes):
-    return Person(person.email, person.tokens, person.claims | {"scope": scopes})
 
 
 async def uris(session):
@@ -146,12 +117,6 @@ def test_a_prompt_holds_its_resource_and_its_argument(client, alice, document_id
 )
 def test_a_prompt_that_cannot_be_filled_in_is_an_error(client, alice, name, arguments):
     assert client(lambda session: session.get_prompt(name, arguments), alice).error.code == -32602
-
-
-def completed(client, person, reference, name, typed, mode=MODERN):
-    """Return the values for an argument, or the error's code."""
-    answer = client(lambda session: session.complete(reference, {"name": name, "value": typed}), person, mode=mode)
-    return answer.error.code if isinstance(answer, MCPError) else answer.completion.values
 
 
 @pytest.mark.parametrize("mode", ["legacy", MODERN])

@@ -190,6 +190,7 @@ class Rows:
             "documents.add": {"document_id": new_id()},
             "exports.add": {"export_id": new_id()},
             "projects.add": {"project_id": new_id()},
+            "prompts.add": {"prompt_id": new_id()},
             "projects.change": {"changes": {"name": "x"}},
             "mcp_servers.add": {"server_id": new_id()},
             "webhooks.add": {"webhook_id": new_id()},

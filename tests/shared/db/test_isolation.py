@@ -66,12 +66,13 @@ def test_the_app_roles_only_policies_are_own_rows_and_shared_documents(postgres,
     assert found == {(name, "PERMISSIVE", "ALL", own, own) for name, own in mine.items()} | shared
 
 
-def test_only_the_functions_of_search_groups_links_assistants_and_audit_bypass_the_policies(postgres, database):
+def test_only_the_functions_of_search_groups_links_assistants_prompts_and_audit_bypass_the_policies(postgres, database):
     searches = {("parley_search_passages",), ("parley_search_memories",), ("parley_search_chunks",)}
     of_groups = {("parley_group_role",), ("parley_group_documents",), ("parley_reads_document",), ("parley_fellows",)}
     assert set(postgres.execute(BYPASSES, dbname="parley")) == searches | of_groups | {
         ("parley_shared_link",),
         ("parley_assistants",),
+        ("parley_prompts",),
         ("parley_forget_audit",),
     }
 

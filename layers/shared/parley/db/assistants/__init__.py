@@ -1,1 +1,1 @@
-"""Assistants: named settings of conversations, in versions, and the groups with which they are shared."""
+"""Assistants and prompts: named settings and texts of their owners, in versions, which other users may use if they are shared."""

@@ -1,4 +1,4 @@
-"""Objects in versions, such as assistants. A version never changes: each change, and each rollback, stores a new version.
+"""Objects in versions: assistants and prompts. A version never changes: each change, and each rollback, stores a new version.
 
 The rows belong to the object's owner, and no policy shows them to other users. Every function acts on objects of the user `user_id`.
 """

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, Connection, Table, Uuid, a
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
-from parley.db.tables import assistant_shares, assistants, document_shares, documents, groups
+from parley.db.tables import assistant_shares, assistants, document_shares, documents, groups, prompt_shares, prompts
 from parley.errors import NotFound
 
 
@@ -32,6 +32,7 @@ class Sharable:
 
 DOCUMENTS = Sharable("document", documents, document_shares)
 ASSISTANTS = Sharable("assistant", assistants, assistant_shares)
+PROMPTS = Sharable("prompt", prompts, prompt_shares)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,14 @@ from parley.db.tables.accounts import (
     sessions,
     users,
 )
-from parley.db.tables.assistants import assistant_shares, assistant_versions, assistants
+from parley.db.tables.assistants import (
+    assistant_shares,
+    assistant_versions,
+    assistants,
+    prompt_shares,
+    prompt_versions,
+    prompts,
+)
 from parley.db.tables.audit import deployment_audit
 from parley.db.tables.columns import metadata
 from parley.db.tables.conversations import conversations, feedback, messages
@@ -77,6 +84,9 @@ __all__ = [
     "passages",
     "project_documents",
     "projects",
+    "prompt_shares",
+    "prompt_versions",
+    "prompts",
     "rate_limits",
     "recovery_codes",
     "refresh_tokens",

@@ -1,0 +1,1 @@
+"""Prompts: texts with variables under a name, their versions and shares, and their routes."""
