@@ -366,6 +366,29 @@ export interface AssistantVersion {
   created_at: string;
 }
 
+/** A prompt in a list. */
+export interface Prompt {
+  id: string;
+  name: string;
+  version: number;
+  description: string | null;
+  variables: { name: string; type: "text" | "number" | "choice"; choices: string[] }[];
+  shared: boolean;
+  is_own: boolean;
+  owner: { email: string; display_name: string | null } | null;
+  created_at: string;
+}
+
+export interface PromptDetail extends Prompt {
+  text: string;
+}
+
+export interface PromptVersion {
+  version: number;
+  text: string;
+  created_at: string;
+}
+
 export interface Chunk {
   chunk_id: string;
   heading: string;

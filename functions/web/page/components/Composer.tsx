@@ -6,6 +6,7 @@ import type { Chat, Question } from "../state/chat.ts";
 import { documentTypes, uploadDocument } from "../state/documents.ts";
 import { notify, report } from "../state/notices.ts";
 import { draftKey, recall, remember } from "../state/preferences.ts";
+import { loadPrompts, prompts } from "../state/prompts.ts";
 import { href, navigate } from "../state/router.ts";
 import { api, defaultModel, models } from "../state/session.ts";
 import { dollars } from "../text/format.ts";
@@ -14,6 +15,7 @@ import { Shortcuts } from "../views/Shortcuts.tsx";
 import { IconButton } from "./controls.tsx";
 import { Icon, type IconName } from "./Icon.tsx";
 import { openDialog } from "./overlays.tsx";
+import { insertPrompt } from "./PromptForm.tsx";
 
 const MAX_IMAGES = 10;
 
@@ -104,7 +106,11 @@ export function Composer({ chat }: { chat: Chat }) {
     setDropping(false);
     take([...(event.dataTransfer?.files ?? [])]);
   };
-  const suggestions = useSuggestions(text, options, change, chat);
+  const put = (value: string) => {
+    write(value);
+    field.current?.focus();
+  };
+  const suggestions = useSuggestions(text, options, change, put);
   const choose = (index: number) => {
     const chosen = suggestions.items[index];
     if (!chosen) return;
@@ -336,12 +342,12 @@ interface SuggestionList {
   onKey: (event: KeyboardEvent, choose: (index: number) => void) => boolean;
 }
 
-/** What to suggest for the word at the end of the text: commands after `/`, models after `@`, documents after `#`. */
+/** What to suggest for the word at the end of the text: commands and prompts after `/`, models after `@`, documents after `#`. */
 function useSuggestions(
   text: string,
   options: Options,
   change: (changes: Partial<Options>) => void,
-  chat: Chat,
+  put: (text: string) => void,
 ): SuggestionList {
   const [selected, setSelected] = useState(0);
   const [hidden, setHidden] = useState("");
@@ -351,12 +357,15 @@ function useSuggestions(
     if (sign !== "#" || documents !== null) return;
     api.get<Page<DocumentInfo>>("documents", { limit: 100 }).then((page) => setDocuments(page.items), report);
   }, [sign]);
+  useEffect(() => {
+    if (sign === "/" && prompts.value === null) loadPrompts().catch(report);
+  }, [sign]);
   useEffect(() => setSelected(0), [sign, word]);
   const all =
     sign === "" || hidden === text
       ? []
       : sign === "/"
-        ? commands(options, change)
+        ? [...commands(options, change), ...promptSuggestions(put)]
         : sign === "@"
           ? modelSuggestions(change)
           : documentSuggestions(documents ?? [], options, change);
@@ -372,7 +381,6 @@ function useSuggestions(
     event.preventDefault();
     return true;
   };
-  void chat;
   return { items, selected: Math.min(selected, items.length - 1), onKey };
 }
 
@@ -399,6 +407,15 @@ function commands(options: Options, change: (changes: Partial<Options>) => void)
       apply: () => openDialog((close) => <Shortcuts onClose={close} />),
     },
   ];
+}
+
+function promptSuggestions(put: (text: string) => void): Suggestion[] {
+  return (prompts.value ?? []).map((prompt) => ({
+    icon: "edit",
+    label: `/${prompt.name}`,
+    hint: prompt.description ?? prompt.owner?.display_name ?? prompt.owner?.email ?? "",
+    apply: () => insertPrompt(prompt, put),
+  }));
 }
 
 function modelSuggestions(change: (changes: Partial<Options>) => void): Suggestion[] {
@@ -431,7 +448,7 @@ function Suggestions({ items, selected, choose }: SuggestionList & { choose: (in
     <div class="suggestions" role="listbox" aria-label={t.commands.label}>
       {items.map((item, index) => (
         <button
-          key={item.label}
+          key={`${index}-${item.label}`}
           type="button"
           role="option"
           tabIndex={-1}

@@ -86,6 +86,35 @@ export function Field({ label, hint, ...input }: FieldProps) {
   );
 }
 
+interface TextAreaProps {
+  label: string;
+  name: string;
+  value?: string;
+  rows: number;
+  required?: boolean;
+  maxLength?: number;
+  autofocus?: boolean;
+  hint?: string;
+}
+
+/** A labelled field for several lines. */
+export function TextArea({ label, value = "", maxLength = 32_000, hint, ...area }: TextAreaProps) {
+  const id = useId();
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <textarea id={id} maxLength={maxLength} dir="auto" aria-describedby={hint ? `${id}-hint` : undefined} {...area}>
+        {value}
+      </textarea>
+      {hint && (
+        <p class="hint" id={`${id}-hint`}>
+          {hint}
+        </p>
+      )}
+    </div>
+  );
+}
+
 interface SwitchProps {
   label: string;
   hint?: string;

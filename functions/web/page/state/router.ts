@@ -22,6 +22,7 @@ export const href = {
   projects: () => "#/projects",
   groups: () => "#/groups",
   assistants: () => "#/assistants",
+  prompts: () => "#/prompts",
   shared: (token: string) => `#/shared/${token}`,
   signIn: () => "#/sign-in",
   register: () => "#/register",

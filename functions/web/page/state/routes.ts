@@ -9,6 +9,7 @@ export type Route =
   | { view: "projects" }
   | { view: "groups" }
   | { view: "assistants" }
+  | { view: "prompts" }
   | { view: "connect"; query: string }
   | { view: "shared"; token: string }
   | { view: "sign-in"; problem: string | null }
@@ -36,6 +37,7 @@ export function parseRoute(text: string): Route {
     case "groups":
     case "memory":
     case "projects":
+    case "prompts":
     case "register":
     case "reset":
       return { view: first };

@@ -7,6 +7,7 @@ import { forgetChats } from "../state/chat.ts";
 import { clearConversations, loadConversations } from "../state/conversations.ts";
 import { report } from "../state/notices.ts";
 import { loadProjects, projects } from "../state/projects.ts";
+import { prompts } from "../state/prompts.ts";
 import { afterSignIn, href, isSidebarOpen, navigate, route } from "../state/router.ts";
 import { user } from "../state/session.ts";
 import { t } from "../text/index.ts";
@@ -22,6 +23,7 @@ const DocumentsView = lazy(() => import("./DocumentsView.tsx").then((module) => 
 const GroupsView = lazy(() => import("./GroupsView.tsx").then((module) => module.GroupsView));
 const MemoryView = lazy(() => import("./MemoryView.tsx").then((module) => module.MemoryView));
 const ProjectsView = lazy(() => import("./ProjectsView.tsx").then((module) => module.ProjectsView));
+const PromptsView = lazy(() => import("./PromptsView.tsx").then((module) => module.PromptsView));
 const SharedView = lazy(() => import("./SharedView.tsx").then((module) => module.SharedView));
 const SettingsView = lazy(() => import("./SettingsView.tsx").then((module) => module.SettingsView));
 
@@ -37,6 +39,7 @@ export function App() {
         forgetChats();
         clearConversations();
         projects.value = null;
+        prompts.value = null;
         forgetAssistants();
       }
       loadedFor = person.id;
@@ -125,6 +128,8 @@ function Screen() {
       return <MemoryView />;
     case "projects":
       return <ProjectsView />;
+    case "prompts":
+      return <PromptsView />;
     case "chat":
       return <ChatView id={current.id} />;
     default:

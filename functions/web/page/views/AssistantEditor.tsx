@@ -2,7 +2,7 @@
 
 import { useEffect, useId, useState } from "preact/hooks";
 import type { AssistantDetail, DocumentInfo, Page } from "../api/types.ts";
-import { Field, Form, Spinner, Switch } from "../components/controls.tsx";
+import { Field, Form, Spinner, Switch, TextArea } from "../components/controls.tsx";
 import { Dialog } from "../components/overlays.tsx";
 import { loadAssistants } from "../state/assistants.ts";
 import { report } from "../state/notices.ts";
@@ -34,7 +34,7 @@ export function AssistantEditor({ id, close }: { id: string | null; close: () =>
     api.get<Page<DocumentInfo>>("documents", { limit: 100 }).then((page) => setDocuments(page.items), report);
   }, []);
   return (
-    <Dialog title={id === null ? t.assistants.add : t.assistants.edit} onClose={close} wide>
+    <Dialog title={id === null ? t.assistants.add : t.common.edit} onClose={close} wide>
       {settings === null ? (
         <Spinner label={t.common.loading} />
       ) : (
@@ -117,38 +117,6 @@ function Editor({ id, settings, documents, close }: EditorProps) {
       <Switch label={t.assistants.memory} hint={t.assistants.memoryHint} checked={remembers} onChange={setRemembers} />
       <DocumentSwitches documents={documents} chosen={chosen} onChange={setChosen} />
     </Form>
-  );
-}
-
-interface TextAreaProps {
-  label: string;
-  name: string;
-  value: string;
-  rows: number;
-  hint?: string;
-}
-
-function TextArea({ label, name, value, rows, hint }: TextAreaProps) {
-  const id = useId();
-  return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <textarea
-        id={id}
-        name={name}
-        rows={rows}
-        maxLength={32_000}
-        dir="auto"
-        aria-describedby={hint ? `${id}-hint` : undefined}
-      >
-        {value}
-      </textarea>
-      {hint && (
-        <p class="hint" id={`${id}-hint`}>
-          {hint}
-        </p>
-      )}
-    </div>
   );
 }
 

@@ -4,15 +4,13 @@ import { useEffect } from "preact/hooks";
 import type { Assistant } from "../api/types.ts";
 import { Button, Empty, Spinner } from "../components/controls.tsx";
 import { Icon } from "../components/Icon.tsx";
-import { confirmDeletion, Menu, type MenuItem, openDialog } from "../components/overlays.tsx";
+import { Menu, type MenuItem, openDialog } from "../components/overlays.tsx";
 import { assistants, chosenId, loadAssistants } from "../state/assistants.ts";
 import { report } from "../state/notices.ts";
 import { href, navigate } from "../state/router.ts";
-import { api, user } from "../state/session.ts";
 import { t } from "../text/index.ts";
 import { AssistantEditor } from "./AssistantEditor.tsx";
-import { AssistantVersions } from "./AssistantVersions.tsx";
-import { GroupShares } from "./GroupShares.tsx";
+import { ownerMenu } from "./ownerMenu.tsx";
 import { Topbar } from "./Topbar.tsx";
 
 export function AssistantsView() {
@@ -76,41 +74,14 @@ function AssistantCard({ assistant }: { assistant: Assistant }) {
 }
 
 function menuItems(assistant: Assistant): MenuItem[] {
-  const path = `assistants/${assistant.id}`;
-  const remove = () => api.delete(path).then(loadAssistants, report);
-  const items: MenuItem[] = [
-    {
-      icon: "edit",
-      label: t.assistants.edit,
-      onSelect: () => openDialog((close) => <AssistantEditor id={assistant.id} close={close} />),
-    },
-    {
-      icon: "refresh",
-      label: t.assistants.versions,
-      onSelect: () => openDialog((close) => <AssistantVersions assistant={assistant} close={close} />),
-    },
-    {
-      icon: "share",
-      label: t.groups.share,
-      onSelect: () =>
-        openDialog((close) => (
-          <GroupShares path={path} title={assistant.name} lead={t.assistants.shareLead} close={close} />
-        )),
-    },
-    {
-      icon: "trash",
-      label: t.common.delete,
-      danger: true,
-      onSelect: () => confirmDeletion(t.assistants.deleteTitle, t.assistants.deleteLead(assistant.name), remove),
-    },
-  ];
-  if (user.value?.role === "admin") {
-    const change = () => api.patch(path, { shared: !assistant.shared }).then(loadAssistants, report);
-    items.splice(2, 0, {
-      icon: "share",
-      label: assistant.shared ? t.documents.unshare : t.documents.share,
-      onSelect: change,
-    });
-  }
-  return items;
+  return ownerMenu({
+    path: `assistants/${assistant.id}`,
+    title: assistant.name,
+    shared: assistant.shared,
+    shareLead: t.assistants.shareLead,
+    deleteTitle: t.assistants.deleteTitle,
+    deleteLead: t.assistants.deleteLead(assistant.name),
+    editor: (close) => <AssistantEditor id={assistant.id} close={close} />,
+    reload: loadAssistants,
+  });
 }

@@ -1,4 +1,4 @@
-/** The groups with which a document or an assistant of the user is shared. */
+/** The groups with which an object of the user is shared. */
 
 import { useEffect, useState } from "preact/hooks";
 import type { Group, Page } from "../api/types.ts";

@@ -236,6 +236,7 @@ function Footer() {
     <footer class="sidebar-foot">
       <NavLink to={href.projects()} view="projects" icon="folder" label={t.projects.title} />
       <NavLink to={href.assistants()} view="assistants" icon="spark" label={t.sidebar.assistants} />
+      <NavLink to={href.prompts()} view="prompts" icon="edit" label={t.sidebar.prompts} />
       <NavLink to={href.documents()} view="documents" icon="document" label={t.sidebar.documents} />
       <NavLink to={href.memory()} view="memory" icon="brain" label={t.sidebar.memory} />
       <NavLink to={href.groups()} view="groups" icon="user" label={t.sidebar.groups} />
