@@ -77,7 +77,7 @@ class Copy:
         self._temporary = folder / "pytest"
         path = os.pathsep.join(map(str, (self.root, self.root / "layers" / "shared")))
         # No bytecode: Python would not notice an edit within the same second that keeps the file's size.
-        self._environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        self.environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def fill(self) -> None:
         """Copy all files that git tracks or would add. Raises MutantError if Python still imports the original tree."""
@@ -89,7 +89,7 @@ class Copy:
         if MODEL_FOLDER.is_dir():  # built, not listed by git
             shutil.copytree(MODEL_FOLDER, self.root / MODEL_FOLDER.relative_to(ROOT))
         code = f"import {', '.join(PACKAGES)}; print(*({', '.join(PACKAGES)}), sep='\\n')"
-        imported = _run(sys.executable, "-c", code, cwd=self.root, env=self._environment).stdout.splitlines()
+        imported = _run(sys.executable, "-c", code, cwd=self.root, env=self.environment).stdout.splitlines()
         if outside := [line for line in imported if str(self.root) not in line]:
             raise MutantError(f"these packages are not imported from the copy: {outside}")
 
@@ -115,7 +115,7 @@ class Copy:
         return subprocess.run(
             [sys.executable, "-m", "pytest", *self._pytest_options(), *options, *names],
             cwd=self.root,
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=timeout_s,

@@ -5,19 +5,25 @@ A verdict is found by the changed line's text, before and after, so that it surv
 
 import ast
 import json
+import random
+import re
 import subprocess
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from itertools import batched
 from pathlib import Path
+from typing import Any
 
+from tests.mutation.scope import ROOT
 from tests.mutation.sql_operators import changes_of
 
-ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent
 PYTHON = ROOT / ".tools" / "mutation" / "bin" / "python"
 VERDICTS = FOLDER / "verdicts.toml"
+_BATCH = 250
+# A constant such as `CONNECT_TIMEOUT_S = 5`.
+_PAUSE = re.compile(r"[A-Z_, ]+_M?S = ")
 
 
 @dataclass(frozen=True)
@@ -47,30 +53,64 @@ class Mutant:
 
 
 def changed_lines(before: str, after: str) -> tuple[str, str]:
-    """Return the lines that differ, joined."""
+    """Return the lines from the first to the last that differ, joined."""
     old, new = before.splitlines(), after.splitlines()
-    changes = [change for change in SequenceMatcher(None, old, new, autojunk=False).get_opcodes() if change[0] != "equal"]
-    (first, last) = (changes[0], changes[-1]) if changes else (("", 0, 0, 0, 0),) * 2
-    return tuple(" ".join(line.strip() for line in lines) for lines in (old[first[1] : last[2]], new[first[3] : last[4]]))  # type: ignore[return-value]
+    head = _equal(old, new)
+    tail = _equal(old[head:][::-1], new[head:][::-1])
+    return tuple(" ".join(line.strip() for line in lines[head : len(lines) - tail]) for lines in (old, new))  # type: ignore[return-value]
 
 
-def mutants_of(files: Iterable[str]) -> list[Mutant]:
-    """Return all mutants of the files, given relative to the root. Files with SQL have those of the operators for SQL too."""
-    found = []
+def _equal(old: list[str], new: list[str]) -> int:
+    """Return how many of the first lines are equal."""
+    return next((number for number, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), min(len(old), len(new)))
+
+
+def draw(files: Iterable[str], *, count: int | None = None, seed: int = 0) -> list[Mutant]:
+    """Return `count` mutants of the files, given relative to the root, drawn at random; all of them without `count`.
+
+    The same seed draws the same mutants of the same tree.
+    """
+    files = list(files)
+    places: list[dict[str, Any]] = _python_places(files)
     for file in files:
-        command = [str(PYTHON), str(FOLDER / "python_operators.py"), str(ROOT / file)]
-        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        for line in output.splitlines():
-            one = json.loads(line)
-            if is_python(one["source"]):
-                found.append(Mutant.of(file, one["operator"], one["line"], one["source"]))
-        found += [Mutant.of(file, change.operator, change.line, change.source) for change in changes_of(ROOT / file)]
-    return list({mutant.key: mutant for mutant in found if is_behaviour(mutant.before)}.values())
+        places += [{"file": file, "operator": one.operator, "line": one.line, "source": one.source} for one in changes_of(ROOT / file)]
+    random.Random(seed).shuffle(places)
+    found: dict[tuple[str, str, str], Mutant] = {}
+    for batch in batched(places, _BATCH, strict=False):
+        for mutant in _mutants_at(batch):
+            found.setdefault(mutant.key, mutant)
+            if len(found) == count:
+                return list(found.values())
+    return list(found.values())
 
 
-def is_behaviour(line: str) -> bool:
-    """Return whether a change of the line changes what the code does: not for a signature, whose `*` is no product, nor for `frozen`."""
-    return not line.startswith(("def ", "async def ", "@dataclass"))
+def _mutants_at(places: Iterable[dict[str, Any]]) -> Iterator[Mutant]:
+    """Yield the mutants at some places, in their order, without those that change no behaviour."""
+    places = list(places)
+    pending = [json.dumps(place) for place in places if "source" not in place]
+    changed = iter(_operators("sources", stdin="\n".join(pending)) if pending else [])
+    for place in places:
+        source = place["source"] if "source" in place else next(changed)["source"]
+        if is_python(source):
+            mutant = Mutant.of(place["file"], place["operator"], place["line"], source)
+            if is_behaviour(mutant):
+                yield mutant
+
+
+def _python_places(files: list[str]) -> list[dict[str, Any]]:
+    return list(_operators("places", *files))
+
+
+def _operators(*arguments: str, stdin: str = "") -> Iterator[dict[str, Any]]:
+    command = [str(PYTHON), str(FOLDER / "python_operators.py"), *arguments]
+    output = subprocess.run(command, input=stdin, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return map(json.loads, output.splitlines())
+
+
+def is_behaviour(mutant: Mutant) -> bool:
+    """Return whether a change may be noticed: not that of a signature, whose `*` is no product, of `frozen`, nor of a pause by a second."""
+    is_pause = mutant.operator == "NumberReplacer" and _PAUSE.match(mutant.before)
+    return bool(mutant.before) and not is_pause and not mutant.before.startswith(("def ", "async def ", "@dataclass"))
 
 
 def is_python(source: str) -> bool:
@@ -79,7 +119,7 @@ def is_python(source: str) -> bool:
         ast.parse(source)
     except SyntaxError:
         return False
-    return True
+    return bool(source)
 
 
 def verdicts() -> dict[tuple[str, str, str], str]:

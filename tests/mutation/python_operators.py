@@ -1,12 +1,14 @@
-"""Mutations of Python by Cosmic Ray's operators: `python python_operators.py FILE…` writes one JSON line for each.
+"""Mutations of Python by Cosmic Ray's operators, which run in an environment of their own (`.tools/mutation`).
 
-Runs in an environment of its own (`.tools/mutation`), because Cosmic Ray's dependencies are not those of Parley.
+`python python_operators.py places FILE…` writes a JSON line for each place that an operator can change. `… sources` reads some of
+these lines, and writes them again with the changed source.
 """
 
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -22,22 +24,39 @@ LOOPS = ("ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "ZeroIterationF
 OPERATORS = (*SINGLE, *LOOPS, *(f"{kind}_{pair}" for kind, pairs in PAIRS.items() for pair in pairs))
 
 
-def mutations(path: Path) -> Iterator[dict[str, str | int]]:
-    """Yield the changed sources of a file."""
-    source = path.read_text()
+def known_operators() -> dict[str, Any]:
+    """Return the operators by name. Cosmic Ray does not have all of the pairs."""
+    found = {}
     for name in OPERATORS:
         try:
-            operator = get_operator(f"core/{name}")()
-        except KeyError:  # Cosmic Ray has no such pair
+            found[name] = get_operator(f"core/{name}")()
+        except KeyError:
             continue
-        places = [position for node in ast_nodes(get_ast(source)) for position in operator.mutation_positions(node)]
-        for occurrence, place in enumerate(places):
-            changed = mutate_code(source, operator, occurrence)
-            if changed and changed != source:
-                yield {"file": str(path), "operator": name, "line": place[0][0], "source": changed}
+    return found
+
+
+def places(path: str, operators: dict[str, Any]) -> Iterator[dict[str, str | int]]:
+    """Yield the places of a file that the operators can change."""
+    nodes = list(ast_nodes(get_ast(Path(path).read_text())))
+    for name, operator in operators.items():
+        positions = [position for node in nodes for position in operator.mutation_positions(node)]
+        for occurrence, position in enumerate(positions):
+            yield {"file": path, "operator": name, "occurrence": occurrence, "line": position[0][0]}
+
+
+def main(command: str, files: list[str]) -> None:
+    """Write the places of the files, or the sources of the places that the standard input names."""
+    operators = known_operators()
+    if command == "places":
+        for file in files:
+            for place in places(file, operators):
+                print(json.dumps(place))
+        return
+    for line in sys.stdin:
+        place = json.loads(line)
+        source = mutate_code(Path(place["file"]).read_text(), operators[place["operator"]], place["occurrence"])
+        print(json.dumps(place | {"source": source or ""}))
 
 
 if __name__ == "__main__":
-    for argument in sys.argv[1:]:
-        for mutation in mutations(Path(argument)):
-            print(json.dumps(mutation))
+    main(sys.argv[1], sys.argv[2:])

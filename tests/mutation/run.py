@@ -1,90 +1,186 @@
 """Change the code in one place at a time and look whether a test fails: `make mutation ONLY="parley/metering"`.
 
-Python is changed by Cosmic Ray's operators, SQL by our own (`sql_operators.py`). For each change, the quickest test files that run the
-changed line decide (`coverage.json`). A change that they do not notice survives, unless `verdicts.toml` argues that nobody could notice
-it. Prints the survivors and the score of each module.
+Python is changed by Cosmic Ray's operators, SQL by our own (`sql_operators.py`). For each change, the cheapest tests that run the
+changed line decide (`line_map.py`), in processes that `worker.py` forks. A change that they do not notice survives, unless
+`verdicts.toml` argues that nobody could notice it. Prints the survivors and the score of each group of modules.
 """
 
 import argparse
+import json
 import random
 import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 from tests.mutants.run import Copy, MutantError
-from tests.mutation.coverage_map import CoverageMap, files_in_scope
-from tests.mutation.mutants import Mutant, mutants_of, verdicts
+from tests.mutation.line_map import LineMap
+from tests.mutation.mutants import Mutant, draw, verdicts
+from tests.mutation.scope import files_in_scope, group_of
+from tests.mutation.worker import MutantJob, Outcome
 
-type Fate = Literal["killed", "survived", "equivalent", "untested"]
+# The end of pytest's output that explains why tests cannot run.
+_SHOWN = 300
 
-# Beyond this time, a change probably loops: the tests of one change are chosen to take less.
-_MAX_S = 60.0
-_TIMEOUT_S = 240.0
-
-
-def fate_of(mutant: Mutant, copy: Copy, coverage: CoverageMap) -> Fate:
-    """Run the tests of a changed line in a copy of the tree, which is left unchanged."""
-    tests = coverage.tests_for(mutant.file, mutant.line, max_s=_MAX_S)
-    if not tests:
-        return "untested"
-    path = copy.root / mutant.file
-    original = path.read_text()
-    path.write_text(mutant.source)
-    try:
-        is_green = copy.pytest(tests, "-x", "--timeout=100", timeout_s=_TIMEOUT_S).returncode == 0
-    except subprocess.TimeoutExpired:
-        return "killed"
-    finally:
-        path.write_text(original)
-    return "survived" if is_green else "killed"
+type Fate = Literal["killed", "survived", "untested", "equivalent", "unjudged"]
 
 
-def print_scores(fates: dict[Mutant, Fate]) -> int:
-    """Print a line for each module. Return 1 if a mutant survived."""
-    modules = defaultdict[str, list[Fate]](list)
-    for mutant, fate in fates.items():
-        modules[mutant.file].append(fate)
-    for module, found in sorted(modules.items()):
-        counted = [fate for fate in found if fate in ("killed", "survived")]
-        share = f"{found.count('killed') / len(counted):.0%}" if counted else "-"
-        others = f"{found.count('equivalent'):3} equivalent, {found.count('untested'):3} untested"
-        print(f"{share:>5} of {len(counted):4} killed, {others}  {module}")
-    return int("survived" in fates.values())
+@dataclass(frozen=True)
+class Judged:
+    """A mutant, its fate, and the failed test, or the reason, that decided it."""
+
+    mutant: Mutant
+    fate: Fate
+    reason: str = ""
 
 
-def judge(mutants: list[Mutant]) -> dict[Mutant, Fate]:
-    """Return the fate of each mutant, and print those that survive."""
-    coverage, argued, fates = CoverageMap.read(), verdicts(), dict[Mutant, Fate]()
-    with TemporaryDirectory(prefix="parley-mutation-") as folder:
-        copy = Copy(Path(folder))
+class WorkerProcess:
+    """A worker in a copy of the tree of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        copy = Copy(folder)
         copy.fill()
-        for number, mutant in enumerate(mutants, 1):
-            began_s = time.monotonic()
-            fates[mutant] = "equivalent" if mutant.key in argued else fate_of(mutant, copy, coverage)
-            if fates[mutant] in ("survived", "untested"):
-                print(f"{fates[mutant]}  {mutant}", flush=True)
-            print(f"{number}/{len(mutants)} {fates[mutant]} in {time.monotonic() - began_s:.1f} s", file=sys.stderr, flush=True)
-    return fates
+        command = [sys.executable, "-m", "tests.mutation.worker"]
+        # Unlike the copy's own runs of pytest, the worker writes bytecode: it gives each changed file a time of its own.
+        environment = {name: value for name, value in copy.environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        self._process = subprocess.Popen(command, cwd=copy.root, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def wait_until_ready(self) -> None:
+        """Wait for the worker's database and packages. Raises MutantError if it ends instead."""
+        if self._process.stdout.readline() != "ready\n":
+            raise MutantError("the worker did not start: see its messages above")
+
+    def run(self, job: MutantJob) -> Outcome:
+        """Run the tests of a job. Raises MutantError if the worker has ended."""
+        self._process.stdin.write(f"{json.dumps(asdict(job))}\n")
+        self._process.stdin.flush()
+        if not (answer := self._process.stdout.readline()):
+            raise MutantError("the worker ended: see its messages above")
+        return Outcome(**json.loads(answer))
+
+    def stop(self) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+
+
+class Judge:
+    """Decides about mutants, several at a time."""
+
+    def __init__(self, workers: list[WorkerProcess], line_map: LineMap) -> None:
+        self._line_map, self._argued = line_map, verdicts()
+        self._pool = ThreadPoolExecutor(len(workers))
+        self._free: SimpleQueue[WorkerProcess] = SimpleQueue()
+        for worker in workers:
+            self._free.put(worker)
+
+    def judge(self, mutants: Iterable[Mutant]) -> Iterator[Judged]:
+        """Yield each mutant with its fate, in order."""
+        return self._pool.map(self._fate_of, mutants)
+
+    def _fate_of(self, mutant: Mutant) -> Judged:
+        if reason := self._argued.get(mutant.key):
+            return Judged(mutant, "equivalent", reason)
+        tests = self._line_map.tests_for(mutant.file, mutant.line)
+        if not tests:
+            return Judged(mutant, "untested")
+        outcome = self._run(MutantJob(tests, self._line_map.seconds_of(tests), mutant.file, mutant.source))
+        print(
+            f"{outcome.cpu_s:5.1f} s {outcome.failed or outcome.signal or outcome.exit_code} {mutant.file}:{mutant.line}", file=sys.stderr
+        )
+        if outcome.failed or outcome.signal:
+            return Judged(mutant, "killed", (outcome.failed or [outcome.signal])[0])
+        if outcome.exit_code == 0:
+            return Judged(mutant, "survived")
+        # The change may break the tests' own fixtures, or these tests cannot be run at all.
+        is_sound = self._run(MutantJob(tests, self._line_map.seconds_of(tests))).exit_code == 0
+        return Judged(mutant, "killed" if is_sound else "unjudged", outcome.output[-_SHOWN:])
+
+    def false_alarms(self, judged: Iterable[Judged]) -> set[str]:
+        """Return the tests that killed a mutant but fail on the code as it is, too."""
+        killers = sorted({one.reason for one in judged if one.fate == "killed" and "::" in one.reason})
+        jobs = [MutantJob(chosen, self._line_map.seconds_of(chosen)) for number in range(2) if (chosen := killers[number::2])]
+        return {test for outcome in self._pool.map(self._run, jobs) for test in outcome.failed}
+
+    def _run(self, job: MutantJob) -> Outcome:
+        worker = self._free.get()
+        try:
+            return worker.run(job)
+        finally:
+            self._free.put(worker)
+
+
+@contextmanager
+def running_workers(count: int) -> Iterator[list[WorkerProcess]]:
+    """Start workers, and stop them at the end of the block."""
+    with TemporaryDirectory(prefix="parley-mutation-") as folder, ExitStack() as stack:
+        workers = []
+        for number in range(count):
+            workers.append(worker := WorkerProcess(Path(folder, str(number))))
+            stack.callback(worker.stop)
+        yield workers
+
+
+def score(fates: Iterable[Fate]) -> tuple[int, int]:
+    """Return how many mutants are killed, and of how many. A mutant that no test runs counts as one that survives."""
+    found = Counter(fates)
+    return found["killed"], found["killed"] + found["survived"] + found["untested"]
+
+
+def print_scores(judged: list[Judged]) -> None:
+    """Print a line for each group of modules."""
+    groups = defaultdict[str, list[Fate]](list)
+    for one in judged:
+        groups[group_of(one.mutant.file)].append(one.fate)
+    for group, fates in (*sorted(groups.items()), ("all", [one.fate for one in judged])):
+        killed, counted = score(fates)
+        share = f"{killed / counted:.0%}" if counted else "-"
+        others = ", ".join(f"{fates.count(fate)} {fate}" for fate in ("untested", "equivalent", "unjudged") if fate in fates)
+        print(f"{share:>5} of {counted:4} killed  {group}{f' ({others})' if others else ''}")
 
 
 def main(arguments: list[str]) -> int:
-    """Judge the mutants of the files whose path contains one of the given parts."""
+    """Judge the mutants of the files whose path contains one of the given parts. Return 1 if too few are killed."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation.run", description=__doc__)
     parser.add_argument("only", nargs="*", help="parts of the paths of files to change; without any, all files in scope")
     parser.add_argument("--sample", type=int, help="judge only this number of mutants, drawn at random")
-    parser.add_argument("--seed", type=int, default=None, help="repeat the draw of an earlier run")
+    parser.add_argument("--seed", type=int, help="repeat the draw of an earlier run")
+    parser.add_argument("--jobs", type=int, default=1, help="mutants to judge at a time (default: 1)")
+    parser.add_argument("--at-least", type=int, default=100, help="the percentage that must be killed (default: 100)")
     chosen = parser.parse_args(arguments)
-    files = [file for file in files_in_scope() if any(part in file for part in chosen.only or [""])]
-    mutants = mutants_of(files)
-    if chosen.sample is not None:
-        seed = random.randrange(10**6) if chosen.seed is None else chosen.seed
-        print(f"{chosen.sample} of {len(mutants)} mutants, --seed {seed}")
-        mutants = random.Random(seed).sample(mutants, min(chosen.sample, len(mutants)))
-    return print_scores(judge(mutants))
+    seed, began_s = random.randrange(10**6) if chosen.seed is None else chosen.seed, time.monotonic()
+    with running_workers(chosen.jobs) as workers:
+        mutants = draw(
+            [file for file in files_in_scope() if any(part in file for part in chosen.only or [""])], count=chosen.sample, seed=seed
+        )
+        print(f"{len(mutants)} mutants (SEED={seed})", flush=True)
+        for worker in workers:
+            worker.wait_until_ready()
+        judge = Judge(workers, LineMap.read())
+        judged = list(_announced(judge.judge(mutants)))
+        alarms = judge.false_alarms(judged)
+    judged = [Judged(one.mutant, "unjudged", one.reason) if one.reason in alarms else one for one in judged]
+    for test in alarms:
+        print(f"{test} fails on the code as it is")
+    print_scores(judged)
+    print(f"{time.monotonic() - began_s:.0f} s; repeat this draw with SEED={seed}")
+    killed, counted = score(one.fate for one in judged)
+    return int(100 * killed < chosen.at_least * counted)
+
+
+def _announced(judged: Iterable[Judged]) -> Iterator[Judged]:
+    """Yield what was judged, and print the mutants that were not killed."""
+    for one in judged:
+        if one.fate in ("survived", "untested", "unjudged"):
+            print(f"{one.fate}  {one.mutant}\n{one.reason}", flush=True)
+        yield one
 
 
 if __name__ == "__main__":

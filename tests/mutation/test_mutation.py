@@ -1,13 +1,19 @@
-"""The lane of mutations: the operators for SQL, the map from lines to tests, and the verdicts."""
+"""The lane of mutations: the operators for SQL, the map from lines to tests, the worker, and the verdicts."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.mutation.coverage_map import CoverageMap, files_in_scope, lines_that_use, read_ranges, write_ranges
-from tests.mutation.mutants import ROOT, changed_lines, is_behaviour, verdicts
+from tests.mutation.line_map import LineMap, cheapest, lines_of_change
+from tests.mutation.mutants import Mutant, changed_lines, is_behaviour, verdicts
+from tests.mutation.run import score
+from tests.mutation.scope import GROUPS, ROOT, files_in_scope
 from tests.mutation.sql_operators import sql_changes, unique
+from tests.mutation.worker import MutantJob, Worker
+
+MODULE = "layers/shared/parley/metering/limits.py"
+FEW, MANY = "tests/mutation/test_mutation.py::test_few", "tests/mutation/test_mutation.py::test_many"
 
 
 def changes(source):
@@ -51,38 +57,96 @@ def test_the_predicates_of_every_statement_with_a_user_are_found():
     assert len(dropped) == len(re.findall(r"user_id = (?::user_id|CAST\(:user_id AS uuid\))|u\.id = [as]\.user_id", source))
 
 
-def test_a_statement_is_tested_by_the_functions_that_run_it(tmp_path):
-    module = tmp_path / "module.py"
-    module.write_text("_WHO = 'a'\n_SQL = f'{_WHO}'\n\n\ndef one():\n    return _SQL\n\n\ndef other():\n    return 1\n")
+@pytest.mark.parametrize(("line", "used"), [(1, {6}), (9, {10}), (6, {6}), (13, {17, 21})])
+def test_the_lines_that_depend_on_a_line_are_found(line, used):
+    source = "_WHO = 'a'\n_SQL = f'{_WHO}'\n\n\ndef one():\n    return _SQL\n\n\ndef other(limit=5):\n    return limit\n\n\nclass Third:\n"
+    source += "    LIMIT = 3\n\n    @cached(5)\n    def run(self): return 1\n\n\ndef fourth():\n    return Third()\n"
 
-    assert lines_that_use(module, 1) == {6}
-
-
-def test_the_quickest_test_files_of_a_line_are_chosen():
-    coverage = CoverageMap({"tests/mutation/run.py": {"slow": "1-9", "quick": "8", "other": "1-3"}}, {"slow": 50.0, "quick": 1.0})
-
-    assert coverage.tests_for("tests/mutation/run.py", 8, max_s=20.0) == ["quick"]
-    assert coverage.tests_for("tests/mutation/run.py", 8, max_s=60.0) == ["quick", "slow"]
+    assert lines_of_change(source, line) == used
 
 
-def test_ranges_are_read_as_they_were_written():
-    assert (write_ranges({1, 2, 3, 5}), read_ranges("1-3 5")) == ("1-3 5", {1, 2, 3, 5})
+def test_a_change_inside_a_statement_of_several_lines_belongs_to_all_of_them():
+    assert lines_of_change("def one():\n    if (\n        a\n        and b\n    ):\n        return f(\n            1,\n        )\n", 4) == {
+        2,
+        3,
+        4,
+        5,
+    }
 
 
-def test_the_map_names_existing_modules_and_tests():
-    stored = CoverageMap.read()
-    tests = {test for found in stored.lines.values() for test in found} | stored.seconds.keys()
+def test_the_cheapest_tests_of_a_line_decide():
+    lines = LineMap({MODULE: {60: [MANY, FEW]}}, {FEW: 0.1, MANY: 60.0})
 
-    assert stored.lines.keys() <= set(files_in_scope())
-    assert [test for test in tests if not (ROOT / test).is_file()] == []
+    assert lines.tests_for(MODULE, 60) == []  # neither is a test that exists
 
 
-@pytest.mark.parametrize("line", ["def ask(first, *, second):", "@dataclass(frozen=True, slots=True)"])
-def test_a_signature_and_a_dataclass_are_not_changed(line):
-    assert not is_behaviour(line)
+def test_a_test_named_like_the_module_comes_before_a_quicker_one():
+    near, far = "tests/shared/metering/test_limits.py::test_a", "tests/shared/http/test_paging.py::test_b"
+
+    assert cheapest(MODULE, [far, near], {near: 0.1, far: 0.05}) == [near, far]
+
+
+def test_only_one_case_of_a_test_with_parameters_is_run():
+    assert cheapest(MODULE, ["t.py::test_a[2]", "t.py::test_a[1]"], {"t.py::test_a[1]": 0.2, "t.py::test_a[2]": 0.1}) == ["t.py::test_a[2]"]
+
+
+def test_a_test_file_that_ran_again_has_the_lines_of_its_last_run():
+    lines = LineMap({}, {})
+    lines.add({"tests": ["t.py::a", "u.py::b"], "seconds": [1, 1], "lines": {MODULE: {"5": [0, 1]}}})
+    lines.add({"tests": ["t.py::c"], "seconds": [1], "lines": {MODULE: {"6": [0]}}})
+
+    assert lines.tests == {MODULE: {5: ["u.py::b"], 6: ["t.py::c"]}}
+
+
+def test_a_mutant_that_no_test_runs_counts_as_one_that_survives():
+    assert score(["killed", "killed", "survived", "untested", "equivalent", "unjudged"]) == (2, 4)
+
+
+def test_every_group_has_files():
+    assert {group for group in GROUPS for file in files_in_scope() if file.startswith(group)} == set(GROUPS)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_changed"),
+    [
+        ("def ask(first, *, second):", False),
+        ("@dataclass(frozen=True, slots=True)", False),
+        ("FIRST_TIMEOUT_S, TIMEOUT_S = 7, 3", False),
+        ("_RETRY_MS = 5", False),
+        ("MAX_KEYS = 50", True),
+        ("wait_s = 5", True),
+    ],
+)
+def test_signatures_dataclasses_and_pauses_are_not_changed(line, is_changed):
+    assert is_behaviour(Mutant(MODULE, "NumberReplacer", 1, "", line, "")) is is_changed
 
 
 def test_every_verdict_is_about_a_line_that_is_still_there():
     texts = {file: " ".join(line.strip() for line in Path(ROOT, file).read_text().splitlines()) for file, _, _ in verdicts()}
 
     assert [key for key in verdicts() if key[1] not in texts[key[0]]] == []
+
+
+@pytest.fixture
+def worker(tmp_path, monkeypatch):
+    """A worker for a tree with one module and its test, without a database."""
+    (tmp_path / "answers.py").write_text("def answer():\n    return 42\n")
+    (tmp_path / "test_answers.py").write_text("import answers\n\n\ndef test_it():\n    assert answers.answer() == 42\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\npythonpath = .\n")
+    worker = Worker(None, tmp_path, root=tmp_path)
+    monkeypatch.setattr(worker, "_renew_database", lambda: None)
+    return worker
+
+
+@pytest.mark.parametrize(("body", "failed"), [("return 42", []), ("return 41", ["test_answers.py::test_it"])])
+def test_a_worker_tests_the_changed_code_and_leaves_the_file_as_it_was(worker, tmp_path, body, failed):
+    outcome = worker.run(MutantJob(["test_answers.py::test_it"], 1.0, "answers.py", f"def answer():\n    {body}\n"))
+
+    assert outcome.failed == failed, outcome.output
+    assert (tmp_path / "answers.py").read_text() == "def answer():\n    return 42\n"
+
+
+def test_a_mutant_that_loops_is_ended(worker, monkeypatch):
+    monkeypatch.setattr("tests.mutation.worker._LEAST_CPU_S", 0.5)
+
+    assert worker.run(MutantJob(["test_answers.py"], 0.0, "answers.py", "while True:\n    pass\n")).signal == "SIGPROF"

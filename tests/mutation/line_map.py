@@ -1,0 +1,172 @@
+"""Which tests run which lines of a module, and which of them decide about a mutant: cheap tests first, and those near the module.
+
+`line_monitor.py` records the lines while the tests run.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from tests.mutation.scope import ROOT
+
+LINES_FOLDER = ROOT / ".tools" / "mutation" / "lines"
+# A mutant that this many tests do not notice survives.
+MAX_TESTS = 12
+# The tests of one mutant take less than this, except that of a line with only one slow test.
+MAX_S = 6.0
+_WORD = re.compile(r"[a-z]+")
+# Words of paths that say nothing about the subject.
+_COMMON_WORDS = {"tests", "test", "functions", "layers", "shared", "parley", "py", "the", "a", "an", "is", "of", "and", "in", "to", "not"}
+_LEAST_S = 0.03
+
+
+@cache
+def words_of(path: str) -> frozenset[str]:
+    """Return the words of a path that name its subject."""
+    return frozenset(_WORD.findall(path)) - _COMMON_WORDS
+
+
+@cache
+def is_present(test: str) -> bool:
+    """Return whether a test still exists: it may have another name since it was recorded."""
+    path, _, name = test.partition("::")
+    return f"def {name.rpartition('::')[2].partition('[')[0]}(" in _text_of(path)
+
+
+@cache
+def _text_of(path: str) -> str:
+    return (ROOT / path).read_text() if (ROOT / path).is_file() else ""
+
+
+def rank(file: str, test: str, seconds: float) -> float:
+    """Return the cost of a test for a module: lower for a quick test, and for one whose file has a name like the module's."""
+    shared = len(words_of(file) & words_of(test.partition("::")[0]))
+    return (_LEAST_S + seconds) / (1 + 2 * shared)
+
+
+def cheapest(file: str, tests: Iterable[str], seconds: dict[str, float]) -> list[str]:
+    """Return the tests with the lowest ranks, only the cheapest case of a test with parameters."""
+    ranked = sorted(set(tests), key=lambda test: (rank(file, test, seconds[test]), test))
+    by_function: dict[str, str] = {}
+    for test in ranked:
+        by_function.setdefault(test.partition("[")[0], test)
+    return list(by_function.values())[: 2 * MAX_TESTS]
+
+
+@dataclass(frozen=True)
+class LineMap:
+    """The tests that run each line of each module, and the seconds that each test takes."""
+
+    tests: dict[str, dict[int, list[str]]]
+    seconds: dict[str, float]
+
+    @classmethod
+    def read(cls, folder: Path = LINES_FOLDER) -> "LineMap":
+        """Read what the processes of the last test runs wrote. A test file that ran twice has the lines of its last run."""
+        stored = cls({}, {})
+        for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
+            stored.add(json.loads(path.read_text()))
+        return stored
+
+    def add(self, part: dict[str, Any]) -> None:
+        """Replace what is known of the test files of one run."""
+        names = part["tests"]
+        again = {name.partition("::")[0] for name in names}
+        for lines in self.tests.values():
+            for line, tests in lines.items():
+                lines[line] = [test for test in tests if test.partition("::")[0] not in again]
+        self.seconds.update(zip(names, part["seconds"], strict=True))
+        for file, found in part["lines"].items():
+            lines = self.tests.setdefault(file, {})
+            for line, numbers in found.items():
+                lines.setdefault(int(line), []).extend(names[number] for number in numbers)
+
+    def tests_for(self, file: str, line: int) -> list[str]:
+        """Return the tests that decide about a change of a line, the cheapest first.
+
+        A line that runs at the import, such as a statement of SQL, has the tests of the functions that use its name. A line that no
+        test runs in its own process has the tests whose files are named like the module.
+        """
+        wanted = lines_of_change((ROOT / file).read_text(), line)
+        by_line = self.tests.get(file, {})
+        covering = {test for number in wanted for test in by_line.get(number, ()) if is_present(test)}
+        chosen, spent_s = [], 0.0
+        for test in cheapest(file, covering or self._namesakes(file), self.seconds)[:MAX_TESTS]:
+            spent_s += self.seconds[test]
+            if chosen and spent_s > MAX_S:
+                break
+            chosen.append(test)
+        return chosen
+
+    def seconds_of(self, tests: Iterable[str]) -> float:
+        """Return how long the tests take."""
+        return sum(self.seconds[test] for test in tests)
+
+    def _namesakes(self, file: str) -> list[str]:
+        likeness = {test: len(words_of(file) & words_of(test.partition("::")[0])) for test in self.seconds if is_present(test)}
+        most = max(likeness.values(), default=0)
+        return [test for test, shared in likeness.items() if shared == most > 0]
+
+
+def lines_of_change(source: str, line: int) -> set[int]:
+    """Return the lines whose run depends on `line`: those of its statement, and of the functions that use a name assigned there.
+
+    Outside of functions, these are also the methods of the class that the line is in.
+    """
+    tree = ast.parse(source)
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    if any(line in body_of(node) for node in functions):
+        return set(statement_at(tree, line))
+    names, before = _defined(tree, lambda node: line in _extent(node)), set[str]()
+    while names != before:
+        before = names
+        names = names | _defined(tree, partial(_uses, names))
+    inside = [node for node in functions if _used(node) & names or line in _extent(node)]
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and line in _extent(node)]
+    inside += [method for node in classes for method in node.body if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return {number for node in inside for number in body_of(node)}
+
+
+def body_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> range:
+    """Return the lines of a function's body."""
+    return range(function.body[0].lineno, (function.end_lineno or 0) + 1)
+
+
+def statement_at(tree: ast.Module, line: int) -> range:
+    """Return the lines of the smallest statement at a line; of a statement with a body, only those of its head."""
+    heads = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0):
+            body = getattr(node, "body", None)
+            end = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or 0
+            heads.append(range(node.lineno, end + 1))
+    return min((head for head in heads if line in head), key=len, default=range(line, line + 1))
+
+
+def _extent(node: ast.stmt) -> range:
+    first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))])
+    return range(first, (node.end_lineno or 0) + 1)
+
+
+def _defined(tree: ast.Module, is_wanted: Callable[[ast.stmt], bool]) -> set[str]:
+    """Return the names of the module's variables and classes whose definitions are wanted."""
+    names = set[str]()
+    for node in filter(is_wanted, tree.body):
+        if isinstance(node, ast.ClassDef):
+            names.add(node.name)
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return names
+
+
+def _uses(names: set[str], node: ast.AST) -> bool:
+    return bool(_used(node) & names)
+
+
+def _used(node: ast.AST) -> set[str]:
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)}
