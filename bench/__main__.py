@@ -86,7 +86,7 @@ def main() -> None:
             print(f"bench: {name}", file=sys.stderr, flush=True)
             sections.append(BENCHMARKS[name](args))
     except ServerFailed as error:
-        sys.exit(str(error))
+        sys.exit("\n".join([str(error), *getattr(error, "__notes__", [])]))
     document = report(head, sections, load=load)
     print(document)
     if not args.only:

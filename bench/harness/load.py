@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 FIRST = "tok0"
 LAST = "tok19"
 _TAIL_BYTES = 4096  # a final event may follow the last token
+_SHOWN_BYTES = 400  # of the body of a failed request
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class _Answer:
     first_token_s: float | None
     is_good: bool
     head: bytes
+    tail: bytes
 
 
 async def measure(request: Request, *, clients: int, seconds: float, warm_up_s: float) -> LoadResult:
@@ -99,7 +101,7 @@ async def _client(request: Request, number: int, until: float, result: LoadResul
 def _record(answer: _Answer, elapsed_ms: float, result: LoadResult) -> None:
     result.requests += 1
     if not answer.is_good:
-        result.errors.append(answer.head.partition(b"\r\n")[0].decode())
+        result.errors.append(f"{answer.head.partition(b'\r\n')[0].decode()}: {answer.tail[-_SHOWN_BYTES:].decode(errors='replace')}")
         return
     result.times_ms.append(elapsed_ms)
     if answer.first_token_s is not None:
@@ -115,7 +117,7 @@ async def _read(reader: StreamReader, start: float) -> _Answer:
         length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
         first_s = None
         tail = await reader.readexactly(length)
-    return _Answer(first_s, is_ok and LAST.encode() in tail, head)
+    return _Answer(first_s, is_ok and LAST.encode() in tail, head, tail)
 
 
 async def _read_chunks(reader: StreamReader, start: float) -> tuple[float | None, bytes]:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ HOST = "127.0.0.1"
 _PARENT_DEATH_WRAPPER = Path("local/die_with_parent.py")
 _POLL_S = 0.01
 _STOP_S = 20.0
+FAILED_LOGS = Path(".bench/failed")
 
 
 class ServerFailed(Exception):
@@ -48,7 +50,10 @@ def free_port() -> int:
 def running_server(
     command: Sequence[str], *, port: int, log: Path, ready: str = "/", environment: Mapping[str, str] | None = None, limit_s: float = 90
 ) -> Iterator[Server]:
-    """Run a server until the block ends or this process dies. The block starts once the path `ready` responds."""
+    """Run a server until the block ends or this process dies. The block starts once the path `ready` responds.
+
+    If the block raises `ServerFailed`, the server's log is kept, and a note of the exception names it.
+    """
     wrapper = [sys.executable, "-I", "-S", str(_PARENT_DEATH_WRAPPER), str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1", "0"]
     with log.open("wb") as output:
         variables = os.environ | (environment or {})
@@ -56,6 +61,9 @@ def running_server(
     try:
         _wait_until_ready(process, port, ready, limit_s=limit_s, log=log)
         yield Server(process.pid, port)
+    except ServerFailed as failure:
+        failure.add_note(f"The log is kept: {_kept(log)}")
+        raise
     finally:
         _stop(process)
 
@@ -69,6 +77,12 @@ def call(server: Server, method: str, path: str, body: Any = None) -> tuple[int,
         return answer.status, json.loads(answer.read())
     finally:
         connection.close()
+
+
+def _kept(log: Path) -> Path:
+    """Copy the log of a server out of its temporary folder, and return the copy. It replaces the copy of an earlier failure."""
+    FAILED_LOGS.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy(log, FAILED_LOGS))
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int, path: str, *, limit_s: float, log: Path) -> None:

@@ -45,7 +45,6 @@ class Build:
 def make_builds(folder: Path) -> list[Build]:
     """Build for this machine and make a copy without `.pyc` in `folder`. The standard library stays compiled, as on Lambda."""
     CACHE.parent.mkdir(exist_ok=True)
-    (CACHE.parent / ".gitignore").write_text("*\n")
     command = [sys.executable, "-m", "local.sam_build", "native", "--build-dir", str(BUILD), "--cache-dir", str(CACHE)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

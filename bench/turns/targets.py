@@ -119,7 +119,6 @@ def install_litellm() -> None:
         return
     print(f"Installing {LITELLM} into {LITELLM_HOME} …", file=sys.stderr, flush=True)
     LITELLM_HOME.parent.mkdir(exist_ok=True)
-    (LITELLM_HOME.parent / ".gitignore").write_text("*\n")
     _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(LITELLM_HOME))
     _uv("pip", "install", "--quiet", "--compile-bytecode", "--python", str(LITELLM_HOME / "bin" / "python"), LITELLM)
     installed.write_text(LITELLM)
@@ -138,7 +137,6 @@ def install_portkey() -> None:
         return
     print(f"Installing {PORTKEY} into {PORTKEY_HOME} …", file=sys.stderr, flush=True)
     PORTKEY_HOME.mkdir(parents=True, exist_ok=True)
-    (PORTKEY_HOME.parent / ".gitignore").write_text("*\n")
     # Without the scripts of its packages: the gateway needs none of them.
     command = ["npm", "install", "--prefix", str(PORTKEY_HOME), "--ignore-scripts", "--no-audit", "--no-fund", PORTKEY]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -56,6 +56,12 @@ def test_a_refusal_or_an_answer_without_its_end_is_an_error_and_no_time(answer):
     assert not seen.times_ms
 
 
+def test_an_error_shows_the_end_of_the_response():
+    seen = asyncio.run(load_on(whole(b'{"code": "server_error"}', b"500 Broken")))
+
+    assert seen.errors[0] == 'http/1.1 500 broken: {"code": "server_error"}'
+
+
 def test_each_client_sends_its_own_key():
     request = Request("http://127.0.0.1:1/chat", STREAMED, ["ada", "bob"])
 

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from bench.harness import servers
 from bench.harness.servers import ServerFailed, call, free_port, running_server
 
 WEB = [sys.executable, "-m", "bench.harness.fake_model", "--port"]
@@ -25,6 +26,24 @@ def test_a_server_that_cannot_start_says_why(tmp_path):
 
     with pytest.raises(ServerFailed, match="no port for me"), running_server(command, port=free_port(), log=tmp_path / "log"):
         pass
+
+
+def test_a_failed_measurement_keeps_the_log_of_its_server(tmp_path, monkeypatch):
+    port = free_port()
+    command = [
+        sys.executable,
+        "-c",
+        "print('why it failed', flush=True); from bench.harness.fake_model import main; main()",
+        "--port",
+        str(port),
+    ]
+    monkeypatch.setattr(servers, "FAILED_LOGS", tmp_path / "failed")
+
+    with pytest.raises(ServerFailed) as failure, running_server(command, port=port, log=tmp_path / "log"):
+        raise ServerFailed("7 of 9 requests failed")
+
+    assert "why it failed" in (tmp_path / "failed/log").read_text()
+    assert str(tmp_path / "failed/log") in failure.value.__notes__[0]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")
