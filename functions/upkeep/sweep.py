@@ -21,6 +21,7 @@ from parley.db.links import shared_links as links
 from parley.db.metering import budgets, quotas
 from parley.db.responses_api import client_conversations, responses
 from parley.db.schedules import runs
+from parley.db.scim import tokens as scim_tokens
 from parley.db.transactions import global_scope
 from parley.db.turn import turn_begin, turn_events
 from parley.db.webhooks import deliveries
@@ -63,6 +64,7 @@ _EXPIRED_ROWS: dict[str, Callable[[Connection], int]] = {
     "shared_links": links.sweep,
     "webhook_deliveries": deliveries.sweep,
     "schedule_runs": runs.sweep,
+    "scim_tokens": scim_tokens.sweep,
 }
 
 

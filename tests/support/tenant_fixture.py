@@ -17,8 +17,18 @@ from parley.ids import new_id
 from tests.support.api_gateway import Person
 
 # Hashes of addresses and accounts, deleted within a month; logins at issuers, deleted within a day; provider names; tool lists of
-# the deployment's MCP servers; the time of the next scheduled prompt; the audit of the deployment, which has ids only.
-TABLES_WITHOUT_OWNER = {"guesses", "oidc_logins", "oidc_logout_tokens", "breakers", "mcp_listings", "schedule_alarm", "deployment_audit"}
+# the deployment's MCP servers; the time of the next scheduled prompt; the audit of the deployment, which has ids only; tokens of its
+# identity provider.
+TABLES_WITHOUT_OWNER = {
+    "guesses",
+    "oidc_logins",
+    "oidc_logout_tokens",
+    "breakers",
+    "mcp_listings",
+    "schedule_alarm",
+    "deployment_audit",
+    "scim_tokens",
+}
 ROWS_FROM_REGISTRATION = {"users": "id", "credentials": "user_id"}  # registration inserts one row into each
 
 
@@ -44,6 +54,7 @@ class TenantFixture:
             "oidc_identities": {},
             "recovery_codes": {},
             "second_factors": {},
+            "scim_users": {},
             "one_time_codes": {"purpose": "reset_password"},
             "audit_events": {},
             "exports": {"status": "ready", "kind": "account"},

@@ -24,6 +24,16 @@ class LastOwner(ParleyError):
         super().__init__(f"the last owner of group {group_id}")
 
 
+class GroupManaged(ParleyError):
+    """The identity provider decides who is a member of the group."""
+
+    status, code = 409, "group_managed"
+    public_message = "Your organization manages this group's members. Ask an admin."
+
+    def __init__(self, group_id: UUID) -> None:
+        super().__init__(f"group {group_id} is managed")
+
+
 class NotAMember(ParleyError):
     """The address belongs to no member of the group, so it cannot become an owner."""
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from functions.auth.groups.errors import LastOwner, NotAMember, OwnersOnly, TooManyGroups, TooManyMembers
+from functions.auth.groups.errors import GroupManaged, LastOwner, NotAMember, OwnersOnly, TooManyGroups, TooManyMembers
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
 from parley.db.accounts import audit, users
@@ -67,10 +67,12 @@ def set_member(connection: Connection, principal: Principal, group_id: UUID, *, 
 def remove_member(connection: Connection, principal: Principal, group_id: UUID, *, email: str, origin: ClientOrigin) -> None:
     """Remove a member or an invitation. Users may do this to themselves: they leave, or decline the invitation.
 
-    Raises NotFound, OwnersOnly and LastOwner.
+    Raises NotFound, GroupManaged, OwnersOnly and LastOwner.
     """
     _lock(connection, group_id)
     group = membership.get(connection, group_id, user_id=principal.user_id)
+    if group.is_managed:
+        raise GroupManaged(group_id)
     is_self = email == users.get(connection, principal.user_id).email
     if not is_self and group.role != "owner":
         raise OwnersOnly(group_id)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from pydantic import TypeAdapter
 
 from functions.auth.groups import membership
-from functions.auth.groups.errors import LastOwner, NotAMember, OwnersOnly, TooManyGroups, TooManyMembers
+from functions.auth.groups.errors import GroupManaged, LastOwner, NotAMember, OwnersOnly, TooManyGroups, TooManyMembers
 from functions.auth.groups.schemas import GroupFields, GroupOut, MemberIn, MemberOut, MemberRef
 from parley.db.groups import membership as stored
 from parley.db.groups.pools import PaidByAnotherGroup
@@ -72,7 +72,7 @@ def set_member(id: UUID, body: MemberIn, principal: CurrentPrincipal, transactio
     membership.set_member(transaction, principal, id, email=body.email, role=body.role, origin=origin)
 
 
-@router.delete("/auth/groups/{id}/members", status_code=204, responses=OWNERS_ONLY | error_responses(LastOwner))
+@router.delete("/auth/groups/{id}/members", status_code=204, responses=OWNERS_ONLY | error_responses(LastOwner, GroupManaged))
 def remove_member(id: UUID, body: MemberRef, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """Remove a member or an invitation. With their own address, callers leave the group or decline the invitation.
 

@@ -21,7 +21,8 @@ class GroupOut(Output):
     """A group. `role` is the caller's: "invited" until they join. `members` is null for the invited.
 
     With `monthly_budget_usd`, calls of all members are charged to one pool, of which `spent_usd` is gone this month; `member_budget_usd`
-    is the budget of each member whose account has none of its own. Both are null without a budget, and are set by admins.
+    is the budget of each member whose account has none of its own. Both are null without a budget, and are set by admins. If
+    `is_managed`, the organization's identity provider decides who is a member, and nobody owns the group.
     """
 
     id: UUID
@@ -31,6 +32,7 @@ class GroupOut(Output):
     monthly_budget_usd: float | None
     member_budget_usd: float | None
     spent_usd: float
+    is_managed: bool
     created_at: Timestamp
 
 

@@ -27,6 +27,7 @@ OLD = {
     ),
     "oidc_logout_tokens": "(hash, expires_at) VALUES ('{user}', now() - interval '1 second')",
     "group_invitations": "(group_id, email, created_at) VALUES ('{user}', 'grace@example.com', now() - interval '31 days')",
+    "scim_tokens": "(id, hash, expires_at) VALUES (gen_random_uuid(), '{user}', now() - interval '1 second')",
     "guesses": "(key, free_at) VALUES ('{user}', now() - interval '31 days')",
     "responses": (
         "(user_id, id, input, document, created_at) VALUES ('{user}', gen_random_uuid(), '[]', '{{}}', now() - interval '31 days')"

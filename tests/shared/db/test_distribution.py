@@ -26,6 +26,7 @@ LOCAL = {
     "mcp_listings",
     "group_budgets",
     "deployment_audit",
+    "scim_tokens",
     "alembic_version",
 }
 SHARD_KEY = "user_id"

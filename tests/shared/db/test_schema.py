@@ -29,7 +29,18 @@ NEWEST = ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head
 OIDC = {"oidc_logins", "oidc_logout_tokens"}
 GROUPS = {"groups", "group_invitations", "group_budgets"}
 GLOBAL = (
-    {"users", "signups", "invites", "guesses", "breakers", "mcp_listings", "schedule_alarm", "deployment_audit", "alembic_version"}
+    {
+        "users",
+        "signups",
+        "invites",
+        "guesses",
+        "breakers",
+        "mcp_listings",
+        "schedule_alarm",
+        "deployment_audit",
+        "scim_tokens",
+        "alembic_version",
+    }
     | OIDC
     | GROUPS
 )
@@ -138,9 +149,13 @@ BACKGROUND = {
     "documents": "select(created_at id is_waiting leased_until status user_id)",
     "chunks": "select(document_id embedding_model user_id)",
     "passages": "select(embedding_model user_id)",
-    "groups": "delete select(created_at id member_budget_usd monthly_budget_usd name) update(member_budget_usd monthly_budget_usd)",
+    "groups": "delete insert(external_id id is_managed name) "
+    "select(created_at external_id id is_managed member_budget_usd monthly_budget_usd name updated_at) "
+    "update(external_id member_budget_usd monthly_budget_usd name updated_at)",
+    "scim_users": "select",
+    "scim_tokens": "delete insert select update(expires_at last_used_at)",
     "group_budgets": "select update(reserved_usd)",
-    "group_members": "select(created_at group_id pays role user_id) update(pays role)",
+    "group_members": "delete insert(group_id pays role user_id) select(created_at group_id pays role user_id) update(pays role)",
     "group_invitations": "delete select(created_at email)",
 }
 GRANTS = """

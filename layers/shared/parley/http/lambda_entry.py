@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 type LambdaHandler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
-TEXT_TYPES = ["text/", "application/json", "application/problem+json"]
+TEXT_TYPES = ["text/", "application/json", "application/problem+json", "application/scim+json"]
 
 
 @cache

@@ -65,6 +65,12 @@ def is_admin(connection: Connection, user_id: UUID) -> bool:
     return connection.execute(statement).one_or_none() is not None
 
 
+def has_other_admin(connection: Connection, user_id: UUID) -> bool:
+    """Whether an enabled account besides this one has the role `admin`."""
+    statement = select(users.c.id).where(users.c.id != user_id, users.c.role == "admin", users.c.disabled_at.is_(None))
+    return connection.execute(statement.limit(1)).first() is not None
+
+
 def change(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> Account:
     """Set the given columns and return the account, or raise NotFound."""
     which = users.c.id == user_id

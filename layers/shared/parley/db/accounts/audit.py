@@ -47,6 +47,11 @@ type AuditEventName = Literal[
     "group_left",
     "group_member_removed",
     "group_role_changed",
+    "provisioned",
+    "changed_by_provider",
+    "enabled_by_provider",
+    "disabled_by_provider",
+    "deprovisioned",
 ]
 type DeploymentAction = Literal[
     "login_failed",
@@ -64,12 +69,37 @@ type DeploymentAction = Literal[
     "tool_settings_changed",
     "mcp_server_added",
     "mcp_server_removed",
+    "scim_token_made",
+    "scim_tokens_revoked",
+    "scim_group_made",
+    "scim_group_changed",
+    "scim_group_deleted",
 ]
 type Actor = Literal["user", "admin", "issuer", "system", "stranger"]
 
 # The details that the deployment keeps. Names of keys and of clients are texts that users wrote.
-DETAILS = {"session_id", "api_key_id", "export_id", "group_id", "role", "changes", "issuer", "sessions", "api_keys_revoked", "scopes"}
-_BY_ISSUER = {"ended_by_issuer", "role_changed_by_issuer"}
+DETAILS = {
+    "session_id",
+    "api_key_id",
+    "export_id",
+    "group_id",
+    "role",
+    "changes",
+    "issuer",
+    "sessions",
+    "api_keys_revoked",
+    "scopes",
+    "attributes",
+}
+_BY_ISSUER = {
+    "ended_by_issuer",
+    "role_changed_by_issuer",
+    "provisioned",
+    "changed_by_provider",
+    "enabled_by_provider",
+    "disabled_by_provider",
+    "deprovisioned",
+}
 _REFUSED = {"login_failed", "refresh_token_reused", "authorization_code_reused"}
 # An export has the newest rows up to this number.
 MAX_EXPORTED = 500_000

@@ -29,7 +29,7 @@ class Group:
     """A group as one user sees it. `members` is the number of members, None for a user who is only invited.
 
     `monthly_budget_usd` is the pool of all members, `member_budget_usd` the share of each; None without a budget. `spent_usd` is
-    what the members have spent of the pool this month.
+    what the members have spent of the pool this month. `is_managed` is whether the identity provider manages the group.
     """
 
     id: UUID
@@ -40,6 +40,7 @@ class Group:
     monthly_budget_usd: Decimal | None
     member_budget_usd: Decimal | None
     spent_usd: Decimal
+    is_managed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,8 @@ def sweep(connection: Connection) -> int:
 def hand_over(connection: Connection, *, user_id: UUID) -> list[UUID]:
     """Prepare the deletion of a user, and return the ids of the groups that have no other member. Requires the background role.
 
-    In every group of which the user is the only owner, the member of longest standing becomes an owner.
+    In every group of which the user is the only owner, the member of longest standing becomes an owner. Groups that the identity
+    provider manages remain, also without a member.
     """
     connection.execute(_PROMOTE, {"user_id": user_id})
     return list(connection.execute(_LONELY, {"user_id": user_id}).scalars())
@@ -185,7 +187,7 @@ _GROUPS = text(
     f"""
     SELECT g.id, g.name, coalesce(m.role, 'invited') AS role, g.created_at,
            CASE WHEN m.role IS NOT NULL THEN (SELECT count(*) FROM group_members f WHERE f.group_id = g.id) END AS members,
-           g.monthly_budget_usd, g.member_budget_usd, coalesce(b.spent_usd, 0) AS spent_usd
+           g.monthly_budget_usd, g.member_budget_usd, coalesce(b.spent_usd, 0) AS spent_usd, g.is_managed
       FROM groups g LEFT JOIN group_members m ON m.group_id = g.id AND m.user_id = :user_id
       LEFT JOIN group_budgets b ON b.group_id = m.group_id AND b.month = {MONTH}
      WHERE g.id IN (SELECT group_id FROM group_members WHERE user_id = :user_id
@@ -236,7 +238,7 @@ _PROMOTE = text(
 )
 _LONELY = text(
     """
-    SELECT m.group_id FROM group_members m
+    SELECT m.group_id FROM group_members m JOIN groups g ON g.id = m.group_id AND NOT g.is_managed
      WHERE m.user_id = :user_id AND NOT EXISTS (SELECT FROM group_members o WHERE o.group_id = m.group_id AND o.user_id <> m.user_id)
     """
 )

@@ -2,7 +2,7 @@
 
 Every tenant table's primary key starts with `user_id`, and foreign keys include it, so that the schema can be sharded by user.
 `users`, `signups`, `invites`, `oidc_logins`, `oidc_logout_tokens`, `guesses`, `breakers`, `mcp_listings`, `schedule_alarm`, `groups`,
-`group_invitations`, `group_budgets` and `deployment_audit` are global. See docs/adr/0002.
+`group_invitations`, `group_budgets`, `deployment_audit` and `scim_tokens` are global. See docs/adr/0002.
 """
 
 from parley.db.tables.accounts import (
@@ -38,6 +38,7 @@ from parley.db.tables.projects import project_documents, projects
 from parley.db.tables.registration import guesses, invites, oidc_logins, oidc_logout_tokens, signups
 from parley.db.tables.responses import client_conversations, client_items, response_pieces, responses
 from parley.db.tables.schedules import schedule_alarm, schedule_runs, scheduled_prompts
+from parley.db.tables.scim import scim_tokens, scim_users
 from parley.db.tables.tools import mcp_listings, mcp_servers, tool_settings
 from parley.db.tables.turns import approvals, stream_leases, turn_events, turns
 from parley.db.tables.webhooks import webhook_deliveries, webhooks
@@ -95,6 +96,8 @@ __all__ = [
     "schedule_alarm",
     "schedule_runs",
     "scheduled_prompts",
+    "scim_tokens",
+    "scim_users",
     "second_factors",
     "sessions",
     "shared_links",

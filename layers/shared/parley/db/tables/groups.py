@@ -12,6 +12,9 @@ groups = Table(
     timestamp("created_at"),
     Column("monthly_budget_usd", Numeric(12, 6)),
     Column("member_budget_usd", Numeric(12, 6)),
+    Column("is_managed", Boolean, nullable=False, server_default="false"),
+    Column("external_id", Text),
+    timestamp("updated_at", nullable=True),
     CheckConstraint("monthly_budget_usd >= 0 AND member_budget_usd >= 0", name="groups_budget_check"),
 )
 

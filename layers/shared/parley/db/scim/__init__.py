@@ -1,0 +1,1 @@
+"""SQL of SCIM: accounts, groups and tokens of the deployment's identity provider."""
