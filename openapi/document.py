@@ -14,6 +14,7 @@ from openapi.errors import (
     ANTHROPIC_ERROR,
     OPENAI_ERROR,
     PROBLEM,
+    SCIM_ERROR,
     ErrorFormat,
     all_errors,
     error_format,
@@ -112,4 +113,5 @@ def _add_vendor_errors(
 
 def _own_schemas(schemas: Mapping[str, Any]) -> dict[str, Any]:
     ours = {name: schema for name, schema in schemas.items() if name not in FRAMEWORK_SCHEMAS}
-    return dict(sorted((ours | {"Problem": PROBLEM, "OpenAIError": OPENAI_ERROR, "AnthropicError": ANTHROPIC_ERROR}).items()))
+    formats = {"Problem": PROBLEM, "OpenAIError": OPENAI_ERROR, "AnthropicError": ANTHROPIC_ERROR, "ScimError": SCIM_ERROR}
+    return dict(sorted((ours | formats).items()))

@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
+from functions.auth.scim import errors as scim_errors
 from functions.chat.anthropic_api import errors as anthropic_errors
 from functions.chat.openai_api import errors as openai_errors
 from local.template.stack import GatewayResponse
@@ -88,22 +89,48 @@ ANTHROPIC_ERROR: dict[str, Any] = {
 }
 
 
+SCIM_ERROR: dict[str, Any] = {
+    "title": "ScimError",
+    "description": "An error in SCIM's format (RFC 7644, 3.12).",
+    "type": "object",
+    "required": ["schemas", "status", "detail"],
+    "properties": {
+        "schemas": {"type": "array", "items": {"const": scim_errors.ERROR_SCHEMA}},
+        "status": {"type": "string"},
+        "detail": {"type": "string"},
+        "scimType": {"enum": list(get_args(scim_errors.ScimType.__value__))},
+    },
+}
+
+
 @dataclass(frozen=True)
 class ErrorFormat:
-    """A vendor's format of the function's errors. `translate` returns its status and code for our status and code."""
+    """A vendor's format of the function's errors. `translate` returns its status and code for our status and code.
+
+    `narrow` returns the properties of the schema that contain one of these codes.
+    """
 
     name: str
     schema: str
     translate: Callable[[int, str], tuple[int, str]]
     narrow: Callable[[Sequence[str]], dict[str, Any]]
+    media_type: str = "application/json"
 
 
 def _openai_codes(codes: Sequence[str]) -> dict[str, Any]:
-    return {"code": {"enum": codes}}
+    return {"error": {"properties": {"code": {"enum": codes}}}}
 
 
 def _anthropic_codes(codes: Sequence[str]) -> dict[str, Any]:
-    return {"details": {"properties": {"error_code": {"enum": codes}}}}
+    return {"error": {"properties": {"details": {"properties": {"error_code": {"enum": codes}}}}}}
+
+
+def _no_codes(_codes: Sequence[str]) -> dict[str, Any]:
+    return {}
+
+
+def _scim_status_and_code(status: int, code: str) -> tuple[int, str]:
+    return scim_errors.scim_status(status), code
 
 
 def _openai_status_and_code(status: int, code: str) -> tuple[int, str]:
@@ -118,6 +145,7 @@ def _anthropic_status_and_code(status: int, code: str) -> tuple[int, str]:
 # By path, the more exact prefix first.
 ERROR_FORMATS = {
     anthropic_errors.PREFIX: ErrorFormat("anthropic", "AnthropicError", _anthropic_status_and_code, _anthropic_codes),
+    scim_errors.PREFIX: ErrorFormat("scim", "ScimError", _scim_status_and_code, _no_codes, scim_errors.MEDIA_TYPE),
     openai_errors.PREFIX: ErrorFormat("openai", "OpenAIError", _openai_status_and_code, _openai_codes),
 }
 
@@ -211,7 +239,7 @@ def _vendor_response(status: int, ours: Mapping[str, str], gateways: Mapping[str
     response = error_response(status, {**gateways, **ours})
     formats = error_response(status, gateways)["content"] if gateways else {}
     if ours:
-        narrowed = {"properties": {"error": {"properties": vendor.narrow(sorted(ours))}}}
+        narrowed = {"properties": vendor.narrow(sorted(ours))}
         schema = {"allOf": [{"$ref": f"#/components/schemas/{vendor.schema}"}, narrowed]}
-        formats = {"application/json": {"schema": schema}} | formats
+        formats = {vendor.media_type: {"schema": schema}} | formats
     return response | {"description": describe_codes({**gateways, **ours}), "content": formats}

@@ -1,4 +1,4 @@
-"""Accounts: registration, login by password or issuer, sessions, API keys, OAuth sign-in of MCP clients, and administration."""
+"""Accounts: registration, login by password or issuer, sessions, API keys, OAuth sign-in of MCP clients, SCIM, and administration."""
 
 from parley.http import cold_start  # isort: split
 
@@ -13,6 +13,8 @@ from functions.auth.oidc.issuers import IssuerDirectory, parse_issuers
 from functions.auth.passwords import Passwords
 from functions.auth.registration_policy import RegistrationMode, RegistrationPolicy
 from functions.auth.routes import router
+from functions.auth.scim.errors import PREFIX as SCIM
+from functions.auth.scim.errors import respond_with_scim_error
 from functions.auth.services import AuthServices
 from functions.auth.sessions import Lifetimes
 from parley.auth.key_cache import KeyCache
@@ -77,7 +79,7 @@ services = AuthServices(
     issuers=IssuerDirectory(parse_issuers(settings.oidc_issuers)),
     allows_passwords=settings.password_login == "on",  # noqa: S105 - a switch
 )
-error_responders = {"/oauth/register": respond_with_registration_error, "/oauth/": respond_with_oauth_error}
+error_responders = {"/oauth/register": respond_with_registration_error, "/oauth/": respond_with_oauth_error, SCIM: respond_with_scim_error}
 app = create_app(router, settings=settings, error_responders=error_responders, engine=services.engine, services=services)
 handler = buffered_handler(app)
 cold_start.finish()

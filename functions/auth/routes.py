@@ -5,6 +5,8 @@ from functions.auth.groups import admin_routes as group_admin_routes
 from functions.auth.groups import routes as group_routes
 from functions.auth.oauth import routes as oauth_routes
 from functions.auth.oidc import routes as oidc_routes
+from functions.auth.scim import admin_routes as scim_admin_routes
+from functions.auth.scim import routes as scim_routes
 from functions.auth.second_factor import routes as second_factor_routes
 from parley.http.app import join_routers
 
@@ -18,4 +20,6 @@ router = join_routers(
     oauth_routes.router,
     admin_routes.router,
     group_admin_routes.router,
+    scim_admin_routes.router,
+    scim_routes.router,
 )

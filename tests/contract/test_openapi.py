@@ -34,6 +34,11 @@ def is_openais(name):
     return name.partition(" ")[2].startswith("/v1/") and not is_anthropics(name)
 
 
+def is_scims(name):
+    """Return whether an operation's own errors have SCIM's format; the gateway's are problem documents in any case."""
+    return name.partition(" ")[2].startswith("/scim/")
+
+
 def codes(operation, status):
     """Return the possible codes of a problem with this status."""
     return set(answer(operation, status)["content"][PROBLEM]["schema"]["allOf"][1]["properties"]["code"]["enum"])
@@ -85,7 +90,7 @@ def test_an_operation_tells_of_the_refusals_that_its_form_brings(name):
     operation = OPERATIONS[name]
     takes = {one["in"] for one in operation.get("parameters", ())} | ({"body"} if "requestBody" in operation else set())
     expected = {429, 500, 502, 504} | ({401, 403, 503} if operation["security"] else set())
-    invalid = 400 if is_openais(name) or is_anthropics(name) else 422
+    invalid = 400 if is_openais(name) or is_anthropics(name) or is_scims(name) else 422
     expected |= ({400, 413} if "body" in takes else set()) | ({invalid} if takes else set()) | ({404} if "path" in takes else set())
 
     assert expected <= errors(operation)
@@ -95,7 +100,7 @@ def test_an_operation_tells_of_the_refusals_that_its_form_brings(name):
 def test_every_error_is_a_problem_document(name):
     found = {status: answer(OPERATIONS[name], status)["content"] for status in errors(OPERATIONS[name])}
     has_own_form = is_openais(name) or is_anthropics(name) or name in JSON_RPC | OAUTH
-    forms = {PROBLEM, "application/json"} if has_own_form else {PROBLEM}
+    forms = {PROBLEM, "application/json"} if has_own_form else {PROBLEM, "application/scim+json"} if is_scims(name) else {PROBLEM}
 
     assert [status for status, content in found.items() if not forms & content.keys()] == []
 
@@ -116,6 +121,14 @@ def test_an_error_of_anthropics_api_has_its_form(name):
 
     assert schema[0] == {"$ref": "#/components/schemas/AnthropicError"}
     assert details["error_code"]["enum"] == ["unauthorized"]
+    assert 422 not in errors(OPERATIONS[name])
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if is_scims(name)])
+def test_an_error_of_the_scim_routes_has_its_form(name):
+    schema = answer(OPERATIONS[name], 401)["content"]["application/scim+json"]["schema"]["allOf"]
+
+    assert schema[0] == {"$ref": "#/components/schemas/ScimError"}
     assert 422 not in errors(OPERATIONS[name])
 
 

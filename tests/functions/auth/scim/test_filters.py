@@ -1,0 +1,113 @@
+"""Filters and paths: what they find, what they refuse, and that long ones cost no more than their length."""
+
+from urllib.parse import quote
+
+import pytest
+
+from functions.auth.scim.filters import InvalidFilter, InvalidPath, parse_filter, parse_path
+from tests.functions.auth.scim.provider import refusal
+
+
+@pytest.fixture
+def users(provider, email):
+    """Three users whose names and addresses begin alike, by a short name."""
+    named = {"one": "Ann O'Malley", "two": "Ann %", "three": "Bob"}
+    fields = {key: {"displayName": f"{name} {email}", "externalId": f"{key}-{email}"} for key, name in named.items()}
+    return {key: provider.create(f"{key}-{email}", **one, active=key != "three")["id"] for key, one in fields.items()}
+
+
+@pytest.mark.parametrize(
+    ("filter", "found"),
+    [
+        ('userName eq "one-{email}"', ["one"]),
+        ('USERNAME EQ "ONE-{email}"', ["one"]),
+        ('urn:ietf:params:scim:schemas:core:2.0:User:userName eq "one-{email}"', ["one"]),
+        ('externalId eq "two-{email}"', ["two"]),
+        ('externalId eq "TWO-{email}"', []),
+        ('emails.value eq "two-{email}"', ["two"]),
+        ('emails[type eq "work"].value eq "two-{email}"', ["two"]),
+        ('emails[type eq "home"].value eq "two-{email}"', []),
+        ('displayName co "o\'malley {email}"', ["one"]),
+        ('displayName co "% {email}"', ["two"]),
+        ('displayName ew "{email}" and active eq true', ["one", "two"]),
+        ('displayName ew "{email}" and active eq False and userName sw "three"', ["three"]),
+        ('displayName ew "{email}" and id eq "no id"', []),
+        ('emails[value eq "a]b"] eq "c"', []),
+        ('active eq "true"', []),
+        ('userName eq "\\u0041"', []),
+        ("userName eq true", []),
+    ],
+)
+def test_a_filter_finds_exactly_its_users(provider, users, email, filter, found):
+    assert provider.find("Users", filter.replace("{email}", email)) == [users[name] for name in found]
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        "userName",
+        "userName eq",
+        'userName eq "bjensen',
+        "userName eq bjensen",
+        'userName gt "b"',
+        'userName equals "b"',
+        'userName eq "b" or userName eq "c"',
+        'not (userName eq "b")',
+        'userName eq "\\u0000"',
+        'userName eq "\\ud800"',
+        'userName eq {"a": 1}',
+        f"userName eq {'[' * 1900}",
+        f"{'a[' * 600}x{']' * 600} eq true",
+        " and ".join(['userName eq "a"'] * 11),
+        'user name eq "b"',
+    ],
+)
+def test_a_filter_that_is_malformed_or_not_supported_is_refused(filter):
+    with pytest.raises(InvalidFilter):
+        parse_filter(filter)
+
+
+@pytest.mark.parametrize("kind", ["Users", "Groups"])
+def test_a_filter_by_another_attribute_is_refused(provider, kind):
+    for filter in ('password eq "b"', 'name.familyName eq "b"', "userName"):
+        assert refusal(provider.call("GET", f"/{kind}?filter={quote(filter)}")) == (400, "invalidFilter")
+
+
+def test_a_filter_is_bounded_in_length():
+    with pytest.raises(InvalidFilter):
+        parse_filter(f'userName eq "{"a" * 2048}"')
+
+
+@pytest.mark.parametrize("path", ["", ".", "a b", "name.", "emails[", "emails]", 'emails[type eq "work"]value', "é", "a[b[c eq true]]"])
+def test_a_malformed_path_is_refused(path):
+    with pytest.raises((InvalidPath, InvalidFilter)):
+        parse_path(path)
+
+
+def test_pages_follow_each_other_in_a_stable_order(provider, users, email):
+    filter = f'displayName ew "{email}"'
+    pages = [provider.find("Users", filter, startIndex=str(start), count="2") for start in (1, 3, 5)]
+
+    assert pages == [[users["one"], users["two"]], [users["three"]], []]
+
+
+@pytest.mark.parametrize(("query", "expected"), [("startIndex=-5&count=-1", (1, 0)), ("count=100000", (1, 200)), ("", (1, 100))])
+def test_a_list_is_bounded(provider, users, query, expected):
+    answer = provider.call("GET", f"/Users?{query}").json
+
+    assert answer["startIndex"] == expected[0]
+    assert answer["itemsPerPage"] == len(answer["Resources"]) == min(expected[1], answer["totalResults"])
+
+
+def test_the_discovery_documents_describe_what_is_supported(provider):
+    config = provider.call("GET", "/ServiceProviderConfig").json
+    types = provider.call("GET", "/ResourceTypes").json["Resources"]
+    schemas = {one["id"]: one for one in provider.call("GET", "/Schemas").json["Resources"]}
+
+    supported = {name: config[name]["supported"] for name in ("patch", "bulk", "filter", "changePassword", "sort", "etag")}
+    assert supported == {"patch": True, "filter": True} | dict.fromkeys(("bulk", "changePassword", "sort", "etag"), False)
+    assert [(one["name"], one["endpoint"]) for one in types] == [("User", "/Users"), ("Group", "/Groups")]
+    assert {one["schema"] for one in types} == schemas.keys()
+    assert provider.call("GET", "/ResourceTypes/User").json == types[0]
+    assert provider.call("GET", f"/Schemas/{types[1]['schema']}").json == schemas[types[1]["schema"]]
+    assert refusal(provider.call("GET", "/Schemas/unknown")) == (404, None)

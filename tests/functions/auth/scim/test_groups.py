@@ -1,0 +1,135 @@
+"""Groups over SCIM: made and changed by the identity provider, and by nobody else."""
+
+import pytest
+
+from parley.db.accounts import administration
+from parley.db.transactions import global_scope
+from tests.functions.auth.scim.provider import GROUP, refusal
+from tests.support.api_gateway import Person
+from tests.support.builders import upload_document
+
+UNKNOWN = "01996f6a-0000-7000-8000-000000000009"
+
+
+@pytest.fixture
+def group(provider, alice, bob):
+    """A managed group with alice and bob."""
+    return provider.create_group("Sales", str(alice.id), str(bob.id))
+
+
+def test_members_see_a_managed_group(auth, provider, group, alice):
+    (seen,) = auth.get("/auth/groups", as_=alice).json["items"]
+
+    assert (seen["id"], seen["name"], seen["role"], seen["members"], seen["is_managed"]) == (group["id"], "Sales", "member", 2, True)
+    assert provider.call("GET", f"/Groups/{group['id']}").json == group
+    assert group["members"][0] == {
+        "value": str(alice.id),
+        "display": alice.email,
+        "$ref": f"https://api.example.com/prod/scim/v2/Users/{alice.id}",
+    }
+
+
+def test_no_member_changes_or_leaves_a_managed_group(auth, group, alice, bob):
+    path = f"/auth/groups/{group['id']}"
+    refused = [
+        auth.patch(path, {"name": "Mine"}, as_=alice),
+        auth.delete(path, as_=alice),
+        auth.call("PUT", f"{path}/members", {"email": "x@example.com"}, as_=alice),
+        auth.call("DELETE", f"{path}/members", {"email": bob.email}, as_=alice),
+        auth.call("DELETE", f"{path}/members", {"email": alice.email}, as_=alice),
+    ]
+
+    codes = [(answer.status, answer.json["code"]) for answer in refused]
+    assert codes == [(403, "forbidden")] * 3 + [(409, "group_managed")] * 2
+
+
+def test_groups_that_users_found_are_not_the_providers(auth, provider, alice):
+    id = auth.post("/auth/groups", {"name": "Private"}, as_=alice).json["id"]
+
+    assert provider.find("Groups", 'displayName eq "private"') == []
+    for method, body in (("GET", None), ("DELETE", None), ("PUT", {"displayName": "Taken"})):
+        assert refusal(provider.call(method, f"/Groups/{id}", body)) == (404, None)
+
+
+def test_a_group_is_found_by_name_external_id_and_member(provider, alice, bob):
+    id = provider.create_group(f"Team {alice.id}", str(alice.id), externalId=f"g-{alice.id}")["id"]
+
+    assert provider.find("Groups", f'displayName eq "TEAM {alice.id}"') == [id]
+    assert provider.find("Groups", f'externalId eq "g-{alice.id}"') == [id]
+    assert provider.find("Groups", f'id eq "{id}" and members eq "{alice.id}"') == [id]
+    assert provider.find("Groups", f'id eq "{id}" and members eq "{bob.id}"') == []
+    assert provider.find("Groups", 'members eq "nobody"') == []
+
+
+def test_members_are_left_out_on_request(provider, group):
+    path = f"/Groups/{group['id']}?excludedAttributes=members"
+    listed = provider.call("GET", f"/Groups?excludedAttributes=members&filter=id%20eq%20%22{group['id']}%22").json["Resources"]
+
+    assert "members" not in provider.call("GET", path).json
+    assert "members" not in listed[0]
+    assert provider.call("GET", f"/Groups/{group['id']}?attributes=displayName").json.keys() == {"schemas", "id", "displayName"}
+
+
+def test_a_replaced_group_keeps_what_staying_members_share(documents, provider, group, alice, bob):
+    id = upload_document(documents, alice).json["id"]
+    shared = documents.call("PUT", f"/documents/{id}/shares", {"group_id": group["id"]}, as_=alice)
+    assert shared.status == 204, shared.body
+    body = {"schemas": [GROUP], "displayName": "Sales", "members": [{"value": str(alice.id)}]}
+
+    assert provider.call("PUT", f"/Groups/{group['id']}", body).json["members"] == [group["members"][0]]
+    assert documents.get(f"/documents/{id}/shares", as_=alice).json["items"] != []
+
+
+def test_a_member_without_an_account_is_refused_and_nothing_is_stored(provider, alice):
+    body = {"schemas": [GROUP], "displayName": "Half", "members": [{"value": str(alice.id)}, {"value": UNKNOWN}]}
+
+    assert refusal(provider.call("POST", "/Groups", body)) == (400, "invalidValue")
+    assert provider.find("Groups", 'displayName eq "Half"') == []
+
+
+def test_a_request_names_a_thousand_members_at_most(provider, group):
+    change = {"op": "add", "path": "members", "value": [{"value": UNKNOWN}] * 1001}
+
+    assert refusal(provider.patch(f"/Groups/{group['id']}", change)) == (400, "tooMany")
+
+
+def test_an_external_id_is_taken_once(provider, alice):
+    provider.create_group("One", externalId=f"g-{alice.id}")
+
+    assert refusal(provider.call("POST", "/Groups", {"displayName": "Two", "externalId": f"g-{alice.id}"})) == (409, "uniqueness")
+
+
+def test_an_admin_funds_a_managed_group(auth, provider, group, admin, alice):
+    path, other = f"/admin/groups/{group['id']}", provider.create_group("Other")
+    assert auth.patch(path, {"monthly_budget_usd": 5}, as_=admin).status == 200
+    assert auth.patch(f"/admin/groups/{other['id']}", {"monthly_budget_usd": 5}, as_=admin).status == 200
+    second = {"op": "add", "path": "members", "value": [{"value": str(alice.id)}]}
+
+    assert refusal(provider.patch(f"/Groups/{other['id']}", second)) == (409, None)
+
+
+def test_a_deleted_group_is_gone(auth, provider, group, alice, admin):
+    assert provider.call("DELETE", f"/Groups/{group['id']}").status == 204
+
+    assert refusal(provider.call("GET", f"/Groups/{group['id']}")) == (404, None)
+    assert auth.get("/auth/groups", as_=alice).json["items"] == []
+    rows = auth.get("/admin/audit?action=scim_group_deleted", as_=admin).json["items"]
+    assert (rows[0]["actor"], rows[0]["detail"]) == ("issuer", {"group_id": group["id"]})
+
+
+def test_a_deleted_user_leaves_the_managed_groups_and_no_other(auth, provider, group, alice, verify):
+    verify(alice)
+    auth.post("/auth/groups", {"name": "Own"}, as_=alice)
+    provider.call("DELETE", f"/Users/{alice.id}")
+    provider.create(alice.email)
+
+    assert str(alice.id) not in provider.members(group)
+
+
+def test_a_managed_group_outlives_its_last_member(auth, provider, engines):
+    someone = Person.registered(auth)
+    group = provider.create_group("Empty soon", str(someone.id))
+    with global_scope(engines["background"]) as connection:
+        administration.erase(connection, someone.id)
+
+    assert provider.call("GET", f"/Groups/{group['id']}").json["members"] == []

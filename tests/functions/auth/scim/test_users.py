@@ -1,0 +1,179 @@
+"""Users over SCIM: created, found, changed, disabled, deleted, and what that means for their accounts."""
+
+import pytest
+
+from functions.auth.registration_policy import RegistrationPolicy
+from tests.fakes.oidc_issuer import error_of, refresh_token_of
+from tests.functions.auth.refresh_tokens import refresh
+from tests.functions.auth.scim.provider import USER, refusal
+from tests.support.api_gateway import PASSWORD, Person
+
+OFF = {"op": "replace", "path": "active", "value": False}
+ON = {"op": "replace", "path": "active", "value": True}
+
+
+def events_of(auth, admin, id):
+    return [row["action"] for row in auth.get(f"/admin/audit?account_id={id}", as_=admin).json["items"]]
+
+
+def test_a_created_user_is_shown_with_what_was_sent(provider, email):
+    name = {"givenName": "Barbara", "familyName": "Jensen", "formatted": "Ms. Barbara J Jensen III"}
+    made = provider.create(email, externalId=f"x-{email}", name=name, displayName="Babs", password="ignored")
+
+    assert made == provider.call("GET", f"/Users/{made['id']}").json
+    assert (made["schemas"], made["userName"], made["externalId"], made["displayName"]) == ([USER], email, f"x-{email}", "Babs")
+    assert made["name"] == {"givenName": "Barbara", "familyName": "Jensen", "formatted": "Barbara Jensen"}
+    assert made["emails"] == [{"value": email, "type": "work", "primary": True}]
+    assert (made["active"], made["meta"]["resourceType"]) == (True, "User")
+    assert made["meta"]["location"] == f"https://api.example.com/prod/scim/v2/Users/{made['id']}"
+
+
+def test_the_address_of_a_new_user_is_in_the_header(provider, email):
+    answer = provider.call("POST", "/Users", {"schemas": [USER], "userName": email})
+
+    assert answer.headers["location"] == answer.json["meta"]["location"]
+    assert answer.headers["content-type"] == "application/scim+json"
+
+
+def test_a_provisioned_user_signs_in_at_an_issuer(auth, browser, issuer, provider, change_services, email):
+    change_services(registration_policy=RegistrationPolicy.of("closed", domains="", admin_email="", verifies_email=False))
+    made = provider.create(email)
+    issuer.person["email"] = email
+
+    assert refresh(auth, refresh_token_of(browser.sign_in())).json["user"]["id"] == made["id"]
+    assert auth.post("/auth/login", {"email": email, "password": "!"}).status == 401
+
+
+def test_a_user_name_an_address_and_an_external_id_are_taken_once(provider, email, alice):
+    provider.create(email, externalId=f"x-{email}")
+    same_address = {"userName": "someone", "emails": [{"value": alice.email}]}
+    same_id = {"userName": f"z{email}", "externalId": f"x-{email}"}
+    for body in ({"userName": email.upper()}, {"userName": alice.email}, same_address, same_id):
+        assert refusal(provider.call("POST", "/Users", body)) == (409, "uniqueness")
+
+
+@pytest.mark.parametrize("body", [{}, {"userName": "bjensen"}, {"userName": "x", "emails": [{"value": "y"}]}, {"userName": 7}])
+def test_a_user_without_a_valid_name_or_address_is_refused(provider, body):
+    assert refusal(provider.call("POST", "/Users", body)) == (400, "invalidValue")
+
+
+def test_a_body_that_is_not_json_is_refused_in_the_form_of_scim(provider):
+    assert refusal(provider.call("POST", "/Users", "{")) == (400, "invalidSyntax")
+
+
+def test_a_disabled_user_loses_sessions_and_api_keys_at_once(auth, chat, provider, alice, verify):
+    verify(alice)
+    key = auth.post("/auth/api-keys", {"name": "a script", "password": PASSWORD}, as_=alice).json
+    (id,) = provider.find("Users", f'userName eq "{alice.email}"')
+
+    assert provider.patch(f"/Users/{id}", OFF).json["active"] is False
+    assert refresh(auth, alice.tokens["refresh_token"]).status == 401
+    assert auth.get("/auth/me", as_=alice).status == 401
+    assert provider.patch(f"/Users/{id}", ON).json["active"] is True
+    assert (auth.get("/auth/me", as_=alice).status, refresh(auth, alice.tokens["refresh_token"]).status) == (401, 401)
+    again = Person.signed_in(auth, alice.email)
+    assert key["id"] not in str(auth.get("/auth/api-keys", as_=again).json)
+
+
+def test_a_disabled_user_does_not_sign_in_at_an_issuer(browser, issuer, provider, email):
+    provider.create(email, active=False)
+    issuer.person["email"] = email
+
+    assert error_of(browser.sign_in()) == "account_disabled"
+
+
+def test_an_account_with_an_unproven_address_is_taken_over_without_its_password(auth, provider, alice):
+    (id,) = provider.find("Users", f'userName eq "{alice.email}"')
+    assert provider.call("PUT", f"/Users/{id}", {"userName": alice.email, "active": True}).status == 200
+
+    assert auth.get("/auth/me", as_=alice).status == 401
+    assert auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}).status == 401
+
+
+def test_an_account_with_a_proven_address_is_taken_over_as_it_is(auth, provider, alice, verify):
+    verify(alice)
+    (id,) = provider.find("Users", f'userName eq "{alice.email}"')
+    assert provider.call("PUT", f"/Users/{id}", {"userName": alice.email, "displayName": "Alice"}).json["displayName"] == "Alice"
+
+    assert auth.get("/auth/me", as_=alice).json["display_name"] == "Alice"
+
+
+def test_a_deleted_user_is_gone_for_the_provider_and_loses_access(auth, provider, alice, verify):
+    verify(alice)
+    assert provider.call("DELETE", f"/Users/{alice.id}").status == 204
+
+    assert refusal(provider.call("GET", f"/Users/{alice.id}")) == (404, None)
+    assert refusal(provider.call("DELETE", f"/Users/{alice.id}")) == (404, None)
+    assert provider.find("Users", f'userName eq "{alice.email}"') == []
+    assert auth.get("/auth/me", as_=alice).status == 401
+
+
+def test_a_deleted_user_who_is_created_again_gets_the_account_back(auth, provider, admin, email):
+    made = provider.create(email, displayName="Before")
+    provider.call("DELETE", f"/Users/{made['id']}")
+    again = provider.create(email, displayName="After")
+
+    assert (again["id"], again["displayName"], again["active"]) == (made["id"], "After", True)
+    assert events_of(auth, admin, made["id"]) == ["provisioned", "deprovisioned", "provisioned"]
+
+
+def test_an_unchanged_user_is_not_written_again(auth, provider, admin, email):
+    made = provider.create(email)
+    again = provider.call("PUT", f"/Users/{made['id']}", made)
+
+    assert again.json == made
+    assert events_of(auth, admin, made["id"]) == ["provisioned"]
+
+
+def test_changes_are_in_the_audit_without_their_texts(auth, provider, admin, email):
+    id = provider.create(email)["id"]
+    provider.patch(f"/Users/{id}", OFF, {"op": "add", "path": "name.familyName", "value": "Secret"})
+    rows = auth.get(f"/admin/audit?account_id={id}", as_=admin).json["items"]
+
+    assert [row["action"] for row in rows] == ["changed_by_provider", "disabled_by_provider", "provisioned"]
+    assert rows[0]["detail"] == {"attributes": ["display_name", "family_name", "is_active"]}
+    assert {(row["actor"], row["actor_id"]) for row in rows} == {("issuer", None)}
+
+
+def test_a_new_address_is_proven_and_taken_once(auth, browser, issuer, provider, email, alice):
+    id = provider.create(email)["id"]
+    change = {"op": "replace", "path": 'emails[type eq "work"].value', "value": f"new-{email}"}
+    assert provider.patch(f"/Users/{id}", change).json["emails"][0]["value"] == f"new-{email}"
+    issuer.person["email"] = f"new-{email}"
+
+    assert refresh(auth, refresh_token_of(browser.sign_in())).json["user"]["id"] == id
+    assert refusal(provider.patch(f"/Users/{id}", change | {"value": alice.email})) == (409, "uniqueness")
+
+
+@pytest.fixture
+def only_admin(postgres, admin):
+    """The admin, while all other admins are disabled."""
+    others = f"role = 'admin' AND disabled_at IS NULL AND id <> '{admin.id}'"
+    ids = [id for (id,) in postgres.execute(f"SELECT id FROM users WHERE {others}", dbname="parley")]
+    postgres.execute(f"UPDATE users SET disabled_at = now() WHERE {others}", dbname="parley")
+    yield admin
+    for id in ids:
+        postgres.execute(f"UPDATE users SET disabled_at = NULL WHERE id = '{id}'", dbname="parley")
+
+
+def test_the_last_admin_is_neither_disabled_nor_deleted(provider, only_admin, verify):
+    verify(only_admin)
+
+    assert refusal(provider.patch(f"/Users/{only_admin.id}", OFF)) == (400, "mutability")
+    assert refusal(provider.call("DELETE", f"/Users/{only_admin.id}")) == (400, "mutability")
+    assert provider.call("GET", f"/Users/{only_admin.id}").json["active"] is True
+
+
+def test_the_address_of_an_admin_stays(provider, admin, email):
+    body = {"userName": admin.email, "emails": [{"value": email}]}
+
+    assert refusal(provider.call("PUT", f"/Users/{admin.id}", body)) == (400, "mutability")
+
+
+def test_an_admin_who_is_deleted_comes_back_as_a_user(auth, postgres, provider):
+    other = Person.registered(auth)
+    postgres.execute(f"UPDATE users SET role = 'admin' WHERE id = '{other.id}'", dbname="parley")
+    provider.call("DELETE", f"/Users/{other.id}")
+    provider.create(other.email)
+
+    assert postgres.execute(f"SELECT role FROM users WHERE id = '{other.id}'", dbname="parley") == [("user",)]
