@@ -3,13 +3,15 @@
 The terminal shows the functions' JSON log lines in a readable form and omits those below WARNING; the files have every line.
 """
 
+import contextlib
 import json
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from local.console import Colour, Console
 from local.gateway.request import GatewayRequest
@@ -105,7 +107,7 @@ class StackLog:
         self._console = console
         self._is_verbose = is_verbose
         self._folder = folder
-        self._files: dict[str, TextIO] = {}
+        self._files: dict[str, FileIO] = {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for old in folder.glob("*.log"):
             old.unlink()
@@ -117,10 +119,10 @@ class StackLog:
             self.platform(function, line)
 
     def platform(self, function: str, text: str) -> None:
-        """Log a line from Lambda's platform, to the file only."""
-        file = self._files.get(function) or self._open(function)
-        file.write(f"{text}\n")
-        file.flush()
+        """Log a line from Lambda's platform, to the file only. On a full disk the line is lost, because the function must go on."""
+        with contextlib.suppress(OSError):
+            file = self._files.get(function) or self._open(function)
+            file.write(f"{text}\n".encode())
 
     def alert(self, function: str, text: str) -> None:
         """Log an error that the developer should see at once."""
@@ -175,8 +177,9 @@ class StackLog:
         for part in line.text.split("\n") if line else ():
             self._console.print(f"{short_name(function)} │ {part}", line.colour if line else None)
 
-    def _open(self, function: str) -> TextIO:
-        self._files[function] = file = (self._folder / f"{function}.log").open("w", encoding="utf-8")
+    def _open(self, function: str) -> FileIO:
+        # Without a buffer, so that a line that cannot be written does not fail later writes.
+        self._files[function] = file = (self._folder / f"{function}.log").open("wb", buffering=0)
         return file
 
 

@@ -85,10 +85,11 @@ class SupervisedProcess:
             await asyncio.sleep(_RESTART_DELAY_S)
 
     async def _log_output(self, process: ChildProcess) -> None:
-        with self._log.open("ab") as file:
+        with self._log.open("ab", buffering=0) as file:
             while data := await process.output.read(65_536):
-                file.write(data)
-                file.flush()
+                # On a full disk the output is lost. It is still read, because the process would wait for room in the pipe.
+                with contextlib.suppress(OSError):
+                    file.write(data)
 
     def _tail(self) -> str:
         return self._log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()

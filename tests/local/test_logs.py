@@ -81,3 +81,15 @@ def test_the_log_file_has_every_line_and_the_terminal_what_matters(tmp_path: Pat
 
     assert out.getvalue().startswith(terminal)
     assert (tmp_path / "ChatFunction.log").read_text().splitlines() == ['{"level": "INFO"}', '{"level": "WARNING", "message": "slow"}']
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's device for a full disk")
+def test_a_full_disk_loses_lines_and_fails_nothing(tmp_path: Path) -> None:
+    log = StackLog(Console(io.StringIO()), tmp_path)
+    (tmp_path / "ChatFunction.log").symlink_to("/dev/full")
+    log.platform("ChatFunction", "REPORT")
+    log.output("ChatFunction", "one line")
+    log.platform("WebFunction", "REPORT")
+    log.close()
+
+    assert (tmp_path / "WebFunction.log").read_text() == "REPORT\n"
