@@ -23,7 +23,7 @@ class ScheduleLog(Protocol):
 
 
 class Scheduler:
-    """Runs schedules when they are due, and on demand. A failed run is logged and not retried."""
+    """Runs schedules when they are due, and on demand. A failed run is logged and not retried. Of missed runs, only the last is made up."""
 
     def __init__(
         self, schedules: Iterable[Schedule], *, fleet: Fleet, log: ScheduleLog, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -75,6 +75,9 @@ class Scheduler:
             self._firings.add(firing)
             firing.add_done_callback(self._firings.discard)
             due = expression.next_after(due)
+            # After a suspended night, a schedule runs once, not once for each run that it missed.
+            if due and due < (now := self._now()):
+                due = expression.next_after(now)
         self._due.pop(schedule.name, None)
 
     async def _sleep_until(self, due: datetime) -> None:

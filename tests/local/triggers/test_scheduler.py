@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import chain, count, repeat
 from typing import Any
 
 from local.runtime.outcome import HandlerResult, Outcome
@@ -55,6 +55,23 @@ def test_a_schedule_fires_each_time_it_is_due(monkeypatch: Any) -> None:
     monkeypatch.setattr("local.triggers.scheduler._LONGEST_SLEEP_S", 0.001)
 
     assert run_for_a_moment(NIGHT)[:3] == [("Work", {"n": 1})] * 3
+
+
+def test_missed_runs_are_made_up_once() -> None:
+    """The machine was suspended for ten hours."""
+    morning = datetime(2026, 1, 1, tzinfo=UTC)
+    times = chain([morning], repeat(morning + timedelta(hours=10)))
+
+    async def run() -> int:
+        fleet = Fleet()
+        scheduler = Scheduler([NIGHT], fleet=fleet, log=Log(), now=lambda: next(times))  # type: ignore[arg-type]
+        task = asyncio.create_task(scheduler.run())
+        while not fleet.calls or scheduler.status()[0]["next_run"] != "2026-01-01T11:00:00+00:00":
+            await asyncio.sleep(0.01)
+        task.cancel()
+        return len(fleet.calls)
+
+    assert asyncio.run(asyncio.wait_for(run(), 10)) == 1
 
 
 def test_a_disabled_schedule_does_not_fire() -> None:
