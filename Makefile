@@ -25,7 +25,7 @@ RACES := tests/functions/auth tests/shared/db/test_isolation.py tests/shared/db/
 # The environment for developers has all packages of the other, and those of the embedding model.
 VENV := $(if $(wildcard .venv/dev),.venv/dev,.venv/local)
 
-.PHONY: help up up-built page embedder screenshots test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned security ledger model chaos previous-release mutants mutation mutation-map runtime clients conformance deps clean
+.PHONY: help up up-built page embedder screenshots test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned security ledger model chaos soak previous-release mutants mutation mutation-map runtime clients conformance deps clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -90,8 +90,12 @@ ledger: .venv/dev  ## Compare the ledger with the bills of fake vendors, over ma
 model: .venv/dev  ## Compare random sequences of user actions with an oracle, for longer than `make test` (RUNS=500)
 	PARLEY_TEST_RUNS=$(or $(RUNS),500) $(PY) -m pytest --timeout 0 tests/functions/chat/test_model.py
 
-chaos: .venv/dev  ## Run turns while the database is shut down every 5 to 40 s, and with more workers than connections (TURNS=500)
+chaos: .venv/dev  ## Run turns while every part of the stack fails at once, and compare all records; then outages of the database alone (TURNS=500, SEED=1)
+	$(PY) -m tests.chaos.run --turns $(or $(TURNS),500) $(if $(SEED),--seed $(SEED))
 	PARLEY_TEST_CHAOS=$(or $(TURNS),500) $(PY) -m pytest --timeout 0 tests/functions/chat/test_outages.py tests/functions/chat/test_writers.py
+
+soak: .venv/dev  ## Take many turns and check that memory, descriptors, threads, tables and queues do not grow (TURNS=20000)
+	$(PY) -m bench.turns.soak --turns $(or $(TURNS),20000)
 
 previous-release: .venv/dev  ## Run the tests of the last release on this tree's schema (OPTIONS="-n 2", TAG=v0.1.0)
 	$(PY) -m tests.contract.previous_release $(if $(TAG),--tag $(TAG)) $(OPTIONS)
