@@ -48,6 +48,22 @@ def resident_mb(pid: int) -> float | None:
     return _status_mb(pid, "VmRSS")
 
 
+def threads(pid: int) -> int | None:
+    """Return the number of the process's threads."""
+    for line in _read(pid, "status").splitlines():
+        if line.startswith("Threads:"):
+            return int(line.split()[1])
+    return None
+
+
+def open_files(pid: int) -> int | None:
+    """Return the number of the process's file descriptors."""
+    try:
+        return len(list((_PROC / str(pid) / "fd").iterdir()))
+    except OSError:
+        return None
+
+
 def environment(pid: int) -> dict[str, str]:
     """Return the initial environment of the process."""
     pairs = (variable.partition("=") for variable in _read(pid, "environ").split("\0") if variable)
