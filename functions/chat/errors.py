@@ -5,9 +5,13 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from parley.errors import ParleyError
+from parley.db.turn.stream_leases import TooManyStreams
+from parley.errors import IdempotencyKeyReused, NotFound, ParleyError
+from parley.llm.catalogue import ModelNotFound, NoModel
 from parley.llm.errors import (
+    ContextTooLong,
     GuardBlocked,
+    ModelCannot,
     ProviderBusy,
     ProviderFailed,
     ProviderMisconfigured,
@@ -15,7 +19,7 @@ from parley.llm.errors import (
     ProviderRejected,
     ProviderTimeout,
 )
-from parley.metering.limits import BudgetExhausted
+from parley.metering.limits import BudgetExhausted, RateLimited
 
 # Sent with a stored failure of a previous release, whose log has no `retry_after`.
 STORED_FAILURE_RETRY_S = 5.0
@@ -98,6 +102,13 @@ class NotWaiting(ParleyError):
     public_message = "This turn no longer waits for you. Send a new message to continue."
 
 
+class InterruptsOpen(ParleyError):
+    """A run of AG-UI resumes a turn without an answer to all of its interrupts."""
+
+    status, code = 409, "interrupts_open"
+    public_message = "Other interrupts of this thread are still open. `resume` with an answer to each of them."
+
+
 class NotRunning(ParleyError):
     """The turn does not run, so the model will not read a message to it."""
 
@@ -123,6 +134,11 @@ MODEL_CALL_ERRORS = (
     ProviderMisconfigured,
     GuardBlocked,
 )
+
+# The errors of a turn's choice of models, and of its beginning. A failed call of a model has its own status only if the turn is not
+# streamed: a stream has already sent status 200.
+CHOICE_ERRORS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted, TooManyStreams)
+TURN_ERRORS = (NotFound, AssistantNotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *CHOICE_ERRORS, *MODEL_CALL_ERRORS)
 
 
 def most_exact_error(errors: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
-from functions.chat.ag_ui import AgUiEvent, ag_ui_events
+from functions.chat.ag_ui.events import AgUiEvent, AgUiRun, ag_ui_events
 from functions.chat.errors import LoggedTurnFailure
 from functions.chat.turn.events import (
     LAST_EVENTS,
@@ -45,19 +45,25 @@ SERVER_TIMING: dict[str, Any] = {
 
 
 def turn_response(
-    events: TurnEvents, *, stream: bool, ids: Mapping[str, str] = MappingProxyType({}), stream_format: StreamFormat = "parley"
+    events: TurnEvents,
+    *,
+    stream: bool,
+    ids: Mapping[str, str] = MappingProxyType({}),
+    stream_format: StreamFormat = "parley",
+    run: AgUiRun | None = None,
 ) -> Response:
     """Wait for the first event, so that a refused turn becomes an error response, then return the encoded events.
 
     `ids` supplies `turn_id` and `conversation_id` if the events do not begin with `turn.started`, which contains both. Without events,
-    the response is 204, after which browsers do not connect again. A stream in AG-UI's format needs all events of the turn.
+    the response is 204, after which browsers do not connect again. A stream in AG-UI's format needs all events of the turn,
+    or the `run` that resumes it.
     """
     first = next(events, None)
     if first is None:
         return Response(status_code=204)
     if stream:
         all_events = _until_last(chain((first,), events))
-        chunks = map(_encode_ag_ui, ag_ui_events(all_events)) if stream_format == "ag-ui" else map(_encode_event, all_events)
+        chunks = map(_encode_ag_ui, ag_ui_events(all_events, run)) if stream_format == "ag-ui" else map(_encode_event, all_events)
         return EventStream(chunks, events)
     try:
         document, model_ms = _turn_document(first, events, ids)

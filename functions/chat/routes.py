@@ -5,25 +5,26 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from functions.chat.ag_ui import routes as ag_ui_routes
 from functions.chat.anthropic_api import routes as anthropic_routes
 from functions.chat.errors import (
+    CHOICE_ERRORS,
     MODEL_CALL_ERRORS,
+    TURN_ERRORS,
     AlreadyDecided,
     AssistantNotFound,
-    ConversationBusy,
-    InProgress,
     NothingToRegenerate,
     NotRunning,
     NotWaiting,
     TooManyMessages,
 )
+from functions.chat.form_schemas import AnswersIn
 from functions.chat.openai_api import routes as openai_routes
 from functions.chat.responses import SERVER_TIMING, StreamFormat, turn_response
 from functions.chat.responses_api import conversation_routes
 from functions.chat.responses_api import routes as responses_routes
 from functions.chat.schemas import (
     EVENT_SCHEMA,
-    AnswersIn,
     ApprovalIn,
     ChatIn,
     ImageOut,
@@ -42,22 +43,16 @@ from parley.db.turn.steering_messages import SteeringMessage
 from parley.db.turn.stream_leases import TooManyStreams
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
-from parley.errors import IdempotencyKeyReused, NotFound
+from parley.errors import NotFound
 from parley.http.app import join_routers
 from parley.http.dependencies import CurrentPrincipal, require_live_session, requires
 from parley.http.idempotency import Idempotency, IdempotencyHeader, request_fingerprint
 from parley.http.lazy_routes import LazyRoute
 from parley.http.problems import error_responses
-from parley.llm.catalogue import ModelNotFound, NoModel
-from parley.llm.errors import ContextTooLong, ModelCannot
-from parley.metering.limits import BudgetExhausted, RateLimited
 
 turn_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
 
-MODELS = (ModelNotFound, ContextTooLong, ModelCannot, NoModel, RateLimited, BudgetExhausted, TooManyStreams)
-# A failed call of a model has its own status only if the turn is not streamed: a stream has already sent status 200.
-BEGIN = (NotFound, AssistantNotFound, InProgress, ConversationBusy, IdempotencyKeyReused, *MODELS, *MODEL_CALL_ERRORS)
-DECISIONS = error_responses(NotFound, AssistantNotFound, AlreadyDecided, NotWaiting, *MODELS, *MODEL_CALL_ERRORS)
+DECISIONS = error_responses(NotFound, AssistantNotFound, AlreadyDecided, NotWaiting, *CHOICE_ERRORS, *MODEL_CALL_ERRORS)
 EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT_SCHEMA}}
 TURN: dict[int | str, Any] = {
     200: {"model": TurnOut, "description": "The turn", "content": EVENTS, "headers": {"Server-Timing": SERVER_TIMING}}
@@ -76,7 +71,7 @@ FORMAT = "The form of a stream's events: this API's own, or that of AG-UI 1.0, w
 StreamFormatQuery = Annotated[StreamFormat, Query(alias="format", description=FORMAT)]
 
 
-@turn_router.post("/chat", responses=TURN | error_responses(*BEGIN))
+@turn_router.post("/chat", responses=TURN | error_responses(*TURN_ERRORS))
 async def chat(
     body: ChatIn,
     request: Request,
@@ -127,7 +122,7 @@ async def chat(
     return _take(request, services, principal, question, body, key, last_event_id, stream_format)
 
 
-@turn_router.post("/chat/regenerate", responses=TURN | error_responses(*BEGIN, NothingToRegenerate))
+@turn_router.post("/chat/regenerate", responses=TURN | error_responses(*TURN_ERRORS, NothingToRegenerate))
 async def regenerate(
     body: RegenerateIn,
     request: Request,
@@ -305,4 +300,6 @@ async def list_models(services: ChatServicesDep) -> list[ModelOut]:
     ]
 
 
-router = join_routers(openai_routes.router, responses_routes.router, conversation_routes.router, anthropic_routes.router, turn_router)
+router = join_routers(
+    openai_routes.router, responses_routes.router, conversation_routes.router, anthropic_routes.router, ag_ui_routes.router, turn_router
+)

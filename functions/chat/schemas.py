@@ -6,20 +6,19 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self, get_args
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from functions.chat.form_schemas import PendingQuestionOut, QuestionOut
 from functions.chat.turn.events import TurnEvent
 from functions.chat.turn.images import MAX_IMAGES
 from functions.chat.turn.question import MAX_MESSAGE_CHARACTERS
 from functions.chat.turn.replay import TurnSnapshot
 from functions.chat.turn.steering_messages import MAX_CHARACTERS
-from parley.db.turn.approvals import Approval
 from parley.errors import InvalidInput
 from parley.http.schemas import HistoryMessageOut, Input, Output, Timestamp, UsageOut
 from parley.llm.messages import Image, OutputSchema
 from parley.llm.model import Model
-from parley.tools.ask_user import MAX_ANSWER_CHARACTERS, MAX_FIELD_OPTIONS, MAX_FIELDS, MAX_OPTION_TEXT
 
 MAX_DOCUMENTS = 100
 MAX_TOOLS = 1000
@@ -129,26 +128,6 @@ class ApprovalIn(Input):
     stream: bool = True
 
 
-type AnswerIn = (
-    Annotated[str, Field(max_length=MAX_ANSWER_CHARACTERS)]
-    | bool
-    | Annotated[int, Field(ge=-(2**53), le=2**53)]
-    | FiniteFloat
-    | Annotated[list[Annotated[str, Field(max_length=MAX_OPTION_TEXT)]], Field(max_length=MAX_FIELD_OPTIONS)]
-)
-
-
-class AnswersIn(Input):
-    """The body of POST /chat/turns/{id}/answers. `answers` maps the ids of the form's fields to answers; null declines the question."""
-
-    question_id: Annotated[str, Field(min_length=1, max_length=1000, examples=["call_2"])]
-    answers: Annotated[
-        Annotated[dict[Annotated[str, Field(max_length=100)], AnswerIn | None], Field(max_length=MAX_FIELDS)] | None,
-        Field(examples=[{"1": "Lyon"}]),
-    ]
-    stream: bool = True
-
-
 class SteeringMessageIn(Input):
     """The body of POST /chat/turns/{id}/messages. The client chooses `key`, so that a repeated request adds no second message."""
 
@@ -171,51 +150,6 @@ class PendingToolCallOut(Output):
     call_id: str
     name: str
     arguments: dict[str, Any]
-
-
-class FormOptionOut(Output):
-    """An option of a form's field: the value to send as the answer, and the text to show."""
-
-    value: str
-    label: str
-
-
-class FormFieldOut(Output):
-    """A field of a form.
-
-    The answer to a `choice` is the value of an option, to `multiple` a list of them. `minimum` and `maximum` bound a number, `min_length`
-    and `max_length` the characters of a text or how many options are chosen.
-    """
-
-    id: str
-    text: str
-    kind: Literal["choice", "multiple", "text", "number", "boolean"]
-    options: list[FormOptionOut]
-    required: bool
-    is_integer: bool
-    minimum: float | None
-    maximum: float | None
-    min_length: int | None
-    max_length: int | None
-    format: Literal["date", "date-time", "email", "uri"] | None
-    default: str | bool | float | list[str] | None
-
-
-class FormOut(Output):
-    """A form for the user. `server` is the name of the MCP server that asks; null if the model asks."""
-
-    server: str | None
-    message: str
-    fields: list[FormFieldOut]
-
-
-class PendingQuestionOut(Output):
-    """A question that a tool call asks the user."""
-
-    question_id: str
-    call_id: str
-    name: str
-    form: FormOut
 
 
 class SourceOut(Output):
@@ -263,26 +197,6 @@ class ApprovalOut(PendingToolCallOut):
     is_approved: bool | None
 
 
-class QuestionOut(PendingQuestionOut):
-    """A question that was asked. `is_answered` is null until the user answers or declines; `answers` is null unless they answered."""
-
-    is_answered: bool | None
-    answers: dict[str, str | bool | float | list[str]] | None
-
-    @classmethod
-    def of(cls, approval: Approval) -> Self:
-        """Convert a stored question."""
-        question = approval.question or {}
-        return cls(
-            question_id=approval.call_id,
-            call_id=question["call_id"],
-            name=approval.name,
-            form=FormOut.model_validate(question["form"]),
-            is_answered=approval.is_approved,
-            answers=None if approval.answers is None else dict(approval.answers),
-        )
-
-
 class TurnStateOut(Output):
     """The state of a turn. `text` is the answer so far; `last_event` is the number of the last event reflected in it.
 
@@ -326,14 +240,14 @@ _TURN_EVENT = {
         "data": {"type": "string", "contentMediaType": "application/json"},
     },
 }
-_AG_UI_EVENT = {
+AG_UI_EVENT = {
     "title": "AgUiEvent",
-    "description": "Each Server-Sent Event with `format=ag-ui`: `data` is one event of AG-UI.",
+    "description": "Each Server-Sent Event in AG-UI's format: `data` is one event of AG-UI.",
     "type": "object",
     "required": ["data"],
     "properties": {"data": {"type": "string", "pattern": r'^\{"type": ?"[A-Z_]+"', "contentMediaType": "application/json"}},
 }
-EVENT_SCHEMA = {"anyOf": [_TURN_EVENT, _AG_UI_EVENT]}
+EVENT_SCHEMA = {"anyOf": [_TURN_EVENT, AG_UI_EVENT]}
 
 
 class ModelOut(Output):

@@ -56,6 +56,7 @@ NEEDED = {
     "GET /admin/scim-token": "admin",
     "DELETE /admin/scim-token": "admin",
     "POST /chat": "chat",
+    "POST /chat/ag-ui": "chat",
     "POST /chat/regenerate": "chat",
     "GET /chat/images/{id}": "chat",
     "GET /chat/images/{id}/content": "chat",

@@ -153,6 +153,7 @@ def _begin_once(
             conversation_id=question.conversation_id,
             idempotency_key=idempotency_key,
             documents=question.named_documents,
+            must_exist=not question.opens_conversation,
         )
         if idempotency_key and preconditions.same_key_turn:
             if not preconditions.is_key_expired:
@@ -243,7 +244,7 @@ def _prepare_turn(
     reservation = limits.admit(connection, billing_subject, services.default_limits, amount_usd=amount_usd, detail=detail)
     turn = Turn(
         billing_subject=billing_subject,
-        conversation_id=conversation.id if conversation else new_id(),
+        conversation_id=question.conversation_id or new_id(),
         candidates=candidates,
         context=context,
         request=request,

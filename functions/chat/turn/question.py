@@ -68,6 +68,7 @@ class Question:
     are stored, `images` holds the message parts instead. A new conversation with `is_incognito` neither uses nor feeds the user's
     memory. With `asks_user`, the model may ask the user in a form. With `is_regeneration`, the question is the conversation's last
     question, and `text` is empty until it is read.
+    With `opens_conversation`, a conversation that does not exist is opened under `conversation_id`.
     `assistant_id` replaces the conversation's assistant; `assistant` is the one that the turn uses, once it is read.
     """
 
@@ -85,6 +86,7 @@ class Question:
     is_incognito: bool = False
     documents: bool | Sequence[UUID] = False
     asks_user: bool = False
+    opens_conversation: bool = False
     assistant_id: UUID | None = None
     assistant: TurnAssistant | None = None
 

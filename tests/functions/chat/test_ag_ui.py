@@ -6,7 +6,7 @@ import re
 import pytest
 from ag_ui_validate.pytest_plugin import assert_valid_agui
 
-from functions.chat.ag_ui import ag_ui_events
+from functions.chat.ag_ui.events import ag_ui_events
 from functions.chat.turn.events import NumberedEvent, Ping, ReplayedEvent
 from parley.llm import messages as llm
 from parley.tools.forms import form_of_model

@@ -24,7 +24,7 @@ from parley.deadline import Deadline, retry_while_unavailable
 from parley.errors import NotFound, ParleyError, Unavailable
 
 _KEY_LIFETIME = "interval '24 hours'"
-_CONFLICT_INDEXES = {"turns_idempotency", "turns_running"}
+_CONFLICT_INDEXES = {"turns_idempotency", "turns_running", "conversations_pkey"}
 
 
 class TurnConflict(ParleyError):
@@ -122,17 +122,18 @@ def read_preconditions(
     conversation_id: UUID | None,
     idempotency_key: IdempotencyKey | None,
     documents: Sequence[UUID] = (),
+    must_exist: bool = True,
 ) -> TurnPreconditions:
     """Read the state that a new turn depends on, in one statement.
 
-    Raises NotFound if the named conversation does not exist, or if the user may not read one of the documents. For a repeated
-    request, whose turn already exists, these checks are skipped.
+    Raises NotFound if the named conversation does not exist although it `must_exist`, or if the user may not read one of the
+    documents. For a repeated request, whose turn already exists, these checks are skipped.
     """
     key = {"route": idempotency_key.route, "key": idempotency_key.key} if idempotency_key else {"route": None, "key": None}
     values = {"user_id": user_id, "conversation_id": conversation_id, "documents": list(documents) or None}
     row = connection.execute(_PRECONDITIONS, values | key).one()
     if row.key_turn_id is None or row.is_key_expired:
-        if row.id is None and conversation_id is not None:
+        if row.id is None and conversation_id is not None and must_exist:
             raise NotFound("conversation", conversation_id)
         if row.missing:
             raise NotFound("document", row.missing[0])

@@ -6,6 +6,7 @@ events of its end, after the decisions, are those of the same run from its begin
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from functions.chat.turn.events import (
@@ -33,21 +34,35 @@ _APPROVAL_SCHEMA = {"type": "object", "properties": {"approve": {"type": "boolea
 _ANSWERS_SCHEMA = {"type": "object", "properties": {"answers": {"type": ["object", "null"]}}, "required": ["answers"]}
 
 
-def ag_ui_events(events: Iterator[NumberedEvent | Ping]) -> Iterator[AgUiEvent | Ping]:
-    """Yield a turn's events, from its first on, in AG-UI's form. Pings are yielded as they are."""
-    run = _Run()
+@dataclass(frozen=True, slots=True)
+class AgUiRun:
+    """A run that a client has named. With `is_resumed`, it continues a turn that waited, so its events lack the turn's first."""
+
+    thread_id: str
+    run_id: str
+    is_resumed: bool = False
+
+
+def ag_ui_events(events: Iterator[NumberedEvent | Ping], run: AgUiRun | None = None) -> Iterator[AgUiEvent | Ping]:
+    """Yield a turn's events, from its first on, in AG-UI's form. Pings are yielded as they are.
+
+    Without a `run`, the thread is the conversation, and the run is the turn.
+    """
+    translation = _Translation({"threadId": run.thread_id, "runId": run.run_id} if run else {})
+    if run and run.is_resumed:
+        yield translation.started()
     for event in events:
         if isinstance(event, Ping):
             yield event
         else:
-            yield from run.translate(event.event.name, event.event.data())
+            yield from translation.translate(event.event.name, event.event.data())
 
 
-class _Run:
+class _Translation:
     """The state of a run: its ids, its open text message, and the approvals and answers that it needs."""
 
-    def __init__(self) -> None:
-        self._ids: dict[str, str] = {}
+    def __init__(self, ids: dict[str, str]) -> None:
+        self._ids = ids
         self._messages = 0
         self._open_message: str | None = None
         self._interrupts: list[dict[str, Any]] = []
@@ -60,8 +75,12 @@ class _Run:
         yield from self._close_message()
         match name:
             case TurnStarted.name:
-                self._ids = {"threadId": data["conversation_id"], "runId": data["turn_id"]}
-                yield {"type": "RUN_STARTED"} | self._ids | {"protocolVersion": PROTOCOL_VERSION}
+                turn = {name: data[name] for name in ("conversation_id", "turn_id")}
+                is_named = bool(self._ids)
+                self._ids = self._ids or {"threadId": turn["conversation_id"], "runId": turn["turn_id"]}
+                yield self.started()
+                if is_named:
+                    yield {"type": "CUSTOM", "name": "parley.turn", "value": turn}
             case MemoryUsed.name | SourceGiven.name:
                 yield {"type": "CUSTOM", "name": f"parley.{name}", "value": dict(data)}
             case ToolCalled.name:
@@ -83,6 +102,10 @@ class _Run:
                 yield {"type": "RUN_ERROR", "message": "The answer was interrupted.", "code": data["reason"]}
             case TurnFailed.name:
                 yield {"type": "RUN_ERROR", "message": data["detail"], "code": data["code"], "rawEvent": dict(data)}
+
+    def started(self) -> AgUiEvent:
+        """Return the first event."""
+        return {"type": "RUN_STARTED"} | self._ids | {"protocolVersion": PROTOCOL_VERSION}
 
     def _text(self, text: str) -> Iterator[AgUiEvent]:
         if self._open_message is None:
