@@ -9,6 +9,7 @@ import click
 
 from cli import prompts
 from cli.api import ApiClient
+from cli.commands.groups import find_group
 from cli.commands.library.bulk import COMMANDS as BULK_COMMANDS
 from cli.commands.library.projects import find_project
 from cli.completion import complete_conversation
@@ -20,7 +21,7 @@ from cli.listing import ListGroup, Table, all_items, find_by_id, first_items, js
 from cli.options import with_api_or_key
 from cli.output import json_text, local_time, one_line, plain_text, shortened
 
-_AUDIENCES = {"public": "anyone", "signed_in": "people with an account"}
+_AUDIENCES = {"public": "anyone", "signed_in": "people with an account", "group": "a group"}
 NO_CONVERSATIONS = 'No conversations yet. Start one: parley chat "Hello"'
 
 
@@ -224,15 +225,20 @@ def list_links(api: ApiClient, limit: int, as_json: bool) -> None:
 @links.command()
 @conversation_argument
 @click.option("--public", is_flag=True, help="Let anyone who has the link read it. Without it, only people with an account can.")
+@click.option("--group", metavar="GROUP", help="Let only the members of this group of yours read it.")
 @click.option("--days", type=click.IntRange(1, 365), default=30, show_default=True, help="How long the link works.")
 @json_option
 @with_api_or_key
-def create(api: ApiClient, conversation: str, public: bool, days: int, as_json: bool) -> None:
+def create(api: ApiClient, conversation: str, public: bool, group: str | None, days: int, as_json: bool) -> None:
     """Make a link to a conversation as it is now. ID may be a short id.
 
     The link shows texts and the titles of cited sources, without images, tool calls and later messages.
     """
-    body = {"audience": "public" if public else "signed_in", "expires_in_days": days}
+    if public and group:
+        raise click.UsageError("--public and --group exclude each other.")
+    body: dict[str, object] = {"audience": "public" if public else "signed_in", "expires_in_days": days}
+    if group:
+        body |= {"audience": "group", "group_id": find_group(api, group).text("id")}
     path = f"/conversations/{find_conversation_id(api, conversation)}/links"
     link = Fields.of(api.fetch(HttpCall("POST", path, body)))
     if as_json:

@@ -87,7 +87,7 @@ class TenantFixture:
             "prompts": {},
             "prompt_versions": {"prompt_id": ids["prompts"], "version": 1},
             "prompt_shares": {"prompt_id": ids["prompts"], "group_id": ids["groups"]},
-            "shared_links": in_conversation | {"audience": "public"},
+            "shared_links": in_conversation | {"audience": "group", "group_id": ids["groups"]},
             "responses": {"heartbeat_at": None},
             "response_pieces": {"response_id": ids["responses"], "number": 0},
             "client_conversations": {},

@@ -1,10 +1,11 @@
 """The routes of shared links. A token is sent in a body and never in an address, so that no log and no referrer contains it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from functions.conversation.links import shared_links
 from functions.conversation.links.shared_links import NewLink, NothingToShare, TooLongToShare, TooManyLinks
@@ -26,11 +27,25 @@ MAX_DAYS = 365
 
 
 class LinkIn(Input):
-    """POST /conversations/{id}/links. Without `upto_seq`, the whole conversation is shared."""
+    """POST /conversations/{id}/links. Without `upto_seq`, the whole conversation is shared.
 
-    audience: Audience = "signed_in"
+    `audience` is `group` with a `group_id`, a group of the caller whose members may read the link, and else `signed_in` by default.
+    """
+
     expires_in_days: Annotated[int, Field(ge=1, le=MAX_DAYS)] = 30
+    audience: Audience | None = None
+    group_id: Annotated[UUID, Field(strict=False)] | None = None
     upto_seq: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+
+    @model_validator(mode="after")
+    def _check_group(self) -> Self:
+        if self.audience is not None and (self.audience == "group") != (self.group_id is not None):
+            raise PydanticCustomError("group_id", "group_id is for the audience group, which needs it")
+        return self
+
+    def options(self) -> dict[str, Any]:
+        """Return the fields with the audience that they imply."""
+        return self.model_dump() | {"audience": self.audience or ("group" if self.group_id else "signed_in")}
 
 
 class LinkOut(Output):
@@ -38,7 +53,8 @@ class LinkOut(Output):
 
     id: UUID
     conversation_id: UUID
-    audience: Literal["public", "signed_in"]
+    audience: Literal["public", "signed_in", "group"]
+    group_id: UUID | None
     title: str | None
     created_at: Timestamp
     expires_at: Timestamp
@@ -95,7 +111,7 @@ public_router = APIRouter(route_class=LazyRoute)
 def view_public(body: TokenIn, services: ConversationServicesDep, response: Response) -> SnapshotOut:
     """Return the snapshot of a public link. No account is needed."""
     with global_scope(services.engine) as connection:
-        snapshot = links.find(connection, body.token, audience="public")
+        snapshot = links.find(connection, body.token, is_signed_in=False)
     response.headers["X-Robots-Tag"] = "noindex"
     return SnapshotOut.model_validate(snapshot)
 
@@ -105,8 +121,8 @@ sharing_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires
 
 @sharing_router.post("/links/view", responses=error_responses(NotFound))
 def view(body: TokenIn, transaction: Transaction) -> SnapshotOut:
-    """Return the snapshot of a link for signed-in users, or of a public link."""
-    return SnapshotOut.model_validate(links.find(transaction, body.token, audience="signed_in"))
+    """Return the snapshot of a link for signed-in users or for a group of the caller, or of a public link."""
+    return SnapshotOut.model_validate(links.find(transaction, body.token, is_signed_in=True))
 
 
 @sharing_router.post(
@@ -121,7 +137,7 @@ def copy(
     return request.run_once(
         transaction,
         user_id,
-        lambda: shared_links.copy(transaction, links.find(transaction, body.token, audience="signed_in"), user_id=user_id),
+        lambda: shared_links.copy(transaction, links.find(transaction, body.token, is_signed_in=True), user_id=user_id),
     ).response
 
 
@@ -129,7 +145,7 @@ def copy(
     "/conversations/{id}/links",
     status_code=201,
     response_model=CreatedLinkOut,
-    responses=error_responses(TooManyLinks, TooLongToShare, NothingToShare, IdempotencyKeyReused),
+    responses=error_responses(NotFound, TooManyLinks, TooLongToShare, NothingToShare, IdempotencyKeyReused),
 )
 def share(
     id: UUID,
@@ -142,7 +158,7 @@ def share(
     """Share a snapshot of a conversation: its texts and the titles of cited sources, without images, tool calls and later messages."""
     user_id = principal.user_id
     request = idempotency.request(f"POST /conversations/{id}/links", body, render=CreatedLinkOut.of, secrets={"token"})
-    options = body.model_dump() | {"origin": origin}
+    options = body.options() | {"origin": origin}
     return request.run_once(transaction, user_id, lambda: shared_links.share(transaction, id, user_id=user_id, **options)).response
 
 

@@ -63,14 +63,15 @@ def share(
     *,
     user_id: UUID,
     audience: Audience,
+    group_id: UUID | None,
     expires_in_days: int,
     upto_seq: int | None,
     origin: ClientOrigin,
 ) -> NewLink:
     """Store a snapshot of the conversation's active messages, up to number `upto_seq` if given, and return its link.
 
-    The snapshot has the texts and the titles of cited sources. Images, tool calls and their results are left out. Raises NotFound,
-    TooManyLinks, TooLongToShare and NothingToShare.
+    The snapshot has the texts and the titles of cited sources. Images, tool calls and their results are left out. Raises NotFound, also
+    for a group of which the user is not a member, TooManyLinks, TooLongToShare and NothingToShare.
     """
     conversation = conversations.get(connection, conversation_id, user_id=user_id)
     lock_until_end(connection, f"links of {user_id}")
@@ -87,10 +88,12 @@ def share(
         messages=shown,
         conversation_id=conversation_id,
         audience=audience,
+        group_id=group_id,
         title=conversation.title,
         expires_at=utc_now() + timedelta(days=expires_in_days),
     )
-    audit.record_own(connection, user_id, "link_shared", origin, link_id=str(link.id), audience=audience)
+    detail = {"link_id": str(link.id), "audience": audience} | ({"group_id": str(group_id)} if group_id else {})
+    audit.record_own(connection, user_id, "link_shared", origin, **detail)
     return NewLink(link, token)
 
 

@@ -193,3 +193,27 @@ def test_the_last_question_of_a_conversation_is_answered_again(foxes, parley):
 
     assert parley("regenerate", "--model", "offline").stdout == "Voles.\n"
     assert foxes.requests[-1].body == {"conversation_id": FOUND["id"], "stream": True, "model": "offline"}
+
+
+@pytest.mark.parametrize(
+    ("options", "body"),
+    [
+        ([], {"audience": "signed_in"}),
+        (["--public"], {"audience": "public"}),
+        (["--group", "legal"], {"audience": "group", "group_id": "0190a1b2-0000-7000-8000-0000cafe0001"}),
+    ],
+)
+@pytest.mark.usefixtures("alice")
+def test_a_link_is_made_for_anyone_or_a_group_or_people_with_an_account(server, parley, options, body):
+    group = {"id": "0190a1b2-0000-7000-8000-0000cafe0001", "name": "Legal"}
+    server.on("GET /auth/groups", replies.reply(200, {"items": [group], "next_cursor": None}))
+    link = {"token": "secret", "audience": body["audience"], "expires_at": "2026-12-01T10:00:00Z"}
+    server.on(f"POST /conversations/{FIRST}/links", replies.reply(201, link))
+    result = parley("links", "create", FIRST, *options)
+
+    assert result.stdout.endswith("/#/shared/secret\n")
+    assert server.requests[-1].body == body | {"expires_in_days": 30}
+
+
+def test_a_link_for_anyone_and_a_group_is_a_usage_error(parley):
+    assert parley("links", "create", FIRST, "--public", "--group", "legal").exit_code == 2

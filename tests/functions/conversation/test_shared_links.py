@@ -51,6 +51,52 @@ def test_a_signed_in_user_reads_a_public_link_too(conversation, share, bob):
     assert view(conversation, share(audience="public"), bob).status == 200
 
 
+@pytest.fixture
+def group(auth, alice, bob):
+    """A group of alice's that bob has joined."""
+    group_id = auth.post("/auth/groups", {"name": "Research"}, as_=alice).json["id"]
+    auth.call("PUT", f"/auth/groups/{group_id}/members", {"email": bob.email}, as_=alice)
+    assert auth.post(f"/auth/groups/{group_id}/join", as_=bob).status == 200
+    return group_id
+
+
+def test_a_link_for_a_group_is_read_and_copied_by_its_members_only(auth, conversation, share, group, alice, bob):
+    link, stranger = share(audience="group", group_id=group), Person.registered(auth)
+
+    assert [view(conversation, link, person).status for person in (None, stranger, bob, alice)] == [404, 404, 200, 200]
+    copied = [conversation.post("/links/copy", {"token": link["token"]}, as_=person).status for person in (stranger, bob)]
+    assert (copied, link["audience"], link["group_id"]) == ([404, 201], "group", group)
+
+
+def test_a_former_member_no_longer_reads_a_link_for_the_group(auth, conversation, share, group, alice, bob):
+    link = share(group_id=group)
+    auth.call("DELETE", f"/auth/groups/{group}/members", {"email": bob.email}, as_=alice)
+
+    assert view(conversation, link, bob).status == 404
+
+
+def test_a_link_for_a_group_ends_when_its_owner_leaves_the_group(auth, conversation, share, group, alice, bob):
+    link = share(group_id=group)
+    auth.call("PUT", f"/auth/groups/{group}/members", {"email": bob.email, "role": "owner"}, as_=alice)
+    auth.call("DELETE", f"/auth/groups/{group}/members", {"email": alice.email}, as_=alice)
+
+    assert (view(conversation, link, bob).status, conversation.get("/links", as_=alice).json["items"]) == (404, [])
+
+
+def test_a_link_is_not_made_for_a_group_of_others(auth, conversation, talk, alice, bob):
+    theirs = auth.post("/auth/groups", {"name": "Theirs"}, as_=bob).json["id"]
+    refused = conversation.post(f"/conversations/{talk}/links", {"audience": "group", "group_id": theirs}, as_=alice)
+
+    assert (refused.status, conversation.get("/links", as_=alice).json["items"]) == (404, [])
+
+
+@pytest.mark.parametrize("audience", ["public", "signed_in", "group"])
+def test_a_group_is_named_for_the_audience_group_only(conversation, talk, group, alice, audience):
+    body = {"audience": audience} | ({} if audience == "group" else {"group_id": group})
+
+    assert conversation.post(f"/conversations/{talk}/links", body, as_=alice).status == 422
+
+
 @pytest.mark.parametrize("reader", [None, "bob"])
 def test_a_revoked_link_leads_to_nothing(conversation, share, alice, request, reader):
     link = share(audience="public")

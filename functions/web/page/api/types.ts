@@ -126,7 +126,7 @@ export interface Feedback {
 export interface SharedLink {
   id: string;
   conversation_id: string;
-  audience: "public" | "signed_in";
+  audience: "public" | "signed_in" | "group";
   title: string | null;
   created_at: string;
   expires_at: string;

@@ -1,7 +1,8 @@
 /** Share a conversation by a link: to whom, for how long, and the link itself, which is shown once. */
 
-import { useState } from "preact/hooks";
-import type { CreatedLink } from "../api/types.ts";
+import { useEffect, useState } from "preact/hooks";
+import type { CreatedLink, Group, Page } from "../api/types.ts";
+import { report } from "../state/notices.ts";
 import { href } from "../state/router.ts";
 import { api } from "../state/session.ts";
 import { date } from "../text/format.ts";
@@ -13,8 +14,13 @@ const DAYS = [1, 7, 30, 365];
 
 export function ShareDialog({ conversationId, onClose }: { conversationId: string; onClose: () => void }) {
   const [link, setLink] = useState<CreatedLink | null>(null);
+  const [groups, setGroups] = useState<Group[]>([]);
+  useEffect(() => {
+    api.get<Page<Group>>("auth/groups", { limit: 100 }).then((page) => setGroups(page.items.filter(isMember)), report);
+  }, []);
   const share = async ({ audience, days }: Record<string, string>) => {
-    const body = { audience, expires_in_days: Number(days) };
+    const isKind = audience === "signed_in" || audience === "public";
+    const body = { ...(isKind ? { audience } : { group_id: audience }), expires_in_days: Number(days) };
     setLink(await api.post<CreatedLink>(`conversations/${conversationId}/links`, body));
   };
   return (
@@ -33,6 +39,11 @@ export function ShareDialog({ conversationId, onClose }: { conversationId: strin
               <select id="share-audience" name="audience">
                 <option value="signed_in">{t.share.audiences.signed_in}</option>
                 <option value="public">{t.share.audiences.public}</option>
+                {groups.map((group) => (
+                  <option key={group.id} value={group.id}>
+                    {t.share.toGroup(group.name)}
+                  </option>
+                ))}
               </select>
             </div>
             <div class="field">
@@ -50,6 +61,10 @@ export function ShareDialog({ conversationId, onClose }: { conversationId: strin
       )}
     </Dialog>
   );
+}
+
+function isMember(group: Group): boolean {
+  return group.role !== "invited";
 }
 
 /** The address of a link. The token is behind `#`, so that browsers do not send it with the request for the page. */

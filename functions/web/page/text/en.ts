@@ -508,7 +508,12 @@ export const en = {
     title: "Share this conversation",
     lead: "A link shows the texts as they are now, and the titles of cited sources. Images, tool calls and later messages are not shared.",
     audience: "Who may read it",
-    audiences: { signed_in: "People with an account here", public: "Anyone who has the link" },
+    audiences: {
+      signed_in: "People with an account here",
+      public: "Anyone who has the link",
+      group: "Members of a group",
+    },
+    toGroup: (name: string) => `Members of ${name}`,
     expires: "For",
     days: (days: number) => (days === 365 ? "a year" : plural(days, "day", "days")),
     create: "Create link",

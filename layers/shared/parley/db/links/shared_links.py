@@ -8,20 +8,22 @@ from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import Connection, LargeBinary, bindparam, delete, func, insert, select, text
+from sqlalchemy.exc import IntegrityError
 
 from parley.db.tables import shared_links
 from parley.errors import NotFound
 
-type Audience = Literal["public", "signed_in"]
+type Audience = Literal["public", "signed_in", "group"]
 
 
 @dataclass(frozen=True, slots=True)
 class SharedLink:
-    """A link as its owner sees it, without its token, which is not stored."""
+    """A link as its owner sees it, without its token, which is not stored. `group_id` is set for the audience `group`."""
 
     id: UUID
     conversation_id: UUID
     audience: Audience
+    group_id: UUID | None
     title: str | None
     created_at: datetime
     expires_at: datetime
@@ -46,9 +48,18 @@ _FIND = text("SELECT audience, title, messages, created_at FROM parley_shared_li
 def add(
     connection: Connection, link_id: UUID, *, user_id: UUID, token: str, messages: Sequence[Mapping[str, Any]], **fields: Any
 ) -> SharedLink:
-    """Store a link; `fields` are conversation_id, audience, title and expires_at."""
+    """Store a link; `fields` are conversation_id, audience, group_id, title and expires_at.
+
+    Raises NotFound for a group of which the user is not a member.
+    """
     values = {"user_id": user_id, "id": link_id, "token_hash": _hash_of(token), "messages": list(messages)} | fields
-    return SharedLink(**connection.execute(insert(shared_links).values(values).returning(*_COLUMNS)).one()._mapping)
+    try:
+        with connection.begin_nested():
+            return SharedLink(**connection.execute(insert(shared_links).values(values).returning(*_COLUMNS)).one()._mapping)
+    except IntegrityError as exc:
+        if fields.get("group_id") is None:
+            raise
+        raise NotFound("group", fields["group_id"]) from exc  # the foreign key to the user's membership
 
 
 def count(connection: Connection, *, user_id: UUID) -> int:
@@ -71,13 +82,13 @@ def remove(connection: Connection, link_id: UUID, *, user_id: UUID) -> None:
         raise NotFound("link", link_id)
 
 
-def find(connection: Connection, token: str, *, audience: Audience) -> Snapshot:
-    """Return the snapshot of a link that `audience` may read: a public link is for signed-in users too.
+def find(connection: Connection, token: str, *, is_signed_in: bool) -> Snapshot:
+    """Return the snapshot of a link that the reader may see: a public one, or with an account, also one for accounts or for their group.
 
-    Raises NotFound if there is none: the token is wrong, or the link has expired, was revoked, or is not for this audience.
+    Raises NotFound if there is none: the token is wrong, or the link has expired, was revoked, or is for others.
     """
     row = connection.execute(_FIND, {"token_hash": _hash_of(token)}).first()
-    if row is None or (row.audience == "signed_in" and audience == "public"):
+    if row is None or (row.audience != "public" and not is_signed_in):
         raise NotFound("link", "")
     return Snapshot(**row._mapping)
 
