@@ -29,6 +29,7 @@ REASONS: Mapping[str, str] = {
     "images": "Images that the export does not contain, or whose format is not supported",
     "malformed": "Conversations that cannot be read",
     "other_branches": "Messages of branches that are not the current one",
+    "prompts": "Prompts that cannot be read, have the name of another prompt of yours, or exceed the limit of 200",
     "text_cut": "Messages that were cut to 400,000 characters",
     "tools_and_reasoning": "Calls of tools, their results, and the model's reasoning",
     "too_large": "Conversations over the limits of an import",

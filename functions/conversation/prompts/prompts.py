@@ -6,14 +6,12 @@ from uuid import UUID
 from functions.conversation.prompts.schemas import PromptChanges, PromptIn
 from parley.auth.principal import Principal
 from parley.db.assistants import prompts, versions
-from parley.db.assistants.prompts import PROMPTS, Prompt
+from parley.db.assistants.prompts import MAX_PROMPTS, PROMPTS, Prompt
 from parley.db.engine import Connection
 from parley.db.transactions import lock_until_end
 from parley.errors import ParleyError
 from parley.ids import new_id
 from parley.prompt_template import fill, find_variables
-
-MAX_PROMPTS = 200
 
 
 class TooManyPrompts(ParleyError):

@@ -6,19 +6,16 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from parley.db.assistants.prompts import Prompt
+from parley.db.assistants.prompts import MAX_DESCRIPTION_CHARACTERS, MAX_TEXT_CHARACTERS, NAME_PATTERN, Prompt
 from parley.db.groups.shares import Fellow
 from parley.http.schemas import Input, Output, OwnerOut, Timestamp
 from parley.prompt_template import MAX_VALUE_CHARACTERS, MAX_VARIABLES, find_variables
 
-MAX_TEXT_CHARACTERS = 16_000
-
-# Many clients show prompts as slash commands, so a name is a word that is easy to type.
-PromptName = Annotated[str, Field(min_length=1, max_length=40, pattern="^[a-z0-9][a-z0-9_-]*$", examples=["trip"])]
+PromptName = Annotated[str, Field(pattern=NAME_PATTERN, examples=["trip"])]
 PromptText = Annotated[
     str, Field(min_length=1, max_length=MAX_TEXT_CHARACTERS, examples=["Plan {{nights:number}} nights in {{city}} for a family."])
 ]
-Description = Annotated[str, StringConstraints(max_length=300, strip_whitespace=True)]
+Description = Annotated[str, StringConstraints(max_length=MAX_DESCRIPTION_CHARACTERS, strip_whitespace=True)]
 Value = Annotated[str, Field(max_length=MAX_VALUE_CHARACTERS)]
 
 

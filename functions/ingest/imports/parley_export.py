@@ -1,4 +1,4 @@
-"""Parley's own export (docs/import.md): the tables `projects`, `conversations` and `messages`, with their ids kept.
+"""Parley's own export (docs/import.md): the tables `projects`, `conversations`, `messages` and of prompts, with their ids kept.
 
 Parts of messages are checked, because a file may have been written by somebody else: storage keys are made from the ids, and
 marks of trust are dropped.
@@ -13,6 +13,8 @@ from uuid import UUID
 from functions.ingest.imports.draft import MAX_MESSAGES, ReadConversation, get_moment, get_text, storable
 from functions.ingest.imports.errors import ExportTooLarge, LeftOut, TooLargeToRead
 from functions.ingest.imports.json_items import JsonItem, JsonObject
+from functions.ingest.imports.parley_prompts import read_prompts
+from parley.db.assistants.prompts import ImportedPrompt
 from parley.db.conversations import MAX_TAG_LENGTH, MAX_TAGS, MAX_TITLE_LENGTH
 from parley.db.images import image_key
 from parley.db.imports.imported_conversations import ImportedConversation, ImportedMessage, ImportedProject
@@ -36,11 +38,17 @@ _TEXT_FIELDS = {
 
 def read_rows(
     items: Iterable[JsonItem], *, user_id: UUID, has_image: Callable[[str], bool], left_out: Counter[str]
-) -> Iterator[ReadConversation | LeftOut]:
-    """Yield the conversations with their messages, then those without messages. A conversation that cannot be read yields its error."""
+) -> Iterator[ReadConversation | ImportedPrompt | LeftOut]:
+    """Yield the conversations with their messages, then those without messages, then the prompts.
+
+    A conversation or a prompt that cannot be read yields its error.
+    """
     rows: dict[str, JsonObject] = {}
     projects: dict[str, JsonObject] = {}
-    for conversation_id, messages in groupby(_message_rows(items, rows, projects), key=lambda row: get_text(row, "conversation_id")):
+    of_prompts: dict[str, list[JsonObject]] = {"prompts": [], "prompt_versions": []}
+    for conversation_id, messages in groupby(
+        _message_rows(items, rows, projects, of_prompts), key=lambda row: get_text(row, "conversation_id")
+    ):
         try:
             row = rows.pop(conversation_id, {})
             yield _conversation(row, list(messages), user_id, has_image, left_out, _project(row, projects))
@@ -51,12 +59,19 @@ def read_rows(
             yield _conversation(row, [], user_id, has_image, left_out, _project(row, projects))
         except (LeftOut, ValueError):
             yield LeftOut("malformed")
+    yield from read_prompts(of_prompts["prompts"], of_prompts["prompt_versions"])
 
 
-def _message_rows(items: Iterable[JsonItem], rows: dict[str, JsonObject], projects: dict[str, JsonObject]) -> Iterator[JsonObject]:
-    """Yield the rows of messages, and collect the rows of projects and conversations, which precede them."""
+def _message_rows(
+    items: Iterable[JsonItem], rows: dict[str, JsonObject], projects: dict[str, JsonObject], of_prompts: dict[str, list[JsonObject]]
+) -> Iterator[JsonObject]:
+    """Yield the rows of messages, and collect the rows of projects and conversations, which precede them, and of prompts."""
     size = 0
     for item in items:
+        if item.table in of_prompts and item.value is not None:
+            of_prompts[item.table].append(item.value)
+            if (size := size + item.size) > MAX_ROWS_BYTES:
+                raise ExportTooLarge("too many prompts")
         if item.table in ("conversations", "projects") and item.value is not None:
             (rows if item.table == "conversations" else projects)[get_text(item.value, "id")] = item.value
             if (size := size + item.size) > MAX_ROWS_BYTES:

@@ -8,21 +8,23 @@ from functions.ingest.imports import chatgpt, claude, librechat, open_webui, par
 from functions.ingest.imports.draft import ExportSource, ReadConversation, get_text
 from functions.ingest.imports.errors import LeftOut, TooLargeToRead, UnknownFormat
 from functions.ingest.imports.json_items import JsonItem, read_items
+from parley.db.assistants.prompts import ImportedPrompt
 
 type ReadFunction = Callable[[Mapping[str, object], ExportSource], ReadConversation]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """A conversation, or the reason why it is left out. `done` is the part of the file that has been read, from 0 to 1.
+    """A conversation, a prompt of Parley's own export, or the reason why one is left out.
 
-    `program` is the program that wrote the file, None if the value is not of a known format.
+    `done` is the part of the file that has been read, from 0 to 1. `program` is the program that wrote the file, None if the value is
+    not of a known format.
     """
 
     program: str | None
     title: str
     done: float
-    read: ReadConversation | LeftOut
+    read: ReadConversation | ImportedPrompt | LeftOut
 
 
 def read_conversations(source: ExportSource, *, has_image: Callable[[str], bool]) -> Iterator[ReadResult]:
@@ -41,17 +43,23 @@ def read_conversations(source: ExportSource, *, has_image: Callable[[str], bool]
 
 def _read(
     items: Iterator[JsonItem], source: ExportSource, has_image: Callable[[str], bool]
-) -> Iterator[tuple[str | None, str, ReadConversation | LeftOut]]:
+) -> Iterator[tuple[str | None, str, ReadConversation | ImportedPrompt | LeftOut]]:
     first = next(items, None)
     if first is None:
         return
     rest = chain([first], items)
     if first.table is not None:
         for read in parley_export.read_rows(rest, user_id=source.user_id, has_image=has_image, left_out=source.left_out):
-            yield "parley", (read.conversation.title or "" if isinstance(read, ReadConversation) else ""), read
+            yield "parley", _title_of(read), read
         return
     for item in rest:
         yield _read_item(item, source)
+
+
+def _title_of(read: ReadConversation | ImportedPrompt | LeftOut) -> str:
+    if isinstance(read, ImportedPrompt):
+        return read.name
+    return read.conversation.title or "" if isinstance(read, ReadConversation) else ""
 
 
 def _read_item(item: JsonItem, source: ExportSource) -> tuple[str | None, str, ReadConversation | LeftOut]:

@@ -20,6 +20,7 @@ from functions.ingest.errors import Unreadable
 from functions.ingest.imports.archive import Archive
 from functions.ingest.imports.draft import ExportSource, ReadConversation
 from functions.ingest.imports.errors import ExportNotUploaded, ImportFailed, ImportGivenUp, LeftOut, UnknownExport, WrongSize
+from functions.ingest.imports.parley_prompts import PromptLeftOut, store_prompt
 from functions.ingest.imports.reader import ReadResult, read_conversations
 from functions.ingest.imports.report import Report
 from functions.ingest.messages import ImportMessage
@@ -27,6 +28,7 @@ from functions.ingest.services import IngestServices
 from parley.aws.s3 import FileMissing
 from parley.clock import utc_now
 from parley.db import outbox, passages
+from parley.db.assistants.prompts import ImportedPrompt
 from parley.db.engine import Connection
 from parley.db.imports import imported_conversations, imports
 from parley.db.imports.imported_conversations import IdsTaken
@@ -196,6 +198,10 @@ def _store_result(connection: Connection, run: Import, result: ReadResult, repor
     report.count_position(result.program)
     if isinstance(result.read, LeftOut):
         report.leave_out(result.read.code, result.title)
+        return
+    if isinstance(result.read, ImportedPrompt):
+        if not store_prompt(connection, result.read, user_id=run.user_id):
+            report.leave_out(PromptLeftOut.code, result.title)
         return
     conversation = result.read.conversation
     if conversation.updated_at < kept_since:

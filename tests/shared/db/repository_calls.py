@@ -23,6 +23,7 @@ from parley.auth.client_origin import ClientOrigin
 from parley.db.accounts.authorization_codes import NewAuthorization
 from parley.db.accounts.sessions import NewSession
 from parley.db.assistants.assistants import ASSISTANTS
+from parley.db.assistants.prompts import ImportedPrompt, PromptVersion
 from parley.db.chunks import NewChunk
 from parley.db.groups.shares import DOCUMENTS
 from parley.db.memories import MemoryOrigin
@@ -191,6 +192,7 @@ class Rows:
             "exports.add": {"export_id": new_id()},
             "projects.add": {"project_id": new_id()},
             "prompts.add": {"prompt_id": new_id()},
+            "prompts.restore": {"prompt": ImportedPrompt(new_id(), "x", NOW, [_PROMPT_VERSION])},
             "projects.change": {"changes": {"name": "x"}},
             "mcp_servers.add": {"server_id": new_id()},
             "webhooks.add": {"webhook_id": new_id()},
@@ -218,6 +220,7 @@ class Rows:
 
 
 ENTRY = LoggedEvent(99, "text.delta", {"texts": ["x"]})
+_PROMPT_VERSION = PromptVersion(version=3, created_at=NOW, description=None, text="x")
 _PASSAGE = Passage(1, 1, "x", NOW)
 _VALUES: dict[str, Any] = {
     "after": None, "limit": 10**6, "max_bytes": 10**9, "model": "other", "number": 0, "seq": 1, "upto_seq": 1, "first_seq": 1,

@@ -25,7 +25,9 @@ def export_of():
 
 def tables(export):
     document = json.loads(export)["tables"]
-    return {name: sorted(document[name], key=lambda row: row["id"]) for name in ("conversations", "messages", "projects")}
+    return {
+        name: sorted(document[name], key=json.dumps) for name in ("conversations", "messages", "projects", "prompts", "prompt_versions")
+    }
 
 
 @pytest.fixture
@@ -42,6 +44,55 @@ def talk(chat, conversation, alice):
     for id in (told["conversation_id"], empty["id"]):
         conversation.patch(f"/conversations/{id}", {"is_archived": id == empty["id"], "project_id": project}, as_=alice)
     return [told["conversation_id"], empty["id"]]
+
+
+@pytest.fixture
+def prompt(conversation, alice):
+    """The id of a prompt with two versions."""
+    id = conversation.post("/prompts", {"name": "trip", "text": "Go to {{city}}."}, as_=alice).json["id"]
+    conversation.patch(f"/prompts/{id}", {"text": "Fly to {{city}}.", "description": "Plans a trip."}, as_=alice)
+    return id
+
+
+def test_prompts_are_imported_without_a_difference(import_export, export_of, conversation, alice, prompt):
+    before = export_of(alice)
+    conversation.delete(f"/prompts/{prompt}", as_=alice)
+    runs = [import_export(alice, before) for _ in range(2)]
+
+    assert [left_out(run) for run in runs] == [{}, {}]
+    assert tables(export_of(alice)) == tables(before)
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("prompts", {"name": "/trip"}),
+        ("prompt_versions", {"text": "{{"}),
+        ("prompt_versions", {"version": 2}),
+        ("prompts", {"id": "no id"}),
+    ],
+)
+def test_a_prompt_with_a_broken_row_is_left_out_whole(import_export, export_of, conversation, alice, prompt, table, change):
+    document = json.loads(export_of(alice))
+    document["tables"][table][0] |= change
+    document["tables"]["prompt_versions"][1]["version"] = 2
+    conversation.delete(f"/prompts/{prompt}", as_=alice)
+    run = import_export(alice, document)
+
+    assert (left_out(run), conversation.get("/prompts", as_=alice).json["items"]) == ({"prompts": 1}, [])
+
+
+def test_an_imported_prompt_replaces_none_and_is_private(import_export, export_of, conversation, alice, bob, prompt):
+    document = json.loads(export_of(alice))
+    document["tables"]["prompts"][0]["is_shared"] = True
+    taken = conversation.post("/prompts", {"name": "trip", "text": "Mine."}, as_=bob).json["id"]
+    first = import_export(bob, document)
+    conversation.delete(f"/prompts/{taken}", as_=bob)
+    import_export(bob, document)
+    (shown,) = conversation.get("/prompts", as_=bob).json["items"]
+
+    assert left_out(first) == {"prompts": 1}
+    assert (shown["name"], shown["version"], shown["shared"], shown["is_own"]) == ("trip", 2, False, True)
 
 
 def test_export_deletion_and_import_make_no_difference(import_export, export_of, conversation, alice, talk):

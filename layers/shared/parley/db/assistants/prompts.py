@@ -4,16 +4,24 @@ The function `parley_prompts` of the database returns the newest versions of the
 nothing else of other users' prompts.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, text, update
+from sqlalchemy import Connection, insert, text, update
 from sqlalchemy.exc import IntegrityError
 
 from parley.db.assistants import versions
 from parley.db.assistants.versions import Version, Versioned
 from parley.db.tables import prompt_versions, prompts
 from parley.errors import NotFound, ParleyError
+
+MAX_PROMPTS = 200
+MAX_TEXT_CHARACTERS = 16_000
+MAX_DESCRIPTION_CHARACTERS = 300
+# Many clients show prompts as slash commands, so a name is a word that is easy to type.
+NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,39}$"
 
 
 class PromptNameTaken(ParleyError):
@@ -39,6 +47,16 @@ class Prompt(PromptVersion):
     id: UUID
     name: str
     is_shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedPrompt:
+    """A prompt to import, with all its versions, oldest first."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+    versions: Sequence[PromptVersion]
 
 
 PROMPTS = Versioned("prompt", prompts, prompt_versions, PromptVersion)
@@ -75,6 +93,24 @@ def add(connection: Connection, prompt_id: UUID, *, user_id: UUID, name: str, de
     try:
         with connection.begin_nested():
             versions.add(connection, PROMPTS, prompt_id, user_id=user_id, settings=settings, name=name)
+    except IntegrityError as exc:
+        raise PromptNameTaken(f"user {user_id}") from exc
+
+
+def restore(connection: Connection, prompt: ImportedPrompt, *, user_id: UUID) -> None:
+    """Store an imported prompt, private to the user, who has no prompt with this id. Raises PromptNameTaken."""
+    row = {
+        "user_id": user_id,
+        "id": prompt.id,
+        "name": prompt.name,
+        "created_at": prompt.created_at,
+        "version": prompt.versions[-1].version,
+    }
+    rows = [{"user_id": user_id, "prompt_id": prompt.id, **asdict(version)} for version in prompt.versions]
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(prompts).values(row))
+            connection.execute(insert(prompt_versions), rows)
     except IntegrityError as exc:
         raise PromptNameTaken(f"user {user_id}") from exc
 
