@@ -154,6 +154,8 @@ SCREENS = {
     "settings/appearance": "Appearance",
     "settings/usage": "Usage",
     "settings/tools": "Tools",
+    "settings/schedules": "Scheduled prompts",
+    "settings/webhooks": "Web hooks",
     "settings/keys": "API keys",
     "settings/security": "Security",
     "settings/data": "Your data",

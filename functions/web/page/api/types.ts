@@ -169,6 +169,58 @@ export interface DeploymentEvent {
   outcome: "done" | "refused";
 }
 
+/** The times of a scheduled prompt: fields of cron in a time zone, or a number of minutes. */
+export interface ScheduleTimes {
+  cron: string | null;
+  every_minutes: number | null;
+  time_zone: string;
+}
+
+export interface Schedule extends ScheduleTimes {
+  id: string;
+  prompt: string;
+  model: string | null;
+  tools: boolean;
+  documents: boolean;
+  email: boolean;
+  next_at: string | null;
+  failures: number;
+  paused_at: string | null;
+  created_at: string;
+}
+
+export interface ScheduleRun {
+  id: string;
+  due_at: string;
+  status: "queued" | "running" | "completed" | "waiting" | "failed";
+  conversation_id: string | null;
+  error_code: string | null;
+}
+
+export type WebhookEvent = "turn.waiting_for_approval" | "schedule.ended" | "budget.warning";
+
+export interface Webhook {
+  id: string;
+  url: string;
+  events: WebhookEvent[];
+  failures: number;
+  disabled_at: string | null;
+  created_at: string;
+  /** Only in the response that makes it. */
+  secret?: string | null;
+}
+
+/** An event that was sent to a web hook, or will be. */
+export interface Delivery {
+  id: string;
+  type: WebhookEvent;
+  status: "pending" | "delivered" | "failed";
+  attempts: number;
+  response_status: number | null;
+  error: string | null;
+  created_at: string;
+}
+
 /** The form that uploads a large file, without its `file`. */
 export interface UploadForm {
   id: string;

@@ -42,6 +42,10 @@ const PATHS = {
   tag: "M4 12V5h7l9 9-7 7zM8.5 9.5v.01",
   folder: "M3 6h6l2 2h10v11H3z",
   filter: "M4 6h16M7 12h10M10 18h4",
+  clock: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 7v5l3.5 2",
+  bolt: "M13 3L5 14h6l-1 7 8-11h-6z",
+  pause: "M9 6v12M15 6v12",
+  play: "M8 5l11 7-11 7z",
   spark: "M12 3l1.8 5.2L19 10l-5.2 1.8L12 17l-1.8-5.2L5 10l5.2-1.8zM19 16v4M17 18h4",
   share: "M12 15V4M8 7l4-4 4 4M6 12H5v8h14v-8h-1",
 } as const;

@@ -54,7 +54,7 @@ export function IconButton({ icon, label, onClick, pressed, disabled = false, si
 
 interface FieldProps {
   name?: string;
-  type?: "text" | "email" | "password" | "number";
+  type?: "text" | "email" | "password" | "number" | "time" | "url";
   value?: string;
   defaultValue?: string | number;
   required?: boolean;

@@ -6,6 +6,7 @@ import type { Account, DeploymentEvent, Invite, Page, RatedAnswer, UsageGroup } 
 import { Button, Field, Form, Secret, Spinner } from "../components/controls.tsx";
 import { Icon, type IconName } from "../components/Icon.tsx";
 import { Dialog, Menu, openDialog } from "../components/overlays.tsx";
+import { usePages } from "../components/paging.tsx";
 import { report } from "../state/notices.ts";
 import { href } from "../state/router.ts";
 import { api, models, user } from "../state/session.ts";
@@ -43,27 +44,6 @@ export function AdminView({ section }: { section: string }) {
       </div>
     </div>
   );
-}
-
-/** Items of a list, page by page. */
-function usePages<Item>(path: string, query: Record<string, string>) {
-  const [items, setItems] = useState<Item[] | null>(null);
-  const [cursor, setCursor] = useState<string | null>(null);
-  const key = JSON.stringify(query);
-  const load = async (after: string | null = null) => {
-    const page = await api.get<Page<Item>>(path, { ...query, limit: 50, cursor: after });
-    setItems((before) => (after === null ? page.items : [...(before ?? []), ...page.items]));
-    setCursor(page.next_cursor);
-  };
-  useEffect(() => {
-    load().catch(report);
-  }, [path, key]);
-  const more = cursor !== null && (
-    <Button kind="quiet" onClick={() => load(cursor).catch(report)}>
-      {t.common.more}
-    </Button>
-  );
-  return { items, setItems, reload: () => load(), more };
 }
 
 function Users() {

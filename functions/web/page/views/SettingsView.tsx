@@ -13,15 +13,19 @@ import { api, leave, models, signOut, user } from "../state/session.ts";
 import { date, dateTime } from "../text/format.ts";
 import { t } from "../text/index.ts";
 import { ImportPanel } from "./ImportPanel.tsx";
+import { SchedulesSection } from "./SchedulesSection.tsx";
 import { SecondFactorSection } from "./SecondFactorSection.tsx";
 import { Topbar } from "./Topbar.tsx";
 import { UsageSection } from "./UsageSection.tsx";
+import { WebhooksSection } from "./WebhooksSection.tsx";
 
 const SECTIONS: Record<string, { icon: IconName; view: () => ComponentChildren }> = {
   profile: { icon: "user", view: () => <Profile /> },
   appearance: { icon: "sun", view: () => <Appearance /> },
   usage: { icon: "chart", view: () => <UsageSection /> },
   tools: { icon: "tool", view: () => <Tools /> },
+  schedules: { icon: "clock", view: () => <SchedulesSection /> },
+  webhooks: { icon: "bolt", view: () => <WebhooksSection /> },
   keys: { icon: "key", view: () => <Keys /> },
   security: { icon: "shield", view: () => <Security /> },
   links: { icon: "share", view: () => <Links /> },
