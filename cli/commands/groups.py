@@ -110,8 +110,9 @@ def members(api: ApiClient, group: str, as_json: bool) -> None:
 def invite(api: ApiClient, group: str, email: str) -> None:
     """Invite the address EMAIL to a group that you own. Its owner joins with `parley groups join`."""
     found = find_group(api, group)
-    _set_member(api, found, {"email": email})
-    click.echo(f"{one_line(email)} is invited to {group_title(found)} for 30 days")
+    is_mailed = _set_member(api, found, {"email": email}).get("mailed") is True
+    remark = "A mail tells them." if is_mailed else "No mail is sent: tell them yourself."
+    click.echo(f"{one_line(email)} is invited to {group_title(found)} for 30 days. {remark}")
 
 
 @groups.command()
@@ -161,8 +162,8 @@ def _path(group: Fields) -> str:
     return f"{GROUPS_PATH}/{quote(group.text('id'), safe='')}"
 
 
-def _set_member(api: ApiClient, group: Fields, body: Mapping[str, str]) -> None:
-    api.fetch(HttpCall("PUT", f"{_path(group)}/members", body))
+def _set_member(api: ApiClient, group: Fields, body: Mapping[str, str]) -> Fields:
+    return Fields.of(api.fetch(HttpCall("PUT", f"{_path(group)}/members", body)))
 
 
 def _remove_member(api: ApiClient, group: Fields, email: str) -> None:

@@ -43,6 +43,7 @@ class AuthSettings(HttpSettings, DatabaseSettings, KeySettings):
     allowed_email_domains: str
     admin_email: str
     email_verification: Literal["on", "off"]
+    mail_from: str
     upkeep_queue_url: str
     files_bucket: str
     toolrunner_function: str
@@ -78,6 +79,7 @@ services = AuthServices(
     clients=ClientDirectory(settings.toolrunner_function),
     issuers=IssuerDirectory(parse_issuers(settings.oidc_issuers)),
     allows_passwords=settings.password_login == "on",  # noqa: S105 - a switch
+    sends_mail=bool(settings.mail_from),
 )
 error_responders = {"/oauth/register": respond_with_registration_error, "/oauth/": respond_with_oauth_error, SCIM: respond_with_scim_error}
 app = create_app(router, settings=settings, error_responders=error_responders, engine=services.engine, services=services)

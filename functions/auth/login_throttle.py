@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from uuid import UUID
 
 from functions.auth.errors import TooManyAttempts, TooManyClientRequests
 from parley.auth.client_origin import ClientOrigin
@@ -20,6 +21,10 @@ SLOW_WINDOW_S = 3600.0
 MAX_MAILS_PER_NETWORK = 3
 MAX_MAILS_PER_ADDRESS = 12
 LOGINS_PER_GUESS = 10
+# The limits of mails about invitations in a day: to one address, and caused by one user.
+MAX_INVITATIONS_PER_ADDRESS = 3
+MAX_INVITATIONS_PER_USER = 50
+DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +115,11 @@ def may_notify(background: Engine, email: str) -> bool:
     bucket = ThrottleBucket.of("note", email, burst=MAX_MAILS_PER_ADDRESS, window_s=WINDOW_S)
     with global_scope(background) as connection:
         return login_throttle.take(connection, [bucket]) is None
+
+
+def may_invite_by_mail(background: Engine, email: str, inviter_id: UUID) -> bool:
+    """Count a mail about an invitation. Returns False if the inviter or the address has reached the limit of the day."""
+    inviter = ThrottleBucket.of("inviter", str(inviter_id), burst=MAX_INVITATIONS_PER_USER, window_s=DAY_S)
+    invited = ThrottleBucket.of("invited", email, burst=MAX_INVITATIONS_PER_ADDRESS, window_s=DAY_S)
+    with global_scope(background) as connection:
+        return login_throttle.take(connection, [inviter, invited]) is None

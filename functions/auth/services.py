@@ -21,7 +21,8 @@ from parley.jobs import UpkeepQueue
 class AuthServices:
     """The dependencies of the account functions. `engine` sees the rows of one user at a time, `background` the rows of all users.
 
-    `allows_passwords` is whether users may log in by a password, and not by an issuer only.
+    `allows_passwords` is whether users may log in by a password, and not by an issuer only. `sends_mail` is whether the deployment has a
+    sender of emails.
     """
 
     engine: Engine
@@ -36,6 +37,7 @@ class AuthServices:
     clients: ClientDirectory
     issuers: IssuerDirectory
     allows_passwords: bool
+    sends_mail: bool
 
 
 AuthServicesDep = Annotated[AuthServices, FROM_APP]

@@ -89,6 +89,12 @@ class EmailTemplates:
         subject, body = _NOTIFICATIONS[notice]
         return self._render(subject, body, "If this was you, ignore this email.", _advice_for(notice))
 
+    def group_invitation(self) -> RenderedEmail:
+        """Render the email to an address that an owner of a group has invited."""
+        reason = "You are invited to a group. Its members share documents and assistants with each other."
+        remedy = "Sign in with this email address, or create an account with it, and open your groups to join or to decline."
+        return self._render("You are invited to a group", reason, remedy, "If you do not want to join, ignore this email.")
+
     def schedule(self, notice: ScheduleNoticeKind, conversation_id: UUID | None) -> RenderedEmail:
         """Render the report of a scheduled prompt that has an answer, or was paused because its runs failed."""
         if notice == "paused":

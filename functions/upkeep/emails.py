@@ -10,7 +10,7 @@ from functions.upkeep.services import UpkeepServices
 from parley.auth.one_time_codes import OneTimeCode
 from parley.db.accounts import one_time_codes, signups, users
 from parley.db.transactions import global_scope, user_scope
-from parley.jobs import AccountNotice, ChangeEmail, ResetPassword, SignUp
+from parley.jobs import AccountNotice, ChangeEmail, GroupInvitation, ResetPassword, SignUp
 
 SIGN_UP_CODE_LIFETIME = timedelta(hours=1)
 CODE_LIFETIME = timedelta(minutes=10)
@@ -63,3 +63,8 @@ def send_change_code(services: UpkeepServices, job: ChangeEmail) -> None:
 def send_notification(services: UpkeepServices, job: AccountNotice) -> None:
     """Email the owner of an account about a change to it."""
     services.mailer.send(services.email_templates.notification(job.notice), to=job.to)
+
+
+def send_invitation(services: UpkeepServices, job: GroupInvitation) -> None:
+    """Tell an address that it is invited to a group. The email names neither the group nor the inviter."""
+    services.mailer.send(services.email_templates.group_invitation(), to=job.to)

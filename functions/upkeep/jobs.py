@@ -10,6 +10,7 @@ from parley.jobs import (
     ChangeEmail,
     CheckTurn,
     DeliverEvent,
+    GroupInvitation,
     Job,
     OutboxJob,
     ResetPassword,
@@ -43,6 +44,8 @@ def run_job(services: UpkeepServices, job: Job) -> None:
             emails.send_change_code(services, job)
         case AccountNotice():
             emails.send_notification(services, job)
+        case GroupInvitation():
+            emails.send_invitation(services, job)
         case CheckTurn():
             stale_turns.check_turn(services, job)
         case DeliverEvent():

@@ -46,7 +46,6 @@ def test_members_are_listed_with_their_roles(server, parley):
     [
         (["add", "Research"], "POST /auth/groups", {"name": "Research"}, f"Founded {TITLE}"),
         (["rename", "research", "R&D"], f"PATCH {PATH}", {"name": "R&D"}, f"{TITLE} is now called 'Research'"),
-        (["invite", "cafe0001", "g@x.org"], f"PUT {PATH}/members", {"email": "g@x.org"}, f"g@x.org is invited to {TITLE} for 30 days"),
         (
             ["role", "Research", "g@x.org", "owner"],
             f"PUT {PATH}/members",
@@ -63,6 +62,14 @@ def test_a_group_is_changed_and_the_change_is_told(server, parley, arguments, ro
 
     assert parley("groups", *arguments).stdout == f"{told}\n"
     assert server.requests[-1].body == (body or {})
+
+
+@pytest.mark.parametrize(("mailed", "remark"), [(True, "A mail tells them."), (False, "No mail is sent: tell them yourself.")])
+def test_an_invitation_says_whether_a_mail_is_sent(server, parley, mailed, remark):
+    server.on(f"PUT {PATH}/members", replies.reply(200, {"mailed": mailed}))
+
+    assert parley("groups", "invite", "cafe0001", "g@x.org").stdout == f"g@x.org is invited to {TITLE} for 30 days. {remark}\n"
+    assert server.requests[-1].body == {"email": "g@x.org"}
 
 
 def test_leaving_removes_the_users_own_address(server, parley):

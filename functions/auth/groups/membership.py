@@ -1,7 +1,7 @@
 """Found and leave groups, invite, change who owns them, and set their budgets.
 
-An invitation names an e-mail address and waits until a user with this address answers it. Inviting gives the same response whether
-or not the address has an account. A group never loses its last owner.
+An invitation names an e-mail address and waits until a user with this address answers it. Inviting gives the same response, and sends
+the same e-mail, whether or not the address has an account. A group never loses its last owner.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from functions.auth.groups.errors import GroupManaged, LastOwner, NotAMember, OwnersOnly, TooManyGroups, TooManyMembers
+from functions.auth.login_throttle import may_invite_by_mail
+from functions.auth.services import AuthServices
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
 from parley.db.accounts import audit, users
@@ -19,6 +21,7 @@ from parley.db.groups.pools import FundedGroup
 from parley.db.transactions import lock_until_end
 from parley.errors import NotFound
 from parley.ids import new_id
+from parley.jobs import GroupInvitation
 from parley.observability import logger
 
 MAX_GROUPS = 100
@@ -48,8 +51,8 @@ def remove(connection: Connection, principal: Principal, group_id: UUID, *, orig
     audit.add(connection, principal.user_id, "group_deleted", origin, group_id=str(group_id))
 
 
-def set_member(connection: Connection, principal: Principal, group_id: UUID, *, email: str, role: Role, origin: ClientOrigin) -> None:
-    """Change the role of the member with this address, or invite the address.
+def set_member(connection: Connection, principal: Principal, group_id: UUID, *, email: str, role: Role, origin: ClientOrigin) -> bool:
+    """Change the role of the member with this address, or invite the address. Returns whether the address was invited just now.
 
     Raises NotFound, OwnersOnly, NotAMember, LastOwner and TooManyMembers.
     """
@@ -57,11 +60,20 @@ def set_member(connection: Connection, principal: Principal, group_id: UUID, *, 
     _check_owner(connection, principal, group_id)
     member = membership.find_member(connection, group_id, email, user_id=principal.user_id)
     if member is None or member.user_id is None:
-        _invite(connection, principal, group_id, email=email, role=role)
-    elif member.role != role:
+        return _invite(connection, principal, group_id, email=email, role=role)
+    if member.role != role:
         _check_other_owner(connection, group_id, member)
         membership.set_role(connection, group_id, member.user_id, role, user_id=principal.user_id)
         audit.add(connection, principal.user_id, "group_role_changed", origin, group_id=str(group_id), role=role)
+    return False
+
+
+def mail_invitation(services: AuthServices, inviter: Principal, email: str) -> bool:
+    """Queue an email about an invitation that is committed. Returns False without a sender, and after too many invitations."""
+    if not services.sends_mail or not may_invite_by_mail(services.background, email, inviter.user_id):
+        return False
+    services.queue.send_later(GroupInvitation(email))
+    return True
 
 
 def remove_member(connection: Connection, principal: Principal, group_id: UUID, *, email: str, origin: ClientOrigin) -> None:
@@ -107,12 +119,12 @@ def fund(connection: Connection, admin: Principal, group_id: UUID, changes: Mapp
     return group
 
 
-def _invite(connection: Connection, principal: Principal, group_id: UUID, *, email: str, role: Role) -> None:
+def _invite(connection: Connection, principal: Principal, group_id: UUID, *, email: str, role: Role) -> bool:
     if role == "owner":
         raise NotAMember(f"group {group_id} has no member with this address")
     if (count := membership.count_members(connection, group_id, user_id=principal.user_id)) >= MAX_MEMBERS:
         raise TooManyMembers(count)
-    membership.invite(connection, group_id, email)
+    return membership.invite(connection, group_id, email)
 
 
 def _check_owner(connection: Connection, principal: Principal, group_id: UUID) -> None:

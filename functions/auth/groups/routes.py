@@ -7,9 +7,11 @@ from pydantic import TypeAdapter
 
 from functions.auth.groups import membership
 from functions.auth.groups.errors import GroupManaged, LastOwner, NotAMember, OwnersOnly, TooManyGroups, TooManyMembers
-from functions.auth.groups.schemas import GroupFields, GroupOut, MemberIn, MemberOut, MemberRef
+from functions.auth.groups.schemas import GroupFields, GroupOut, InvitationOut, MemberIn, MemberOut, MemberRef
+from functions.auth.services import AuthServicesDep
 from parley.db.groups import membership as stored
 from parley.db.groups.pools import PaidByAnotherGroup
+from parley.db.transactions import principal_scope
 from parley.errors import NotFound
 from parley.http.dependencies import CurrentPrincipal, RequestOrigin, Transaction, requires
 from parley.http.lazy_routes import LazyRoute
@@ -62,14 +64,16 @@ def list_members(id: UUID, principal: CurrentPrincipal, transaction: Transaction
     return page.listing(rows, to_item=MemberOut.model_validate, key=lambda row: [row.email])
 
 
-@router.put("/auth/groups/{id}/members", status_code=204, responses=OWNERS_ONLY | error_responses(NotAMember, LastOwner, TooManyMembers))
-def set_member(id: UUID, body: MemberIn, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
+@router.put("/auth/groups/{id}/members", responses=OWNERS_ONLY | error_responses(NotAMember, LastOwner, TooManyMembers))
+def set_member(id: UUID, body: MemberIn, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> InvitationOut:
     """Invite an e-mail address to the group, or change the role of a member. Only owners can.
 
     The response does not tell whether the address has an account. The user with this address finds the invitation among their
-    groups for 30 days, and joins or declines.
+    groups for 30 days, and joins or declines. If the deployment sends e-mail, the address is told, without the group's name.
     """
-    membership.set_member(transaction, principal, id, email=body.email, role=body.role, origin=origin)
+    with principal_scope(services.engine, principal) as connection:
+        is_invited = membership.set_member(connection, principal, id, email=body.email, role=body.role, origin=origin)
+    return InvitationOut(mailed=is_invited and membership.mail_invitation(services, principal, body.email))
 
 
 @router.delete("/auth/groups/{id}/members", status_code=204, responses=OWNERS_ONLY | error_responses(LastOwner, GroupManaged))

@@ -43,6 +43,14 @@ class MemberIn(Input):
     role: Literal["member", "owner"] = "member"
 
 
+class InvitationOut(Output):
+    """Whether an e-mail tells the address that it is invited: false after a change of a role or a repeated invitation, without a
+    sender of e-mails, and after too many invitations in a day.
+    """
+
+    mailed: bool
+
+
 class MemberRef(Input):
     """DELETE /auth/groups/{id}/members: the address of a member or an invitation."""
 

@@ -78,6 +78,14 @@ class AccountNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupInvitation:
+    """An address was invited to a group: tell it by email."""
+
+    to: str
+    type: Literal["invitation"] = "invitation"
+
+
+@dataclass(frozen=True, slots=True)
 class CheckTurn:
     """A turn is running: check that its heartbeat continues."""
 
@@ -131,12 +139,32 @@ class ScheduleNotice:
     type: Literal["schedule"] = "schedule"
 
 
-type Job = SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | OutboxJob | DeliverEvent | RingAlarm | ScheduleNotice
+type Job = (
+    SignUp
+    | ResetPassword
+    | ChangeEmail
+    | AccountNotice
+    | GroupInvitation
+    | CheckTurn
+    | OutboxJob
+    | DeliverEvent
+    | RingAlarm
+    | ScheduleNotice
+)
 
 # Errors are logged, so they must not repeat the input, which contains email addresses.
 _JOB_JSON: TypeAdapter[Job] = TypeAdapter(
     Annotated[
-        SignUp | ResetPassword | ChangeEmail | AccountNotice | CheckTurn | OutboxJob | DeliverEvent | RingAlarm | ScheduleNotice,
+        SignUp
+        | ResetPassword
+        | ChangeEmail
+        | AccountNotice
+        | GroupInvitation
+        | CheckTurn
+        | OutboxJob
+        | DeliverEvent
+        | RingAlarm
+        | ScheduleNotice,
         Field(discriminator="type"),
     ],
     config=ConfigDict(hide_input_in_errors=True, defer_build=True),
@@ -275,7 +303,7 @@ def process_jobs(records: Iterable[dict[str, Any]], *, handle: Callable[[Job], N
 
     def handle_body(body: str) -> None:
         job = parse_job(body)
-        if not isinstance(job, SignUp | ResetPassword | AccountNotice | RingAlarm):
+        if not isinstance(job, SignUp | ResetPassword | AccountNotice | GroupInvitation | RingAlarm):
             add_log_context(user_id=job.user_id, turn_id=job.turn_id if isinstance(job, CheckTurn) else None)
         handle(job)
 

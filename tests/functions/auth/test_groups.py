@@ -1,9 +1,12 @@
 """Groups over HTTP: found, invite, join, hand over, leave, delete."""
 
+import secrets
+
 import pytest
 
 from parley.db.accounts import administration
 from parley.db.transactions import global_scope
+from parley.jobs import GroupInvitation
 from tests.support.api_gateway import Person
 
 
@@ -29,9 +32,15 @@ def remove_member(auth):
 def group(auth, alice, bob, set_member):
     """A group of alice's that bob has joined."""
     group_id = auth.post("/auth/groups", {"name": "Research"}, as_=alice).json["id"]
-    assert set_member(group_id, bob.email, as_=alice).status == 204
+    assert set_member(group_id, bob.email, as_=alice).status == 200
     assert auth.post(f"/auth/groups/{group_id}/join", as_=bob).json["role"] == "member"
     return group_id
+
+
+@pytest.fixture
+def grace():
+    """An address that no other test invites: mails to an address are limited."""
+    return f"{secrets.token_hex(6)}@example.com"
 
 
 def roles(auth, group, person):
@@ -51,14 +60,14 @@ def test_members_see_each_other_and_only_owners_see_invitations(auth, group, ali
     assert [(item["id"], item["members"]) for item in auth.get("/auth/groups", as_=bob).json["items"]] == [(group, 2)]
 
 
-def test_inviting_does_not_tell_who_has_an_account(auth, group, alice, set_member):
+def test_inviting_does_not_tell_who_has_an_account(auth, group, alice, grace, set_member):
     stranger = Person.registered(auth)
-    known, unknown = (set_member(group, email, as_=alice) for email in (stranger.email, "nobody@example.com"))
+    known, unknown = (set_member(group, email, as_=alice) for email in (stranger.email, grace))
 
-    assert (known.status, known.body) == (unknown.status, unknown.body) == (204, b"")
+    assert (known.status, known.json) == (unknown.status, unknown.json) == (200, {"mailed": True})
     listed = auth.get(f"/auth/groups/{group}/members", as_=alice).json["items"]
     shown = {item["email"]: {**item, "email": "", "created_at": ""} for item in listed}
-    assert shown[stranger.email] == shown["nobody@example.com"]
+    assert shown[stranger.email] == shown[grace]
 
 
 def test_the_invited_see_the_groups_name_but_not_its_members(auth, group, alice, set_member):
@@ -68,6 +77,31 @@ def test_the_invited_see_the_groups_name_but_not_its_members(auth, group, alice,
     (item,) = auth.get("/auth/groups", as_=carol).json["items"]
     assert (item["name"], item["role"], item["members"]) == ("Research", "invited", None)
     assert roles(auth, group, carol) == {carol.email: "invited"}
+
+
+def test_an_invited_address_is_mailed_once(group, alice, grace, set_member, queued):
+    queued()
+    sent = [set_member(group, grace, as_=alice).json["mailed"] for _ in range(2)]
+
+    assert sent == [True, False]
+    assert queued() == [GroupInvitation(grace)]
+
+
+def test_a_deployment_without_a_sender_says_that_no_mail_is_sent(group, alice, grace, set_member, queued, change_services):
+    change_services(sends_mail=False)
+    queued()
+
+    assert set_member(group, grace, as_=alice).json == {"mailed": False}
+    assert queued() == []
+
+
+def test_an_owner_cannot_mail_an_address_again_and_again(group, alice, grace, set_member, remove_member):
+    mailed = []
+    for _ in range(4):
+        mailed.append(set_member(group, grace, as_=alice).json["mailed"])
+        remove_member(group, grace, as_=alice)
+
+    assert mailed == [True, True, True, False]
 
 
 def test_an_invitation_can_be_declined(auth, group, alice, set_member, remove_member):
@@ -93,7 +127,7 @@ def test_only_owners_change_a_group(auth, group, alice, bob, set_member, remove_
 def test_the_last_owner_hands_the_group_over_before_leaving(auth, group, alice, bob, set_member, remove_member):
     for refused in (remove_member(group, alice.email, as_=alice), set_member(group, alice.email, as_=alice)):
         assert code_of(refused) == (409, "last_owner")
-    assert set_member(group, bob.email, role="owner", as_=alice).status == 204
+    assert set_member(group, bob.email, role="owner", as_=alice).json == {"mailed": False}
     assert remove_member(group, alice.email, as_=alice).status == 204
 
     assert roles(auth, group, bob) == {bob.email: "owner"}

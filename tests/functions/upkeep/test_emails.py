@@ -10,7 +10,7 @@ from parley.db.accounts import one_time_codes, signups, users
 from parley.db.accounts.signups import Signup
 from parley.db.transactions import global_scope, user_scope
 from parley.ids import new_id
-from parley.jobs import AccountNotice, AccountNoticeKind, ChangeEmail, ResetPassword, SignUp
+from parley.jobs import AccountNotice, AccountNoticeKind, ChangeEmail, GroupInvitation, ResetPassword, SignUp
 from tests.support.queues import emails_to, sent_emails
 
 
@@ -140,6 +140,16 @@ def test_a_notification_says_what_to_do(upkeep, notice):
     (mail,) = emails_to(to)
 
     assert "If this was not you" in mail.text
+
+
+def test_an_invited_address_is_told_where_to_join(upkeep):
+    to = address()
+    upkeep.deliver(GroupInvitation(to))
+    (mail,) = emails_to(to)
+
+    assert mail.subject == "You are invited to a group"
+    assert "open your groups" in mail.text
+    assert "https://chat.example.com" in mail.text
 
 
 @pytest.mark.parametrize("job", [AccountNotice("password_reset", to=""), AccountNotice("password_changed_keys_revoked", to="")])

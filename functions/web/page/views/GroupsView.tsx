@@ -5,7 +5,7 @@ import type { Group, GroupMember, Page } from "../api/types.ts";
 import { Button, Empty, Field, Form, Spinner } from "../components/controls.tsx";
 import { Icon } from "../components/Icon.tsx";
 import { confirmDeletion, Dialog, Menu, type MenuItem, openDialog } from "../components/overlays.tsx";
-import { report } from "../state/notices.ts";
+import { notify, report } from "../state/notices.ts";
 import { api, persist, user } from "../state/session.ts";
 import { date, dollars } from "../text/format.ts";
 import { t } from "../text/index.ts";
@@ -209,7 +209,8 @@ function Invite({ path, onInvited }: { path: string; onInvited: Reload }) {
       key={round}
       submit={t.groups.invite}
       onSubmit={async ({ email }) => {
-        await api.call("PUT", path, { body: { email } });
+        const { mailed } = await api.put<{ mailed: boolean }>(path, { email });
+        notify(mailed ? t.groups.invitedByMail : t.groups.invitedWithoutMail);
         setRound(round + 1);
         await onInvited();
       }}

@@ -131,9 +131,10 @@ def remove_member(connection: Connection, group_id: UUID, member_id: UUID, *, us
     connection.execute(delete(group_members).where(*which))
 
 
-def invite(connection: Connection, group_id: UUID, email: str) -> None:
-    """Invite an address, unless it is invited already. The caller has checked that the user is an owner, and so does the policy."""
-    connection.execute(upsert(group_invitations).values(group_id=group_id, email=email).on_conflict_do_nothing())
+def invite(connection: Connection, group_id: UUID, email: str) -> bool:
+    """Invite an address; False if it is invited already. The caller has checked that the user is an owner, and so does the policy."""
+    statement = upsert(group_invitations).values(group_id=group_id, email=email).on_conflict_do_nothing()
+    return connection.execute(statement.returning(group_invitations.c.email)).first() is not None
 
 
 def withdraw(connection: Connection, group_id: UUID, email: str) -> None:
