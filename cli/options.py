@@ -29,6 +29,25 @@ class Expiry(click.ParamType):
             self.fail(f"{value!r} is neither a duration like 12h, 90d or 4w nor a date like 2027-01-31.", param, ctx)
 
 
+class BudgetType(click.ParamType):
+    """An amount in US dollars, or the word `absent` for no amount of one's own."""
+
+    name = "budget"
+
+    def __init__(self, absent: str) -> None:
+        self.absent = absent
+
+    @override
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        """Return the amount, or the word `absent`."""
+        if value.lower() == self.absent:
+            return self.absent
+        try:
+            return float(value.removeprefix("$"))
+        except ValueError:
+            self.fail(f"{value!r} is neither an amount in US dollars nor `{self.absent}`.", param, ctx)
+
+
 def _expiry_time(text: str) -> datetime:
     if span := re.fullmatch(r"([1-9][0-9]{0,5})([hdw])", text):
         return datetime.now().astimezone() + int(span[1]) * _SPAN_UNITS[span[2]]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import override
 from urllib.parse import quote
 
 import click
@@ -14,7 +13,7 @@ from cli.errors import CliError, not_parley
 from cli.http import HttpCall
 from cli.json_fields import Fields
 from cli.listing import Table, all_items, find_by_id, first_items, json_option, limit_option, short_id
-from cli.options import Expiry, with_api
+from cli.options import BudgetType, Expiry, with_api
 from cli.output import local_time, one_line, shortened
 
 USERS_PATH = "/admin/users"
@@ -26,22 +25,6 @@ NO_USAGE = "No usage in this period."
 FULL_ID_CHARACTERS = 36
 
 account_argument = click.argument("account", metavar="EMAIL_OR_ID")
-
-
-class BudgetType(click.ParamType):
-    """An amount in US dollars, or `default` for the deployment's default budget."""
-
-    name = "budget"
-
-    @override
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
-        """Return the amount, or `default`."""
-        if value.lower() == "default":
-            return "default"
-        try:
-            return float(value.removeprefix("$"))
-        except ValueError:
-            self.fail(f"{value!r} is neither an amount in US dollars nor `default`.", param, ctx)
 
 
 @click.command()
@@ -93,7 +76,7 @@ def role(api: ApiClient, account: str, new_role: str) -> None:
 
 @click.command()
 @account_argument
-@click.argument("usd", metavar="USD|default", type=BudgetType())
+@click.argument("usd", metavar="USD|default", type=BudgetType("default"))
 @with_api
 def budget(api: ApiClient, account: str, usd: float | str) -> None:
     """Set an account's monthly budget.

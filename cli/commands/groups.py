@@ -7,22 +7,27 @@ import click
 
 from cli import prompts
 from cli.api import ApiClient
+from cli.errors import CliError
 from cli.http import HttpCall
 from cli.json_fields import Fields
 from cli.listing import ListGroup, Table, all_items, find_by_id, first_items, json_option, limit_option, short_id
-from cli.options import with_api
+from cli.options import BudgetType, with_api
 from cli.output import local_time, one_line, shortened
 
 GROUPS_PATH = "/auth/groups"
+ADMIN_GROUPS_PATH = "/admin/groups"
 
 group_argument = click.argument("group", metavar="GROUP")
 group_option = click.option("--group", metavar="GROUP", help="A group of yours, by name or id.")
 email_argument = click.argument("email", metavar="EMAIL")
 
 
-def find_group(api: ApiClient, given: str) -> Fields:
-    """Return the group with this name, or whose id is, starts or ends with `given`. Raises `CliError` if none or several match."""
-    groups = list(all_items(api, GROUPS_PATH))
+def find_group(api: ApiClient, given: str, *, path: str = GROUPS_PATH) -> Fields:
+    """Return the group with this name, or whose id is, starts or ends with `given`. Raises `CliError` if none or several match.
+
+    With the admins' `path`, all groups of the server are searched.
+    """
+    groups = list(all_items(api, path))
     named = [group for group in groups if group.text("name").casefold() == given.strip().casefold()]
     return named[0] if len(named) == 1 else find_by_id(groups, given, noun="group", listed_by="parley groups")
 
@@ -156,6 +161,34 @@ def leave(api: ApiClient, group: str) -> None:
     found = find_group(api, group)
     _remove_member(api, found, Fields.of(api.fetch(HttpCall("GET", "/auth/me"))).text("email"))
     click.echo(f"You are no longer in {group_title(found)}")
+
+
+@groups.command()
+@group_argument
+@click.option("--members", "share", metavar="USD|default", type=BudgetType("default"), help="Monthly budget of each member.")
+@click.option("--pool", metavar="USD|none", type=BudgetType("none"), help="Monthly budget of all members together. For admins.")
+@with_api
+def budget(api: ApiClient, group: str, share: float | str | None, pool: float | str | None) -> None:
+    """Show the monthly budget of a group, or change it. An admin sets it, and an owner divides it among the members."""
+    is_admin = Fields.of(api.fetch(HttpCall("GET", "/auth/me"))).text("role") == "admin"
+    if pool is not None and not is_admin:
+        raise CliError("Only an admin gives a group a budget. An owner divides it: --members")
+    path = ADMIN_GROUPS_PATH if is_admin else GROUPS_PATH
+    found = find_group(api, group, path=path)
+    given = {"member_budget_usd": share, "monthly_budget_usd": pool}
+    changes = {name: None if isinstance(usd, str) else usd for name, usd in given.items() if usd is not None}
+    if changes:
+        found = Fields.of(api.fetch(HttpCall("PATCH", f"{path}/{quote(found.text('id'), safe='')}", changes)))
+    click.echo(f"{group_title(found)} {_budget_text(found)}")
+
+
+def _budget_text(group: Fields) -> str:
+    pool_usd, share_usd = group.number("monthly_budget_usd"), group.number("member_budget_usd")
+    if pool_usd is None:
+        return "has no budget of its own."
+    left_usd = max(pool_usd - (group.number("spent_usd") or 0), 0)
+    share = "the default budget" if share_usd is None else f"${share_usd:,.2f}"
+    return f"has ${left_usd:,.2f} of ${pool_usd:,.2f} left this month. Each member may spend {share}."
 
 
 def _path(group: Fields) -> str:

@@ -72,6 +72,41 @@ def test_an_invitation_says_whether_a_mail_is_sent(server, parley, mailed, remar
     assert server.requests[-1].body == {"email": "g@x.org"}
 
 
+@pytest.fixture
+def signed_in_as(server):
+    """Return a function that gives the user a role."""
+    return lambda role: server.on("GET /auth/me", replies.reply(200, {"email": "alice@example.com", "role": role}))
+
+
+def test_an_owner_sees_and_divides_the_budget(server, parley, signed_in_as):
+    signed_in_as("user")
+    server.on(f"PATCH {PATH}", replies.reply(200, GROUP | {"member_budget_usd": 10.0}))
+
+    assert parley("groups", "budget", "Research").stdout == (
+        f"{TITLE} has $48.50 of $50.00 left this month. Each member may spend the default budget.\n"
+    )
+    assert parley("groups", "budget", "Research", "--members", "10").stdout.endswith("Each member may spend $10.00.\n")
+    assert server.requests[-1].body == {"member_budget_usd": 10.0}
+
+
+def test_an_admin_sets_and_ends_the_budget_of_any_group(server, parley, signed_in_as):
+    signed_in_as("admin")
+    server.on("GET /admin/groups", replies.reply(200, {"items": [GROUP], "next_cursor": None}))
+    server.on(f"PATCH /admin/groups/{GROUP['id']}", replies.reply(200, GROUP | {"monthly_budget_usd": None}))
+
+    told = parley("groups", "budget", "Research", "--pool", "none", "--members", "default").stdout
+    assert told == f"{TITLE} has no budget of its own.\n"
+    assert server.requests[-1].body == {"member_budget_usd": None, "monthly_budget_usd": None}
+
+
+def test_only_an_admin_gives_a_group_a_budget(parley, signed_in_as):
+    signed_in_as("user")
+
+    assert parley("groups", "budget", "Research", "--pool", "50").stderr == (
+        "Only an admin gives a group a budget. An owner divides it: --members\n"
+    )
+
+
 def test_leaving_removes_the_users_own_address(server, parley):
     server.on("GET /auth/me", replies.reply(200, {"email": "alice@example.com"}))
     server.on(f"DELETE {PATH}/members", replies.reply(204))

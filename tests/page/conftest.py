@@ -116,6 +116,21 @@ def ada(visitor: Visit) -> Visit:
     return visitor
 
 
+@pytest.fixture
+def admin(stack: Stack, chromium) -> Iterator[Visit]:
+    """The admin of the stack, whose first account they are."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    visit = Visit(context, stack.url, ADMIN_EMAIL)
+    credentials, headers = {"email": ADMIN_EMAIL, "password": PASSWORD}, {"X-Session-Mode": "cookie"}
+    made = context.request.post(f"{stack.url}/auth/register", data=credentials, headers=headers)
+    if made.status != 201:
+        made = context.request.post(f"{stack.url}/auth/login", data=credentials, headers=headers)
+    visit.headers = {"Authorization": f"Bearer {made.json()['access_token']}"}
+    yield visit
+    context.close()
+    assert visit.problems == []
+
+
 def ask(tab, text: str) -> None:
     """Type a question and send it."""
     tab.get_by_label("Your message", exact=True).last.fill(text)

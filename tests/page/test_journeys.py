@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.fakes.vendor import USAGE, chunk, refuses, says, streams
-from tests.page.conftest import ADMIN_EMAIL, Visit, ask, axe_violations, expect_stored, open_screen
+from tests.page.conftest import ADMIN_EMAIL, ask, axe_violations, expect_stored, open_screen
 from tests.support.api_gateway import PASSWORD
 from tests.support.time_limits import HANG_S
 
@@ -345,25 +345,13 @@ def test_a_deleted_conversation_leaves_the_list(ada, vendor):
     expect(tab.locator(".welcome")).to_be_visible()
 
 
-@pytest.fixture
-def admin(stack, chromium):
-    """The admin of the stack, whose first account they are."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    visit = Visit(context, stack.url, ADMIN_EMAIL)
-    credentials, headers = {"email": ADMIN_EMAIL, "password": PASSWORD}, {"X-Session-Mode": "cookie"}
-    made = context.request.post(f"{stack.url}/auth/register", data=credentials, headers=headers)
-    if made.status != 201:
-        made = context.request.post(f"{stack.url}/auth/login", data=credentials, headers=headers)
-    visit.headers = {"Authorization": f"Bearer {made.json()['access_token']}"}
-    yield visit
-    context.close()
-    assert visit.problems == []
+ADMIN_SCREENS = {"users": "Users", "invites": "Invites", "groups": "Groups", "usage": "Usage", "audit": "Audit", "system": "System"}
 
 
 def test_the_administration_is_accessible_and_lists_its_users(admin):
     tab = admin.open()
     found = {}
-    for screen, heading in {"users": "Users", "invites": "Invites", "usage": "Usage", "system": "System"}.items():
+    for screen, heading in ADMIN_SCREENS.items():
         open_screen(tab, f"{admin.url}/#/admin/{screen}", heading=heading)
         found[screen] = axe_violations(tab)
     tab.goto(f"{admin.url}/#/admin/users")

@@ -59,3 +59,13 @@ class TooManyMembers(ParleyError):
     def __init__(self, count: int) -> None:
         super().__init__(f"{count} members")
         self.public_message = f"The group has {count} members and invitations, which is the limit. Remove one first."
+
+
+class ShareTooLarge(ParleyError):
+    """An owner would give each member more than the group's budget, or the group has none."""
+
+    status, code = 409, "share_too_large"
+    public_message = "A member's share cannot exceed the group's budget, which an admin sets."
+
+    def __init__(self, group_id: UUID) -> None:
+        super().__init__(f"the share exceeds the pool of group {group_id}")

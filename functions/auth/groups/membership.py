@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from functions.auth.groups.errors import GroupManaged, LastOwner, NotAMember, OwnersOnly, TooManyGroups, TooManyMembers
+from functions.auth.groups.errors import GroupManaged, LastOwner, NotAMember, OwnersOnly, ShareTooLarge, TooManyGroups, TooManyMembers
 from functions.auth.login_throttle import may_invite_by_mail
 from functions.auth.services import AuthServices
 from parley.auth.client_origin import ClientOrigin
@@ -18,7 +18,7 @@ from parley.db.engine import Connection
 from parley.db.groups import membership, pools
 from parley.db.groups.membership import Group, Member, Role
 from parley.db.groups.pools import FundedGroup
-from parley.db.transactions import lock_until_end
+from parley.db.transactions import global_scope, lock_until_end, principal_scope
 from parley.errors import NotFound
 from parley.ids import new_id
 from parley.jobs import GroupInvitation
@@ -37,11 +37,17 @@ def found(connection: Connection, principal: Principal, *, name: str, origin: Cl
     return membership.get(connection, group_id, user_id=principal.user_id)
 
 
-def rename(connection: Connection, principal: Principal, group_id: UUID, *, name: str) -> Group:
-    """Rename a group. Raises NotFound and OwnersOnly."""
-    _check_owner(connection, principal, group_id)
-    membership.rename(connection, group_id, name, user_id=principal.user_id)
-    return membership.get(connection, group_id, user_id=principal.user_id)
+def change(services: AuthServices, principal: Principal, group_id: UUID, changes: Mapping[str, Any], *, origin: ClientOrigin) -> Group:
+    """Rename a group, or set its members' share of the budget that an admin has given it. Raises NotFound, OwnersOnly and ShareTooLarge."""
+    with principal_scope(services.engine, principal) as connection:
+        _check_owner(connection, principal, group_id)
+        if "member_budget_usd" in changes:
+            share = {"member_budget_usd": changes["member_budget_usd"]}
+            _set_share(services, group_id, share["member_budget_usd"])
+            audit.add(connection, principal.user_id, "group_share_changed", origin, group_id=str(group_id), changes=share)
+        if changes.get("name") is not None:
+            membership.rename(connection, group_id, changes["name"], user_id=principal.user_id)
+        return membership.get(connection, group_id, user_id=principal.user_id)
 
 
 def remove(connection: Connection, principal: Principal, group_id: UUID, *, origin: ClientOrigin) -> None:
@@ -117,6 +123,16 @@ def fund(connection: Connection, admin: Principal, group_id: UUID, changes: Mapp
     group = pools.change(connection, group_id, dict(changes))
     logger.info("group_funded", group_id=str(group_id), admin_id=str(admin.user_id), changes=dict(changes))
     return group
+
+
+def _set_share(services: AuthServices, group_id: UUID, share_usd: float | None) -> None:
+    # Budgets are written by the background role only, so that no statement of a user can raise one.
+    with global_scope(services.background) as connection:
+        _lock(connection, group_id)
+        pool_usd = pools.get(connection, group_id).monthly_budget_usd
+        if share_usd is not None and (pool_usd is None or share_usd > pool_usd):
+            raise ShareTooLarge(group_id)
+        pools.change(connection, group_id, {"member_budget_usd": share_usd})
 
 
 def _invite(connection: Connection, principal: Principal, group_id: UUID, *, email: str, role: Role) -> bool:

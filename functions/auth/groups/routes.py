@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends
 from pydantic import TypeAdapter
 
 from functions.auth.groups import membership
-from functions.auth.groups.errors import GroupManaged, LastOwner, NotAMember, OwnersOnly, TooManyGroups, TooManyMembers
-from functions.auth.groups.schemas import GroupFields, GroupOut, InvitationOut, MemberIn, MemberOut, MemberRef
+from functions.auth.groups.errors import GroupManaged, LastOwner, NotAMember, OwnersOnly, ShareTooLarge, TooManyGroups, TooManyMembers
+from functions.auth.groups.schemas import GroupChange, GroupFields, GroupOut, InvitationOut, MemberIn, MemberOut, MemberRef
 from functions.auth.services import AuthServicesDep
 from parley.db.groups import membership as stored
 from parley.db.groups.pools import PaidByAnotherGroup
@@ -43,10 +43,10 @@ def get_group(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -
     return GroupOut.model_validate(stored.get(transaction, id, user_id=principal.user_id))
 
 
-@router.patch("/auth/groups/{id}", responses=OWNERS_ONLY)
-def rename_group(id: UUID, body: GroupFields, principal: CurrentPrincipal, transaction: Transaction) -> GroupOut:
-    """Rename a group. Only owners can."""
-    return GroupOut.model_validate(membership.rename(transaction, principal, id, name=body.name))
+@router.patch("/auth/groups/{id}", responses=OWNERS_ONLY | error_responses(ShareTooLarge))
+def change_group(id: UUID, body: GroupChange, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> GroupOut:
+    """Rename a group, or set its members' share of the group's budget. Only owners can."""
+    return GroupOut.model_validate(membership.change(services, principal, id, body.model_dump(exclude_unset=True), origin=origin))
 
 
 @router.delete("/auth/groups/{id}", status_code=204, responses=OWNERS_ONLY)

@@ -11,17 +11,31 @@ from parley.http.schemas import Input, Output, Timestamp
 Usd = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
 
 
-class GroupFields(Input):
-    """POST /auth/groups and PATCH /auth/groups/{id}."""
+GroupName = Annotated[str, Field(min_length=1, max_length=100, examples=["Research"])]
 
-    name: Annotated[str, Field(min_length=1, max_length=100, examples=["Research"])]
+
+class GroupFields(Input):
+    """POST /auth/groups."""
+
+    name: GroupName
+
+
+class GroupChange(Input):
+    """PATCH /auth/groups/{id}. Omitted fields stay unchanged.
+
+    `member_budget_usd` is the budget of each member whose account has none of its own, and at most the group's budget, which an admin
+    sets. Null restores the deployment's default.
+    """
+
+    name: GroupName | None = None
+    member_budget_usd: Usd | None = None
 
 
 class GroupOut(Output):
     """A group. `role` is the caller's: "invited" until they join. `members` is null for the invited.
 
     With `monthly_budget_usd`, calls of all members are charged to one pool, of which `spent_usd` is gone this month; `member_budget_usd`
-    is the budget of each member whose account has none of its own. Both are null without a budget, and are set by admins. If
+    is the budget of each member whose account has none of its own. Admins set both, and owners the latter. If
     `is_managed`, the organization's identity provider decides who is a member, and nobody owns the group.
     """
 

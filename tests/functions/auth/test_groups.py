@@ -1,11 +1,13 @@
 """Groups over HTTP: found, invite, join, hand over, leave, delete."""
 
 import secrets
+from decimal import Decimal
 
 import pytest
 
 from parley.db.accounts import administration
-from parley.db.transactions import global_scope
+from parley.db.metering.budgets import current_budget
+from parley.db.transactions import global_scope, user_scope
 from parley.jobs import GroupInvitation
 from tests.support.api_gateway import Person
 
@@ -195,3 +197,25 @@ def test_who_has_a_paying_group_cannot_join_another(auth, group, alice, bob, set
     assert fund(group, monthly_budget_usd=50).status == fund(other, monthly_budget_usd=5).status == 200
 
     assert code_of(auth.post(f"/auth/groups/{other}/join", as_=bob)) == (409, "paid_by_another_group")
+
+
+def test_an_owner_divides_the_budget_of_the_group_but_cannot_exceed_it(auth, group, alice, bob, fund):
+    divide = lambda usd, person: auth.patch(f"/auth/groups/{group}", {"member_budget_usd": usd}, as_=person)  # noqa: E731
+    assert code_of(divide(5, alice)) == (409, "share_too_large")
+    fund(group, monthly_budget_usd=50)
+
+    assert divide(10, alice).json["member_budget_usd"] == 10
+    assert code_of(divide(50.01, alice)) == (409, "share_too_large")
+    assert code_of(divide(20, bob)) == (403, "forbidden")
+    assert auth.get(f"/auth/groups/{group}", as_=bob).json["member_budget_usd"] == 10
+    assert divide(None, alice).json["member_budget_usd"] is None
+
+
+def test_a_share_ends_with_the_budget_of_the_group(engine, group, bob, fund):
+    budgets = []
+    for pool_usd in (50, None):
+        fund(group, monthly_budget_usd=pool_usd, member_budget_usd=40)
+        with user_scope(engine, bob.id) as connection:
+            budgets.append(current_budget(connection, user_id=bob.id, default_usd=Decimal(5)).monthly_usd)
+
+    assert budgets == [40, 5]

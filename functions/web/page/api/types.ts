@@ -372,15 +372,19 @@ export interface DocumentInfo {
   created_at: string;
 }
 
-export interface Group {
+/** A group as admins see it. The monthly budget is that of all members together, and `member_budget_usd` that of each. */
+export interface FundedGroup {
   id: string;
   name: string;
-  role: "owner" | "member" | "invited";
   members: number | null;
   monthly_budget_usd: number | null;
   member_budget_usd: number | null;
   spent_usd: number;
   created_at: string;
+}
+
+export interface Group extends FundedGroup {
+  role: "owner" | "member" | "invited";
 }
 
 export interface GroupMember {

@@ -12,11 +12,13 @@ import { href } from "../state/router.ts";
 import { api, models, user } from "../state/session.ts";
 import { date, dollars } from "../text/format.ts";
 import { t } from "../text/index.ts";
+import { FundedGroups } from "./GroupBudget.tsx";
 import { Topbar } from "./Topbar.tsx";
 
 const SECTIONS: Record<string, { icon: IconName; view: () => ComponentChildren }> = {
   users: { icon: "user", view: () => <Users /> },
   invites: { icon: "mail", view: () => <Invites /> },
+  groups: { icon: "share", view: () => <FundedGroups /> },
   usage: { icon: "chart", view: () => <UsageByGroup /> },
   feedback: { icon: "thumbUp", view: () => <RatedAnswers /> },
   audit: { icon: "shield", view: () => <Audit /> },

@@ -5,10 +5,11 @@ import type { Group, GroupMember, Page } from "../api/types.ts";
 import { Button, Empty, Field, Form, Spinner } from "../components/controls.tsx";
 import { Icon } from "../components/Icon.tsx";
 import { confirmDeletion, Dialog, Menu, type MenuItem, openDialog } from "../components/overlays.tsx";
-import { notify, report } from "../state/notices.ts";
+import { report } from "../state/notices.ts";
 import { api, persist, user } from "../state/session.ts";
-import { date, dollars } from "../text/format.ts";
+import { date } from "../text/format.ts";
 import { t } from "../text/index.ts";
+import { detailsOf, GroupBudget } from "./GroupBudget.tsx";
 import { Topbar } from "./Topbar.tsx";
 
 type Reload = () => Promise<void>;
@@ -57,13 +58,7 @@ export function GroupsView() {
 function GroupCard({ group, reload }: { group: Group; reload: Reload }) {
   const path = `auth/groups/${group.id}`;
   const leave = () => api.delete(`${path}/members`, { email: user.value?.email }).then(reload, report);
-  const details = [
-    t.groups.roles[group.role],
-    group.members === null ? "" : t.groups.members(group.members),
-    group.monthly_budget_usd === null
-      ? ""
-      : t.groups.spent(dollars(group.spent_usd), dollars(group.monthly_budget_usd)),
-  ];
+  const details = group.role === "invited" ? "" : detailsOf(group);
   return (
     <li class="card">
       <span class="card-icon">
@@ -73,7 +68,7 @@ function GroupCard({ group, reload }: { group: Group; reload: Reload }) {
         <p class="card-title" dir="auto">
           {group.name}
         </p>
-        <p class="hint">{details.filter(Boolean).join(" · ")}</p>
+        <p class="hint">{[t.groups.roles[group.role], details].filter(Boolean).join(" · ")}</p>
       </div>
       {group.role === "invited" ? (
         <>
@@ -106,6 +101,14 @@ function menuItems(group: Group, reload: Reload, leave: () => Promise<void>): Me
       onSelect: () => confirmDeletion(t.groups.leaveTitle, t.groups.leaveLead(group.name), leave, t.groups.leave),
     },
   ];
+  if (group.role === "owner" && group.monthly_budget_usd !== null) {
+    const path = `auth/groups/${group.id}`;
+    items.splice(1, 0, {
+      icon: "chart",
+      label: t.groups.budget,
+      onSelect: () => openDialog((close) => <GroupBudget group={group} path={path} onSaved={reload} close={close} />),
+    });
+  }
   if (group.role === "owner") {
     items.splice(1, 0, {
       icon: "edit",
@@ -204,19 +207,29 @@ function Members({ group, reload, close }: GroupDialogProps) {
 
 function Invite({ path, onInvited }: { path: string; onInvited: Reload }) {
   const [round, setRound] = useState(0);
+  const [outcome, setOutcome] = useState("");
+  const invite = async ({ email }: Record<string, string>) => {
+    const { mailed } = await api.put<{ mailed: boolean }>(path, { email });
+    setOutcome(mailed ? t.groups.invitedByMail : t.groups.invitedWithoutMail);
+    setRound(round + 1);
+    await onInvited();
+  };
   return (
-    <Form
-      key={round}
-      submit={t.groups.invite}
-      onSubmit={async ({ email }) => {
-        const { mailed } = await api.put<{ mailed: boolean }>(path, { email });
-        notify(mailed ? t.groups.invitedByMail : t.groups.invitedWithoutMail);
-        setRound(round + 1);
-        await onInvited();
-      }}
-    >
-      <Field label={t.signIn.email} name="email" type="email" required hint={t.groups.inviteHint} autocomplete="off" />
-    </Form>
+    <>
+      <Form key={round} submit={t.groups.invite} onSubmit={invite}>
+        <Field
+          label={t.signIn.email}
+          name="email"
+          type="email"
+          required
+          hint={t.groups.inviteHint}
+          autocomplete="off"
+        />
+      </Form>
+      <p class="hint" role="status">
+        {outcome}
+      </p>
+    </>
   );
 }
 

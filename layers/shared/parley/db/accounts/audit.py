@@ -52,6 +52,7 @@ type AuditEventName = Literal[
     "enabled_by_provider",
     "disabled_by_provider",
     "deprovisioned",
+    "group_share_changed",
 ]
 type DeploymentAction = Literal[
     "login_failed",
