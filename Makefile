@@ -39,8 +39,8 @@ page: $(PAGE)  ## Build the web page if a source has changed
 # Without it, as on a machine for which ONNX Runtime has no wheel, `parley up` searches by words and parts of words only, and says so.
 embedder: $(if $(wildcard .venv/dev),,.venv/embedder) $(MODEL)  ## Install the built-in embedding model, if it is not installed
 
-test: .venv/dev $(PAGE) $(MODEL)  ## Run every test, in a few processes (WORKERS=3, OPTIONS="-x")
-	$(PY) -m pytest -n $(or $(WORKERS),auto) $(OPTIONS)
+test: .venv/dev $(PAGE) $(MODEL)  ## Run every test, in a few processes (WORKERS=3; RECORD=lines for `make mutation`)
+	$(PY) -m pytest -n $(or $(WORKERS),auto) $(if $(RECORD),-p tests.mutation.line_monitor)
 
 check: .venv/dev .tools/checkov/.installed node_modules/.with-checkers  ## Format, lint, types, import rules, the page's own checks, migrations, both validations of the template, the pipelines
 	$(PY) -m ruff format --check
@@ -103,7 +103,7 @@ previous-release: .venv/dev  ## Run the tests of the last release on this tree's
 mutants: .venv/dev  ## Break a copy of the code in small ways and check that tests fail (ONLY="tokens/ login/one_time", JOBS=2)
 	$(PY) -m tests.mutants.run $(ONLY) $(if $(JOBS),--jobs $(JOBS))
 
-mutation: .venv/dev .tools/mutation/.installed $(MODEL)  ## Change the code in one place at a time and look for changes that no test notices (ONLY="parley/metering", SAMPLE=200, SEED=1, JOBS=2)
+mutation: .venv/dev .tools/mutation/.installed $(MODEL)  ## Change the code in one place at a time and look for changes that no test notices (ONLY="parley/metering", SAMPLE=200, SEED=1, JOBS=2, AT_LEAST=75)
 	$(PY) -m tests.mutation.run $(ONLY) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(AT_LEAST),--at-least $(AT_LEAST))
 
 mutation-map: .venv/dev $(PAGE) $(MODEL)  ## Record which tests run which lines, for `make mutation` (ONLY="tests/shared/metering", WORKERS=2)

@@ -9,7 +9,7 @@ import random
 import re
 import subprocess
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
@@ -22,8 +22,8 @@ FOLDER = Path(__file__).parent
 PYTHON = ROOT / ".tools" / "mutation" / "bin" / "python"
 VERDICTS = FOLDER / "verdicts.toml"
 _BATCH = 250
-# A constant such as `CONNECT_TIMEOUT_S = 5`.
-_PAUSE = re.compile(r"[A-Z_, ]+_M?S = ")
+# The text before the number of a pause: `CONNECT_TIMEOUT_S = ` or `read_timeout_s=`.
+_PAUSE = re.compile(r"_[mM]?[sS] ?= ?$|^[A-Z_, ]+_M?S = ")
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def changed_lines(before: str, after: str) -> tuple[str, str]:
     return tuple(" ".join(line.strip() for line in lines[head : len(lines) - tail]) for lines in (old, new))  # type: ignore[return-value]
 
 
-def _equal(old: list[str], new: list[str]) -> int:
-    """Return how many of the first lines are equal."""
+def _equal(old: Sequence[str], new: Sequence[str]) -> int:
+    """Return how many of the first lines, or letters, are equal."""
     return next((number for number, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), min(len(old), len(new)))
 
 
@@ -109,7 +109,7 @@ def _operators(*arguments: str, stdin: str = "") -> Iterator[dict[str, Any]]:
 
 def is_behaviour(mutant: Mutant) -> bool:
     """Return whether a change may be noticed: not that of a signature, whose `*` is no product, of `frozen`, nor of a pause by a second."""
-    is_pause = mutant.operator == "NumberReplacer" and _PAUSE.match(mutant.before)
+    is_pause = mutant.operator == "NumberReplacer" and _PAUSE.search(mutant.before[: _equal(mutant.before, mutant.after)])
     return bool(mutant.before) and not is_pause and not mutant.before.startswith(("def ", "async def ", "@dataclass"))
 
 

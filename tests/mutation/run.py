@@ -7,6 +7,7 @@ changed line decide (`line_map.py`), in processes that `worker.py` forks. A chan
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -93,7 +94,8 @@ class Judge:
             return Judged(mutant, "untested")
         outcome = self._run(MutantJob(tests, self._line_map.seconds_of(tests), mutant.file, mutant.source))
         print(
-            f"{outcome.cpu_s:5.1f} s {outcome.failed or outcome.signal or outcome.exit_code} {mutant.file}:{mutant.line}", file=sys.stderr
+            f"{outcome.cpu_s:5.1f} s {outcome.failed or outcome.signal or outcome.exit_code} {mutant.file}:{mutant.line} {mutant.operator}",
+            file=sys.stderr,
         )
         if outcome.failed or outcome.signal:
             return Judged(mutant, "killed", (outcome.failed or [outcome.signal])[0])
@@ -152,7 +154,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("only", nargs="*", help="parts of the paths of files to change; without any, all files in scope")
     parser.add_argument("--sample", type=int, help="judge only this number of mutants, drawn at random")
     parser.add_argument("--seed", type=int, help="repeat the draw of an earlier run")
-    parser.add_argument("--jobs", type=int, default=1, help="mutants to judge at a time (default: 1)")
+    parser.add_argument(
+        "--jobs", type=int, default=os.process_cpu_count() or 1, help="mutants to judge at a time (default: one per processor)"
+    )
     parser.add_argument("--at-least", type=int, default=100, help="the percentage that must be killed (default: 100)")
     chosen = parser.parse_args(arguments)
     seed, began_s = random.randrange(10**6) if chosen.seed is None else chosen.seed, time.monotonic()

@@ -15,17 +15,22 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
+import boto3
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from local.services.database import DATABASE_NAME, OWNER_ROLE
 from tests.mutation.scope import ROOT
 from tests.support.postgres import RunningPostgres, running_postgres
 
 _OWN_PACKAGES = {"parley", "functions", "tests", "local", "cli", "openapi", "bench"}
+_AWS_SERVICES = ("s3", "sesv2", "sqs", "ssm")
 _TEMPLATE = "parley_template"
 _OPTIONS = ("-q", "-p", "no:cacheprovider", "--assert=plain", "-o", "timeout=0")
 # A mutant that computes for so long probably loops; one that waits for so long probably waits for ever.
@@ -75,6 +80,10 @@ class Recorder:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         self._note(report)
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        self.end(int(exitstatus))
+
     def _note(self, report: Any) -> None:
         if report.failed:
             self.outcome.failed.append(report.nodeid)
@@ -108,6 +117,9 @@ class Worker:
         for name in json.loads((self._folder / "packages.json").read_text()):
             with suppress(Exception):  # some packages can only be imported by their parents
                 importlib.import_module(name)
+        for plugin in entry_points(group="pytest11"):
+            plugin.load()
+        load_aws()
         self._forked(self._migrate)
         self._server.execute(f"ALTER DATABASE {DATABASE_NAME} RENAME TO {_TEMPLATE}", dbname="postgres")
         self._renew_database()
@@ -181,7 +193,7 @@ class Worker:
         recorder = Recorder(self._server, report, stops=bool(job.file))
         options = [*_OPTIONS, f"--rootdir={self._root}", f"--basetemp={self._folder / 'pytest'}"]
         os.chdir(self._root)
-        recorder.end(int(pytest.main([*options, *job.tests], plugins=[recorder])))
+        recorder.end(int(pytest.main([*options, *job.tests], plugins=[recorder])))  # unless the session ended: nothing was collected
 
     def _list_packages(self) -> None:
         for name in ("tests.conftest", *_own_modules()):
@@ -209,6 +221,16 @@ class Worker:
         self._server.execute(f"DROP DATABASE IF EXISTS {DATABASE_NAME} WITH (FORCE)", dbname="postgres")
         copy = f"CREATE DATABASE {DATABASE_NAME} OWNER {OWNER_ROLE} TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY"
         self._server.execute(copy, dbname="postgres")
+
+
+def load_aws() -> None:
+    """Load the simulated services and botocore's descriptions, which are large, and keep the descriptions for the children."""
+    load_file = cache(JSONFileLoader().load_file)
+    JSONFileLoader.load_file = lambda _loader, path: load_file(path)
+    for service in _AWS_SERVICES:
+        for module in ("models", "responses", "urls"):
+            importlib.import_module(f"moto.{service}.{module}")
+        boto3.client(service, region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
 
 
 def _own_modules() -> Iterator[str]:
