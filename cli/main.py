@@ -60,7 +60,7 @@ ACCOUNT_COMMANDS = {
     "delete-account": CommandEntry("cli.commands.account_data", "Delete your account and everything in it."),
 }
 ADMIN_COMMANDS = {
-    "admin": CommandEntry("cli.commands.admin", "Manage accounts and invites; show usage and the audit."),
+    "admin": CommandEntry("cli.commands.administration.admin", "Manage accounts and invites; show usage and the audit."),
 }
 CLIENT_COMMANDS = {
     "connect": CommandEntry("cli.commands.connect", "Configure Claude Code, Codex, Cursor and others to use this Parley."),

@@ -47,7 +47,7 @@ GROUPS = {
     "password": ["change", "reset"],
     "sessions": ["list", "end"],
     "api-keys": ["list", "create", "revoke"],
-    "admin": ["users", "disable", "enable", "role", "budget", "invite", "invites", "uninvite", "usage"],
+    "admin": ["users", "disable", "enable", "role", "budget", "invite", "invites", "uninvite", "scim-token", "usage"],
 }
 
 

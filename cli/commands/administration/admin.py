@@ -9,6 +9,7 @@ import click
 from cli import prompts
 from cli.api import ApiClient
 from cli.commands.account_data import new_private_file, save_export
+from cli.commands.administration.scim_token import scim_token
 from cli.errors import CliError, not_parley
 from cli.http import HttpCall
 from cli.json_fields import Fields
@@ -264,5 +265,5 @@ def admin() -> None:
     """Manage accounts and invites, report usage, and read the audit, as an admin."""
 
 
-for command in (users, disable, enable, role, budget, invite, invites, uninvite, usage, audit):
+for command in (users, disable, enable, role, budget, invite, invites, uninvite, scim_token, usage, audit):
     admin.add_command(command)
