@@ -123,11 +123,12 @@ _USER_ATTRIBUTES = [
     ),
     _complex(
         "emails",
-        "The account's address. Of several addresses, the primary one is stored",
+        "The account's address: the primary one of several. Not required if userName is an address",
         _attribute("value", "Address", required=True, uniqueness="server"),
         _attribute("type", "Always work", canonicalValues=["work"]),
         _attribute("primary", "Always true", type="boolean"),
         multiValued=True,
+        required=True,
     ),
     _attribute("active", "Whether the account is enabled", type="boolean"),
 ]

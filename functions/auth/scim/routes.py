@@ -149,7 +149,7 @@ def create_scim_user(
     body: ScimUserIn, services: AuthServicesDep, origin: RequestOrigin, base_url: PublicUrl, response: Response
 ) -> ScimUserOut:
     """Create an account without a password, whose user signs in at an issuer. A user whom the provider deleted gets their account back."""
-    user = users.create(services, Profile.of(body, is_active=True), origin=origin)
+    user = users.create(services, Profile.whole(body, is_active=True), origin=origin)
     return _created(ScimUserOut.of(user, base_url), response)
 
 
@@ -168,7 +168,7 @@ def replace_scim_user(
     id: ResourceId, body: ScimUserIn, services: AuthServicesDep, origin: RequestOrigin, base_url: PublicUrl
 ) -> ScimUserOut:
     """Replace an account's attributes. With `active: false`, its sessions and API keys end at once."""
-    user = users.change(services, id, lambda user: Profile.of(body, is_active=user.is_active), origin=origin)
+    user = users.change(services, id, lambda user: Profile.whole(body, is_active=user.is_active), origin=origin)
     return ScimUserOut.of(user, base_url)
 
 

@@ -190,7 +190,7 @@ class ScimUserOut(ScimResourceOut):
     def of(cls, user: ScimUser, base_url: str) -> Self:
         """Render an account."""
         parts = " ".join(part for part in (user.given_name, user.family_name) if part)
-        name = ScimNameOut(formatted=parts or user.display_name, given_name=user.given_name, family_name=user.family_name)
+        name = ScimNameOut(formatted=parts, given_name=user.given_name, family_name=user.family_name) if parts else None
         return cls(
             schemas=[USER_SCHEMA],
             id=str(user.id),
@@ -198,7 +198,7 @@ class ScimUserOut(ScimResourceOut):
             meta=_meta("User", user, base_url),
             user_name=user.user_name,
             display_name=user.display_name,
-            name=name if name.formatted else None,
+            name=name,
             emails=[ScimEmailOut(value=user.email)],
             active=user.is_active,
         )

@@ -6,7 +6,7 @@ address, so it counts as proven. Deleting a user disables the account and keeps 
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
@@ -47,20 +47,25 @@ class Profile:
 
     @classmethod
     def of(cls, given: ScimUserIn, *, is_active: bool) -> "Profile":
-        """Read a request; `is_active` holds if it says nothing of this. Raises ScimError without an address."""
+        """Read a request; `is_active` holds if the request does not say. Raises ScimError without an address."""
         preferred = sorted(given.emails, key=lambda email: (not email.primary, (email.type or "").lower() != "work"))
         email = preferred[0].value if preferred else _address(given.user_name)
-        name = given.name
-        parts = " ".join(part for part in (name.given_name, name.family_name) if part)[:MAX_NAME]
         return cls(
             user_name=given.user_name,
             external_id=given.external_id,
             email=email,
-            display_name=given.display_name or name.formatted or parts or None,
-            given_name=name.given_name,
-            family_name=name.family_name,
+            display_name=given.display_name,
+            given_name=given.name.given_name,
+            family_name=given.name.family_name,
             is_active=is_active if given.active is None else given.active,
         )
+
+    @classmethod
+    def whole(cls, given: ScimUserIn, *, is_active: bool) -> "Profile":
+        """Read a request with all of a user's attributes. Without `displayName`, the parts of the name are shown."""
+        profile, name = cls.of(given, is_active=is_active), given.name
+        parts = " ".join(part for part in (name.given_name, name.family_name) if part)[:MAX_NAME]
+        return replace(profile, display_name=profile.display_name or name.formatted or parts or None)
 
     def changes(self, user: ScimUser) -> list[str]:
         """Return the names of the attributes in which the account differs."""

@@ -1,16 +1,30 @@
 """Filters and paths: what they find, what they refuse, and that long ones cost no more than their length."""
 
+import secrets
 from urllib.parse import quote
 
 import pytest
 
 from functions.auth.scim.filters import InvalidFilter, InvalidPath, parse_filter, parse_path
-from tests.functions.auth.scim.provider import refusal
+from functions.auth.scim.users import select_page
+from parley.db.transactions import global_scope
+from tests.functions.auth.scim.provider import Provider, refusal
+from tests.support.api_gateway import Person
 
 
-@pytest.fixture
-def users(provider, email):
+@pytest.fixture(scope="module")
+def email():
+    """The end of the addresses of this module's users."""
+    return f"{secrets.token_hex(6)}@example.com"
+
+
+@pytest.fixture(scope="module")
+def users(auth, postgres, email):
     """Three users whose names and addresses begin alike, by a short name."""
+    admin = Person.registered(auth)
+    postgres.execute(f"UPDATE users SET role = 'admin' WHERE id = '{admin.id}'", dbname="parley")
+    admin = Person.signed_in(auth, admin.email)
+    provider = Provider(auth, auth.post("/admin/scim-token", as_=admin).json["token"])
     named = {"one": "Ann O'Malley", "two": "Ann %", "three": "Bob"}
     fields = {key: {"displayName": f"{name} {email}", "externalId": f"{key}-{email}"} for key, name in named.items()}
     return {key: provider.create(f"{key}-{email}", **one, active=key != "three")["id"] for key, one in fields.items()}
@@ -38,8 +52,13 @@ def users(provider, email):
         ("userName eq true", []),
     ],
 )
-def test_a_filter_finds_exactly_its_users(provider, users, email, filter, found):
-    assert provider.find("Users", filter.replace("{email}", email)) == [users[name] for name in found]
+def test_a_filter_finds_exactly_its_users(engines, users, email, filter, found):
+    terms = parse_filter(filter.replace("{email}", email))
+    with global_scope(engines["background"]) as connection:
+        accounts, total = select_page(connection, terms, offset=0, limit=100)
+
+    assert [str(account.id) for account in accounts] == [users[name] for name in found]
+    assert total == len(found)
 
 
 @pytest.mark.parametrize(

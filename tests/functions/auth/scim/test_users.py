@@ -131,7 +131,7 @@ def test_changes_are_in_the_audit_without_their_texts(auth, provider, admin, ema
     rows = auth.get(f"/admin/audit?account_id={id}", as_=admin).json["items"]
 
     assert [row["action"] for row in rows] == ["changed_by_provider", "disabled_by_provider", "provisioned"]
-    assert rows[0]["detail"] == {"attributes": ["display_name", "family_name", "is_active"]}
+    assert rows[0]["detail"] == {"attributes": ["family_name", "is_active"]}
     assert {(row["actor"], row["actor_id"]) for row in rows} == {("issuer", None)}
 
 
