@@ -11,6 +11,8 @@ from pathlib import Path
 UNUSED = (
     "*/tests",
     "**/*.pyi",
+    # Lists of installed files with their hashes, for uninstalling.
+    "*.dist-info/RECORD",
     "anyio/pytest_plugin.py",
     "anyio/_backends/_trio.py",
     # Powertools: Parley uses its logger and metrics.
