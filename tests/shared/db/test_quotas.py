@@ -86,6 +86,15 @@ def move(engines, table, column, billing_subject, seconds):
         connection.execute(text(statement), {"s": seconds, "u": billing_subject.user_id})
 
 
+@pytest.mark.parametrize(("set_back_s", "count"), [(30, 0), (3600, 4)])
+def test_a_clock_that_is_set_back_refuses_users_for_two_minutes_at_most(run, billing_subject, engines, set_back_s, count):
+    default_limits = DefaultLimits(4, Decimal(5))
+    admitted(run, billing_subject, default_limits, 4)
+    move(engines, "rate_limits", "free_at", billing_subject, -set_back_s)
+
+    assert admitted(run, billing_subject, default_limits, 10) == count
+
+
 def test_users_do_not_share_a_rate(run, engine, billing_subject, bob):
     admitted(run, billing_subject, DefaultLimits(1, Decimal(5)), 1)
     with user_scope(engine, bob.id) as connection:

@@ -148,15 +148,19 @@ def _quota_statement(count: int, *, counts_request: bool, needs_budget: bool, is
 
 
 def rate_cte(number: int, *, condition: str) -> str:
-    """Return the CTE `taken{number}`, which has a row if bucket `number` had room. The CTE `allowed` must precede it."""
+    """Return the CTE `taken{number}`, which has a row if bucket `number` had room. The CTE `allowed` must precede it.
+
+    A full bucket is free again within a minute. If it says much later, the database's clock was set back, and it counts as empty.
+    """
     every = f"make_interval(secs => 60.0 / rate{number})"
     interval = f"(SELECT {every} FROM allowed)"  # noqa: S608 - constants only
     return f"""
         taken{number} AS (
             INSERT INTO rate_limits AS r (user_id, subject_id, free_at)
             SELECT :user_id, :subject{number}, now() + {every} FROM allowed {condition}
-            ON CONFLICT (user_id, subject_id) DO UPDATE SET free_at = greatest(r.free_at, now()) + {interval}
-             WHERE r.free_at <= now() + interval '1 minute' - {interval}
+            ON CONFLICT (user_id, subject_id) DO UPDATE
+               SET free_at = CASE WHEN {_IS_OF_LATER_CLOCK} THEN now() ELSE greatest(r.free_at, now()) END + {interval}
+             WHERE r.free_at <= now() + interval '1 minute' - {interval} OR {_IS_OF_LATER_CLOCK}
             RETURNING r.subject_id
         )"""  # noqa: S608 - constants only
 
@@ -195,6 +199,8 @@ _ALLOWED_CTE = """
               LEFT JOIN groups g ON g.id = m.group_id
              WHERE u.id = :user_id
         )"""
+# `now()` is the beginning of the transaction, which may have waited for the row, but not for a minute.
+_IS_OF_LATER_CLOCK = "r.free_at > now() + interval '2 minutes'"
 _HAS_NO_POOL = "EXISTS (SELECT FROM allowed WHERE pool_id IS NULL)"
 _LOCK_RATE = text(
     """
