@@ -22,6 +22,8 @@ RACES := tests/functions/auth tests/shared/db/test_isolation.py tests/shared/db/
   tests/functions/chat/responses_api/test_background.py tests/functions/documents/test_races.py tests/functions/documents/test_idempotency.py tests/functions/ingest/test_burst.py \
   tests/functions/ingest/test_killed_workers.py tests/functions/ingest/test_fair_share.py tests/functions/summarize tests/functions/upkeep/test_sweep.py \
   tests/functions/tools/test_mcp_servers.py tests/functions/migrate/test_upgrade.py tests/local/queues tests/local/triggers
+# Its rules are the project's own: it fetches and sends nothing.
+SEMGREP := PATH=$(CURDIR)/.tools/security/bin:$$PATH semgrep scan --metrics=off --disable-version-check
 # The environment for developers has all packages of the other, and those of the embedding model.
 VENV := $(if $(wildcard .venv/dev),.venv/dev,.venv/local)
 
@@ -78,11 +80,15 @@ races: .venv/dev  ## Run many concurrent clients against sessions, codes and gue
 poisoned: .venv/dev  ## Check that searches never find other users' best-matching documents, far more often than `make test` (QUERIES=10000)
 	PARLEY_TEST_QUERIES=$(or $(QUERIES),10000) $(PY) -m pytest --timeout 0 tests/shared/db/test_poison.py
 
-security: .venv/dev  ## Send hostile strings to every parameter, header and field of every route, run the attacks of `make test` for longer, time logins (NAUGHTY=515)
+security: .venv/dev .tools/security/.installed  ## Search the code for holes, send hostile strings to every parameter, header and field of every route, run sqlmap and the attacks of `make test` for longer, time logins (NAUGHTY=515, ROUTES=25)
+	$(SEMGREP) --test tests/security/semgrep
+	$(SEMGREP) --error --quiet --config tests/security/semgrep/parley.yaml layers/shared/parley functions
+	$(PY) -m tests.security.sql_injection --routes $(or $(ROUTES),25)
 	PARLEY_TEST_NAUGHTY=$(or $(NAUGHTY),25) $(PY) -m pytest -n 0 --timeout 0 tests/contract/check_injection.py
 	PARLEY_TEST_QUERIES=10000 $(PY) -m pytest --timeout 0 $(ATTACKS)
 	$(PY) -m bench.auth.accounts --timing-only
 	$(PY) -m bench.auth.key_rotation
+	@echo "Not checked here: advisories on dependencies, which no package carries. Dependabot reports them."
 
 ledger: .venv/dev  ## Compare the ledger with the bills of fake vendors, over many more turns than `make test` (TURNS=1000)
 	PARLEY_TEST_TURNS=$(or $(TURNS),1000) $(PY) -m pytest --timeout 0 tests/functions/chat/test_ledger.py
@@ -183,6 +189,12 @@ $(MODEL): requirements/embedding-model.txt local/sam_build/embedding_model.py | 
 	@echo "Installing $< …"
 	@$(UV) venv --quiet --clear --python "$$(cat .python-version)" .tools/mutation
 	@$(UV) pip install --quiet --require-hashes --python .tools/mutation/bin/python -r $<
+	@touch $@
+
+.tools/security/.installed: requirements/security.txt | .tools/bin/uv
+	@echo "Installing $< …"
+	@$(UV) venv --quiet --clear --python "$$(cat .python-version)" .tools/security
+	@$(UV) pip install --quiet --require-hashes --python .tools/security/bin/python -r $<
 	@touch $@
 
 .tools/runtime/.installed: requirements/runtime.txt | .venv/local

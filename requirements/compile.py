@@ -15,7 +15,7 @@ import uv
 ROOT = Path(__file__).parent.parent
 
 # These groups have an environment of their own and need not share versions with the others.
-SEPARATE = {"dev", "checkov", "mutation"}
+SEPARATE = {"dev", "checkov", "mutation", "security"}
 
 # These groups list all that they need: what their packages ask for beyond that is left out.
 COMPLETE = {"embedding-model"}
@@ -44,6 +44,7 @@ FILES = {
     "runtime": "requirements/runtime.txt",
     "checkov": "requirements/checkov.txt",
     "mutation": "requirements/mutation.txt",
+    "security": "requirements/security.txt",
 }
 
 
