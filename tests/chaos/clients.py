@@ -132,7 +132,7 @@ class Client:
         while time.monotonic() < ends:
             answer = self._attempt(request, path, content)
             request.codes.append(code_of(answer))
-            if answer and request.codes[-1] not in TEMPORARY:
+            if answer and answer.status != 429 and request.codes[-1] not in TEMPORARY:
                 request.answer = answer
                 return
             time.sleep(PAUSE_S)
