@@ -54,6 +54,9 @@ def template_parameters(settings: EmulatorSettings, services: StackServices) -> 
         "BuiltinEmbedding": "on" if is_embedder_installed(settings) else "off",
         "ModelsFile": str(settings.models.resolve()) if settings.models else "",
         **LOCAL_PARAMETERS,
+        # An address such as 127.0.0.1 cannot be a relying party of WebAuthn.
+        "PasskeyRpId": "localhost",
+        "PasskeyOrigins": f"http://localhost:{settings.port}",
         **{parameter: os.environ[name] for parameter, name in set_variables().items()},
         # The template's environment variables override ours, so an empty default there would hide the developer's key.
         **{_parameter_for(name): key for name, key in model_api_keys(_catalogues(settings)).items()},

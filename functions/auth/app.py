@@ -10,6 +10,7 @@ from functions.auth.login_throttle import LoginThrottle
 from functions.auth.oauth.clients import ClientDirectory
 from functions.auth.oauth.errors import respond_with_oauth_error, respond_with_registration_error
 from functions.auth.oidc.issuers import IssuerDirectory, parse_issuers
+from functions.auth.passkeys.relying_party import RelyingParty
 from functions.auth.passwords import Passwords
 from functions.auth.registration_policy import RegistrationMode, RegistrationPolicy
 from functions.auth.routes import router
@@ -50,6 +51,8 @@ class AuthSettings(HttpSettings, DatabaseSettings, KeySettings):
     oidc_issuers: str
     password_login: Literal["on", "off"]
     admin_second_factor: Literal["optional", "required"]
+    passkey_rp_id: str
+    passkey_origins: str
 
 
 settings = AuthSettings.read()
@@ -80,6 +83,8 @@ services = AuthServices(
     issuers=IssuerDirectory(parse_issuers(settings.oidc_issuers)),
     allows_passwords=settings.password_login == "on",  # noqa: S105 - a switch
     sends_mail=bool(settings.mail_from),
+    # Without passwords, only the issuer decides who signs in: a passkey would outlive its user's account there.
+    relying_party=None if settings.password_login == "off" else RelyingParty.of(settings.passkey_rp_id, settings.passkey_origins),  # noqa: S105
 )
 error_responders = {"/oauth/register": respond_with_registration_error, "/oauth/": respond_with_oauth_error, SCIM: respond_with_scim_error}
 app = create_app(router, settings=settings, error_responders=error_responders, engine=services.engine, services=services)

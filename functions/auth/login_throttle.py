@@ -59,7 +59,7 @@ class LoginThrottle:
         return ThrottleBucket.of("client refunds", origin.network, burst=self.per_minute, window_s=60.0)
 
     def issuer_buckets(self, origin: ClientOrigin) -> list[ThrottleBucket]:
-        """Return the buckets of logins that begin at an issuer. They guess nothing here, and a whole company may share a network."""
+        """Return the buckets of logins that begin at an issuer or a passkey. They guess nothing here, and a company may share a network."""
         limit = LOGINS_PER_GUESS * self.per_address
         return [ThrottleBucket.of("oidc", origin.network, burst=limit, window_s=WINDOW_S), self._overall("strangers")]
 

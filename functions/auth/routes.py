@@ -5,6 +5,7 @@ from functions.auth.groups import admin_routes as group_admin_routes
 from functions.auth.groups import routes as group_routes
 from functions.auth.oauth import routes as oauth_routes
 from functions.auth.oidc import routes as oidc_routes
+from functions.auth.passkeys import routes as passkey_routes
 from functions.auth.scim import admin_routes as scim_admin_routes
 from functions.auth.scim import routes as scim_routes
 from functions.auth.second_factor import routes as second_factor_routes
@@ -14,6 +15,7 @@ router = join_routers(
     login_routes.router,
     oidc_routes.router,
     second_factor_routes.router,
+    passkey_routes.router,
     account_routes.router,
     account_routes.api_keys_router,
     group_routes.router,

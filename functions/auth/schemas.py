@@ -76,7 +76,10 @@ class Login(Input):
 
 
 class SecondFactorPending(Output):
-    """The password is right. Send a code of the authenticator app with `challenge` to POST /auth/login/second-factor."""
+    """The password is right. Send `challenge` with a code to POST /auth/login/second-factor.
+
+    An account that has a passkey may send it to POST /auth/login/passkey instead.
+    """
 
     status: Literal["second_factor_required"] = "second_factor_required"
     challenge: str

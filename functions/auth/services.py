@@ -7,6 +7,7 @@ from typing import Annotated
 from functions.auth.login_throttle import LoginThrottle
 from functions.auth.oauth.clients import ClientDirectory
 from functions.auth.oidc.issuers import IssuerDirectory
+from functions.auth.passkeys.relying_party import RelyingParty
 from functions.auth.passwords import Passwords
 from functions.auth.registration_policy import RegistrationPolicy
 from functions.auth.sessions import Lifetimes
@@ -23,6 +24,7 @@ class AuthServices:
 
     `allows_passwords` is whether users may log in by a password, and not by an issuer only. `sends_mail` is whether the deployment has a
     sender of emails.
+    Without `relying_party`, there are no passkeys.
     """
 
     engine: Engine
@@ -38,6 +40,7 @@ class AuthServices:
     issuers: IssuerDirectory
     allows_passwords: bool
     sends_mail: bool
+    relying_party: RelyingParty | None
 
 
 AuthServicesDep = Annotated[AuthServices, FROM_APP]

@@ -32,6 +32,11 @@ _NOTIFICATIONS: dict[AccountNoticeKind, tuple[str, str]] = {
         "The email address of your account was just changed. Emails about your account no longer come to this address.",
     ),
     "new_api_key": ("A new API key was created", "A new API key was just created for your account."),
+    "new_passkey": (
+        "A passkey was added",
+        "A passkey was just added to your account. It signs in without the password. "
+        "A new password does not remove it: the settings of your account do.",
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from functions.upkeep.schedules import restart_lost_runs, start_due
 from functions.upkeep.services import UpkeepServices
 from functions.upkeep.webhooks import send_lost_deliveries
 from parley.db import documents, idempotency, outbox
-from parley.db.accounts import api_keys, audit, exports, invites, login_throttle, oidc, one_time_codes, sessions, signups
+from parley.db.accounts import api_keys, audit, exports, invites, login_throttle, oidc, one_time_codes, passkeys, sessions, signups
 from parley.db.engine import Connection, Engine
 from parley.db.groups import membership
 from parley.db.imports import imports
@@ -47,6 +47,7 @@ _EXPIRED_ROWS: dict[str, Callable[[Connection], int]] = {
     "codes": one_time_codes.sweep,
     "oidc_logins": oidc.sweep_logins,
     "oidc_logout_tokens": oidc.sweep_logout_tokens,
+    "passkey_challenges": passkeys.sweep_challenges,
     "idempotency_keys": idempotency.sweep,
     "sessions": sessions.sweep,
     "budget_reservations": budgets.sweep,

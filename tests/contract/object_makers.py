@@ -10,6 +10,7 @@ from sqlalchemy import insert
 
 from parley.clock import utc_now
 from parley.db import mcp_servers
+from parley.db.accounts import passkeys
 from parley.db.tables import approvals, passages, summaries
 from parley.db.transactions import user_scope
 from parley.db.turn import steering_messages
@@ -105,6 +106,16 @@ def make_session(functions: Functions, owner: Person) -> str:
 def make_api_key(functions: Functions, owner: Person) -> str:
     """An API key."""
     return str(_created(functions["auth"].post("/auth/api-keys", {"name": f"key of {owner.email}", "password": PASSWORD}, as_=owner))["id"])
+
+
+def make_passkey(functions: Functions, owner: Person) -> str:
+    """A passkey."""
+    from functions.auth.app import services
+
+    id, credential = new_id(), passkeys.Credential(secrets.token_bytes(16), b"a public key", 0, ["internal"])
+    with user_scope(services.engine, owner.id) as connection:
+        passkeys.add(connection, id, credential, user_id=owner.id, name=f"secret of {owner.email}", is_backed_up=False)
+    return str(id)
 
 
 def make_export(functions: Functions, owner: Person) -> str:
@@ -237,6 +248,7 @@ MAKERS_BY_COLLECTION: dict[str, Maker] = {
     "/v1/conversations": make_client_conversation,
     "/auth/sessions": make_session,
     "/auth/api-keys": make_api_key,
+    "/auth/passkeys": make_passkey,
     "/auth/me/exports": make_export,
     "/auth/groups": make_group,
     "/documents": make_document,

@@ -19,7 +19,7 @@ from tests.contract.object_makers import (
     make_api_key,
 )
 from tests.contract.operations import DOCUMENT, operations
-from tests.support.api_gateway import Person
+from tests.support.api_gateway import PASSWORD, Person
 
 ALL = list(operations())
 GUARDED = [one for one in ALL if one.is_guarded]
@@ -39,6 +39,8 @@ PAGED = [one for one in USERS if "cursor" in one.query]
 WITHOUT_SCOPE = {"POST /auth/logout"}
 # Operations without a transaction learn of an ended session only by the token's expiry; they return no user's data.
 WITHOUT_SESSION = {"GET /models", "GET /v1/models/{id}"}
+# The owner must also send the password.
+WITH_PASSWORD = {"DELETE /auth/passkeys/{id}"}
 # Only what is shared can be unshared. The function that shares it, by operation.
 ENDS_A_SHARE = {
     "DELETE /documents/{id}/shares": "documents",
@@ -112,7 +114,7 @@ def own_fields(functions, operation, owner, id):
     fields = {name: MAKERS_BY_FIELD[name](functions, owner) for name in names}
     if str(operation) in ENDS_A_SHARE:
         assert functions[ENDS_A_SHARE[str(operation)]].call("PUT", operation.url(id), fields, as_=owner).status == 204
-    return fields
+    return fields | ({"password": PASSWORD} if str(operation) in WITH_PASSWORD else {})
 
 
 def test_every_variable_of_a_guarded_path_is_an_id_that_has_a_maker():

@@ -24,6 +24,8 @@ PUBLIC = {
     "POST /auth/password/forgot",
     "POST /auth/password/reset",
     "POST /auth/login/second-factor",
+    "POST /auth/login/passkey/begin",
+    "POST /auth/login/passkey",
     "GET /auth/oidc",
     "GET /auth/oidc/{id}/start",
     "GET /auth/oidc/{id}/callback",

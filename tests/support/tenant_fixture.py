@@ -16,13 +16,14 @@ from parley.db.tables import metadata
 from parley.ids import new_id
 from tests.support.api_gateway import Person
 
-# Hashes of addresses and accounts, deleted within a month; logins at issuers, deleted within a day; provider names; tool lists of
+# Hashes of addresses and accounts, deleted within a month; logins in progress, deleted within a day; provider names; tool lists of
 # the deployment's MCP servers; the time of the next scheduled prompt; the audit of the deployment, which has ids only; tokens of its
 # identity provider.
 TABLES_WITHOUT_OWNER = {
     "guesses",
     "oidc_logins",
     "oidc_logout_tokens",
+    "passkey_challenges",
     "breakers",
     "mcp_listings",
     "schedule_alarm",
@@ -54,6 +55,7 @@ class TenantFixture:
             "oidc_identities": {},
             "recovery_codes": {},
             "second_factors": {},
+            "passkeys": {},
             "scim_users": {},
             "one_time_codes": {"purpose": "reset_password"},
             "audit_events": {},

@@ -35,9 +35,10 @@ class IssuerOut(Output):
 
 
 class LoginOptionsOut(Output):
-    """How users may sign in. Without `password_login`, only by one of the issuers."""
+    """How users may sign in. Without `password_login`, only by one of the issuers. Pages of the domain `passkey_rp_id` may use passkeys."""
 
     password_login: bool
+    passkey_rp_id: str | None
     issuers: list[IssuerOut]
 
 
@@ -73,9 +74,10 @@ Browser = Annotated[str | None, Cookie(alias=BROWSER_COOKIE, max_length=200, inc
 
 @router.get("/auth/oidc")
 async def list_login_options(services: AuthServicesDep) -> LoginOptionsOut:
-    """List the issuers with which users may sign in, and say whether a password works too."""
+    """List the issuers with which users may sign in, and say whether passwords and passkeys work too."""
     issuers = [IssuerOut(id=client.issuer.id, label=client.issuer.label) for client in services.issuers.clients.values()]
-    return LoginOptionsOut(password_login=services.allows_passwords, issuers=issuers)
+    rp_id = services.relying_party.id if services.relying_party else None
+    return LoginOptionsOut(password_login=services.allows_passwords, passkey_rp_id=rp_id, issuers=issuers)
 
 
 @router.get(

@@ -10,8 +10,10 @@ import hashlib
 import hmac
 import secrets
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from functions.auth.errors import InvalidCredentials, TooManyAttempts
@@ -95,37 +97,50 @@ def remove(services: AuthServices, principal: Principal, *, password: str | None
     user, _ = reauthenticate(services, principal, password, origin=origin)
     _count(services, user.id)
     with principal_scope(services.engine, principal) as connection:
-        _check(services, connection, user.id, code)
+        _check(services, code, connection, user.id)
         second_factors.remove(connection, user_id=user.id)
         login_throttle.reset(connection, [_bucket(services, user.id).key])
         audit.add(connection, user.id, "second_factor_off", origin)
 
 
 def challenge(services: AuthServices, proof: PasswordProof) -> str:
-    """Return the token that a right password earns. With a code it starts a session, for five minutes and until the password changes."""
+    """Return the token that a right password earns, for five minutes and until the password changes.
+
+    With a code or a passkey, it starts a session.
+    """
     expires_s = int((utc_now() + CHALLENGE_LIFETIME).timestamp())
     payload = _FORM.pack(proof.user_id.bytes, expires_s, _digest(proof.password_hash))
     return _PREFIX + base64.urlsafe_b64encode(_mac(services, payload) + payload).decode()
 
 
+def user_of(services: AuthServices, challenge: str) -> UUID:
+    """Return the account of a challenge. Raises InvalidSecondFactor."""
+    return _read(services, challenge)[0]
+
+
 def log_in(services: AuthServices, *, challenge: str, code: str, origin: ClientOrigin) -> IssuedTokens:
     """Start a session with a challenge and a code. Raises InvalidSecondFactor, InvalidCredentials and TooManyAttempts."""
-    user_id, digest = _read(services, challenge)
-    _count(services, user_id)
+    user_id = user_of(services, challenge)
     try:
-        return _start_session(services, user_id, digest, code, origin)
+        return log_in_by(services, challenge, partial(_check, services, code), origin)
     except InvalidSecondFactor:
         record_failure(services, user_id, origin)
         raise
 
 
-def _start_session(services: AuthServices, user_id: UUID, digest: bytes, code: str, origin: ClientOrigin) -> IssuedTokens:
+def log_in_by(services: AuthServices, challenge: str, check: Callable[[Connection, UUID], None], origin: ClientOrigin) -> IssuedTokens:
+    """Start a session with a challenge once `check` has passed for its user.
+
+    Raises InvalidSecondFactor, InvalidCredentials, TooManyAttempts and the errors of `check`.
+    """
+    user_id, digest = _read(services, challenge)
+    _count(services, user_id)
     key_ring = services.key_ring()
     with user_scope(services.engine, user_id) as connection:
         password_hash = users.password_hash_of(connection, user_id)
         if not hmac.compare_digest(_digest(password_hash), digest):
             raise InvalidCredentials(f"the password of {user_id} was changed during login")
-        _check(services, connection, user_id, code)
+        check(connection, user_id)
         login_throttle.reset(connection, [_bucket(services, user_id).key])
         return start_session(
             connection,
@@ -139,7 +154,7 @@ def _start_session(services: AuthServices, user_id: UUID, digest: bytes, code: s
         )
 
 
-def _check(services: AuthServices, connection: Connection, user_id: UUID, code: str) -> None:
+def _check(services: AuthServices, code: str, connection: Connection, user_id: UUID) -> None:
     """Use up a code of the app or a recovery code. Raises InvalidSecondFactor."""
     text = code.translate(_SKIPPED)
     if len(text) == TOTP_DIGITS:

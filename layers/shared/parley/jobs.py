@@ -25,7 +25,9 @@ from parley.observability.invocations import message_attribute, message_correlat
 from parley.observability.settings import settings
 from parley.observability.traces import TRACEPARENT, unit_of_work
 
-type AccountNoticeKind = Literal["password_changed", "password_changed_keys_revoked", "password_reset", "email_changed", "new_api_key"]
+type AccountNoticeKind = Literal[
+    "password_changed", "password_changed_keys_revoked", "password_reset", "email_changed", "new_api_key", "new_passkey"
+]
 type ScheduleNoticeKind = Literal["ended", "paused"]
 type BatchFailures = dict[str, list[dict[str, str]]]
 

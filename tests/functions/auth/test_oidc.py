@@ -30,7 +30,9 @@ def user_of(auth, answer):
 
 
 def test_the_page_lists_the_issuers(auth, browser):
-    assert auth.get("/auth/oidc").json == {"password_login": True, "issuers": [{"id": "corp", "label": "Corp"}]}
+    listed = [{"id": "corp", "label": "Corp"}]
+
+    assert auth.get("/auth/oidc").json == {"password_login": True, "passkey_rp_id": "example.com", "issuers": listed}
 
 
 def test_the_browser_is_sent_to_the_issuer_with_pkce(browser, issuer):

@@ -26,6 +26,7 @@ OLD = {
         " VALUES ('{user}', 'i', 'n', 'v', 'b', now() - interval '1 second')"
     ),
     "oidc_logout_tokens": "(hash, expires_at) VALUES ('{user}', now() - interval '1 second')",
+    "passkey_challenges": "(hash, expires_at) VALUES ('{user}', now() - interval '1 second')",
     "group_invitations": "(group_id, email, created_at) VALUES ('{user}', 'grace@example.com', now() - interval '31 days')",
     "scim_tokens": "(id, hash, expires_at) VALUES (gen_random_uuid(), '{user}', now() - interval '1 second')",
     "guesses": "(key, free_at) VALUES ('{user}', now() - interval '31 days')",

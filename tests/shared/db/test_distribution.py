@@ -20,6 +20,7 @@ LOCAL = {
     "invites",
     "oidc_logins",
     "oidc_logout_tokens",
+    "passkey_challenges",
     "guesses",
     "breakers",
     "schedule_alarm",

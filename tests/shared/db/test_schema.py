@@ -26,7 +26,7 @@ from tests.support.time_limits import HANG_S
 GUIDE = Path(__file__).parents[3] / "docs" / "deploy.md"
 MEMBERS = "SELECT CAST(CAST(member AS regrole) AS text) FROM pg_auth_members WHERE roleid = CAST('rds_iam' AS regrole)"
 NEWEST = ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head()
-OIDC = {"oidc_logins", "oidc_logout_tokens"}
+LOGINS = {"oidc_logins", "oidc_logout_tokens", "passkey_challenges"}
 GROUPS = {"groups", "group_invitations", "group_budgets"}
 GLOBAL = (
     {
@@ -41,7 +41,7 @@ GLOBAL = (
         "scim_tokens",
         "alembic_version",
     }
-    | OIDC
+    | LOGINS
     | GROUPS
 )
 TABLES = "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
@@ -138,6 +138,7 @@ BACKGROUND = {
     "oidc_identities": "select(issuer subject user_id)",
     "oidc_logins": "delete insert select",
     "oidc_logout_tokens": "delete insert select",
+    "passkey_challenges": "delete insert select",
     "second_factors": "select(confirmed_at user_id)",
     "signups": "delete insert select update",
     "invites": "delete insert select",

@@ -32,6 +32,9 @@ type AuditEventName = Literal[
     "ended_by_issuer",
     "second_factor_on",
     "second_factor_off",
+    "passkey_added",
+    "passkey_removed",
+    "passkey_cloned",
     "password_changed",
     "password_reset",
     "email_change_requested",
@@ -82,6 +85,7 @@ type Actor = Literal["user", "admin", "issuer", "system", "stranger"]
 DETAILS = {
     "session_id",
     "api_key_id",
+    "passkey_id",
     "export_id",
     "group_id",
     "role",
@@ -101,7 +105,7 @@ _BY_ISSUER = {
     "disabled_by_provider",
     "deprovisioned",
 }
-_REFUSED = {"login_failed", "refresh_token_reused", "authorization_code_reused"}
+_REFUSED = {"login_failed", "refresh_token_reused", "authorization_code_reused", "passkey_cloned"}
 # An export has the newest rows up to this number.
 MAX_EXPORTED = 500_000
 _BATCH_SIZE = 1000

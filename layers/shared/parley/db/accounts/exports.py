@@ -22,6 +22,7 @@ EXCLUDED_COLUMNS = {
     "refresh_tokens": {"hash", "parent_hash"},
     "recovery_codes": {"hash"},
     "second_factors": {"secret", "last_step"},
+    "passkeys": {"credential_id", "public_key", "sign_count"},
     "one_time_codes": {"hash"},
     "authorization_codes": {"hash", "code_challenge"},
     "idempotency_keys": {"fingerprint", "answer"},

@@ -1,8 +1,8 @@
 """The tables after the newest migration. A test compares these definitions with the migrations.
 
 Every tenant table's primary key starts with `user_id`, and foreign keys include it, so that the schema can be sharded by user.
-`users`, `signups`, `invites`, `oidc_logins`, `oidc_logout_tokens`, `guesses`, `breakers`, `mcp_listings`, `schedule_alarm`, `groups`,
-`group_invitations`, `group_budgets`, `deployment_audit` and `scim_tokens` are global. See docs/adr/0002.
+`users`, `signups`, `invites`, `oidc_logins`, `oidc_logout_tokens`, `passkey_challenges`, `guesses`, `breakers`, `mcp_listings`,
+`schedule_alarm`, `groups`, `group_invitations`, `group_budgets`, `deployment_audit` and `scim_tokens` are global. See docs/adr/0002.
 """
 
 from parley.db.tables.accounts import (
@@ -11,6 +11,7 @@ from parley.db.tables.accounts import (
     credentials,
     oidc_identities,
     one_time_codes,
+    passkeys,
     recovery_codes,
     refresh_tokens,
     second_factors,
@@ -35,7 +36,7 @@ from parley.db.tables.links import shared_links
 from parley.db.tables.memory import memories, memory_sources, passages, summaries
 from parley.db.tables.metering import breakers, budget_reservations, budgets, rate_limits, usage
 from parley.db.tables.projects import project_documents, projects
-from parley.db.tables.registration import guesses, invites, oidc_logins, oidc_logout_tokens, signups
+from parley.db.tables.registration import guesses, invites, oidc_logins, oidc_logout_tokens, passkey_challenges, signups
 from parley.db.tables.responses import client_conversations, client_items, response_pieces, responses
 from parley.db.tables.schedules import schedule_alarm, schedule_runs, scheduled_prompts
 from parley.db.tables.scim import scim_tokens, scim_users
@@ -83,6 +84,8 @@ __all__ = [
     "one_time_codes",
     "outbox",
     "passages",
+    "passkey_challenges",
+    "passkeys",
     "project_documents",
     "projects",
     "prompt_shares",

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Numeric,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -139,6 +140,22 @@ recovery_codes = Table(
     metadata,
     owner(),
     Column("hash", LargeBinary, primary_key=True),
+)
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    owner(),
+    Column("id", Uuid, primary_key=True),
+    Column("credential_id", LargeBinary, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sign_count", BigInteger, nullable=False, server_default="0"),
+    Column("transports", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("name", Text, nullable=False),
+    Column("is_backed_up", Boolean, nullable=False, server_default="false"),
+    timestamp("created_at"),
+    timestamp("last_used_at", nullable=True),
+    UniqueConstraint("user_id", "credential_id"),
 )
 
 oidc_identities = Table(

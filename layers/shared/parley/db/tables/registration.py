@@ -1,4 +1,4 @@
-"""Sign-ups, invites, logins at issuers and the login throttle: tables that belong to no user."""
+"""Sign-ups, invites, logins in progress and the login throttle: tables that belong to no user."""
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, Uuid
 
@@ -56,6 +56,13 @@ oidc_logins = Table(
 
 oidc_logout_tokens = Table(
     "oidc_logout_tokens",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    required_timestamp("expires_at"),
+)
+
+passkey_challenges = Table(
+    "passkey_challenges",
     metadata,
     Column("hash", LargeBinary, primary_key=True),
     required_timestamp("expires_at"),
