@@ -52,6 +52,7 @@ ACCOUNT_COMMANDS = {
     "password": CommandEntry("cli.commands.credentials", "Change your password, or reset it by e-mail."),
     "email": CommandEntry("cli.commands.credentials", "Change your e-mail address."),
     "second-factor": CommandEntry("cli.commands.second_factor", "Turn the second factor of your logins on or off."),
+    "passkeys": CommandEntry("cli.commands.second_factor", "List and remove passkeys."),
     "sessions": CommandEntry("cli.commands.sessions", "List your login sessions; end them."),
     "api-keys": CommandEntry("cli.commands.api_keys", "List, create and revoke keys for scripts."),
     "webhooks": CommandEntry("cli.commands.automation.webhooks", "Have events of your account sent to an address."),

@@ -1,4 +1,6 @@
-"""`parley second-factor`: the authenticator app that a login needs as well as the password."""
+"""`parley second-factor`, the authenticator app that a login needs as well as the password, and `parley passkeys`."""
+
+from urllib.parse import quote
 
 import click
 
@@ -6,10 +8,12 @@ from cli import prompts
 from cli.api import ApiClient
 from cli.http import HttpCall
 from cli.json_fields import Fields
+from cli.listing import ListGroup, Table, all_items, find_by_id, json_option, short_id
 from cli.options import with_api
-from cli.output import one_line
+from cli.output import local_time, one_line, shortened
 
 PATH = "/auth/second-factor"
+PASSKEYS_PATH = "/auth/passkeys"
 _HINT = "Run the command in a terminal to type it."
 
 
@@ -52,3 +56,43 @@ def off(api: ApiClient) -> None:
     code = prompts.prompt("Code of the app, or a recovery code", hint=_HINT).strip()
     api.fetch(HttpCall("DELETE", PATH, {"password": password, "code": code}))
     click.echo("The second factor is off.")
+
+
+@click.group(cls=ListGroup)
+def passkeys() -> None:
+    """List and remove passkeys. Adding one and signing in with one need a browser: open the page."""
+
+
+@passkeys.command("list")
+@json_option
+@with_api
+def list_passkeys(api: ApiClient, as_json: bool) -> None:
+    """List your passkeys, newest first."""
+    PASSKEY_TABLE.show(list(all_items(api, PASSKEYS_PATH)), as_json=as_json)
+
+
+@passkeys.command()
+@click.argument("passkey", metavar="ID")
+@prompts.yes_option
+@with_api
+def remove(api: ApiClient, passkey: str, yes: bool) -> None:
+    """Remove a passkey. ID may be a short id. Needs your password."""
+    api.require_session()
+    found = find_by_id(all_items(api, PASSKEYS_PATH), passkey, noun="passkey", listed_by="parley passkeys")
+    label = f"the passkey {one_line(found.text('name'))!r} ({short_id(found.text('id'))})"
+    prompts.require_confirmation(f"Remove {label}?", yes=yes)
+    api.fetch(HttpCall("DELETE", f"{PASSKEYS_PATH}/{quote(found.text('id'), safe='')}", {"password": prompts.prompt_password()}))
+    click.echo(f"Removed {label}")
+
+
+def _passkey_row(passkey: Fields) -> tuple[str, ...]:
+    name = shortened(passkey.text("name"), characters=40)
+    return (
+        short_id(passkey.text("id")),
+        name,
+        local_time(passkey.text("created_at")),
+        local_time(passkey.text("last_used_at")) or "never",
+    )
+
+
+PASSKEY_TABLE = Table(("id", "name", "added", "last used"), _passkey_row, "No passkeys yet. Add one in the page: Settings, Security")

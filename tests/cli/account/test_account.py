@@ -175,3 +175,21 @@ def test_the_second_factor_is_turned_on_with_a_code_of_the_app(server, alice, pa
 
     assert result.stdout.endswith("AAAA-BBBB\nCCCC-DDDD\n")
     assert server.requests[-1].body == {"code": "123456"}
+
+
+PASSKEY = {
+    "id": "01996f6a-0000-7000-8000-00000000aaaa",
+    "name": "Laptop",
+    "is_backed_up": False,
+    "created_at": "2026-11-28T00:00:00Z",
+    "last_used_at": None,
+}
+
+
+def test_a_passkey_is_listed_and_removed_with_the_password(server, alice, parley):
+    server.on("GET /auth/passkeys", replies.reply(200, {"items": [PASSKEY], "next_cursor": None}))
+    server.on(f"DELETE /auth/passkeys/{PASSKEY['id']}", replies.reply(204))
+
+    assert parley("passkeys").stdout.splitlines()[-1] == "0000aaaa  Laptop  2026-11-28 00:00  never"
+    assert parley("passkeys", "remove", "0000aaaa", "--yes", stdin="a long password\n").exit_code == 0
+    assert server.requests[-1].body == {"password": "a long password"}
