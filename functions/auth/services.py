@@ -23,8 +23,7 @@ class AuthServices:
     """The dependencies of the account functions. `engine` sees the rows of one user at a time, `background` the rows of all users.
 
     `allows_passwords` is whether users may log in by a password, and not by an issuer only. `sends_mail` is whether the deployment has a
-    sender of emails.
-    Without `relying_party`, there are no passkeys.
+    sender of emails. Without `relying_party`, there are no passkeys.
     """
 
     engine: Engine

@@ -12,8 +12,8 @@ from parley.db.accounts import passkeys
 from parley.db.accounts.passkeys import Credential
 from parley.db.transactions import user_scope
 from parley.jobs import AccountNotice
-from tests.fakes.authenticator import BACKED_UP, BACKUP_ELIGIBLE, PRESENT, VERIFIED, Authenticator
 from tests.functions.auth import test_second_factor as second_factor
+from tests.functions.auth.authenticator import BACKED_UP, BACKUP_ELIGIBLE, PRESENT, VERIFIED, Authenticator
 from tests.support.api_gateway import PASSWORD, Person
 from tests.support.concurrency import closing_engine, meet_after, outcomes
 

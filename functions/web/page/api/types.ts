@@ -473,8 +473,17 @@ export interface Session {
 }
 
 /** How users may sign in: by a password, by issuers of OpenID Connect, or both. */
+export interface Passkey {
+  id: string;
+  name: string;
+  is_backed_up: boolean;
+  created_at: string;
+  last_used_at: string | null;
+}
+
 export interface LoginOptions {
   password_login: boolean;
+  passkey_rp_id: string | null;
   issuers: { id: string; label: string }[];
 }
 

@@ -152,7 +152,7 @@ export function Switch({ label, hint, checked, disabled = false, onChange }: Swi
 
 interface FormProps {
   submit: string;
-  kind?: "primary" | "danger";
+  kind?: "primary" | "plain" | "danger";
   children: ComponentChildren;
   onSubmit: (values: Record<string, string>) => Promise<void>;
   disabled?: boolean;

@@ -56,6 +56,24 @@ export const en = {
     codeHint: "Of your authenticator app, or a recovery code.",
     recovery: "Keep these codes. Each replaces one code of the app, and none is shown again.",
   },
+  passkeys: {
+    title: "Passkeys",
+    lead: "A passkey signs you in by the fingerprint, face or PIN of your device, without the password.",
+    used: (date: string) => `Last used: ${date}`,
+    copied: "copied to your other devices",
+    name: "Name of the passkey",
+    nameHint: "Such as the device that keeps it.",
+    add: "Add a passkey",
+    rename: "Rename",
+    remove: "Remove",
+    removal: (name: string) => `“${name}” will sign you in no more.`,
+    elsewhere: (site: string | null) =>
+      site === null
+        ? "This server accepts no passkeys now."
+        : `Passkeys work on the pages of ${site}, in a new browser.`,
+    signIn: "Sign in with a passkey",
+    instead: "Use a passkey instead",
+  },
   register: {
     title: "Create your account",
     lead: "It takes a minute. Your conversations stay on this server.",
@@ -683,6 +701,10 @@ export const en = {
     known: {
       invalid_credentials: "The address or the password is wrong.",
       invalid_second_factor: "The code is wrong or was used before. Wait for the next one, or sign in again.",
+      invalid_passkey: "This passkey was not accepted. Try again, or sign in another way.",
+      passkey_cancelled: "No passkey was used. Try again, or sign in another way.",
+      passkey_known: "Your account has this passkey already.",
+      no_passkey: "Your account has no passkey. Enter a code instead.",
       oidc_login_expired: "This sign-in has expired, or was started in another browser. Sign in again.",
       oidc_refused: "The sign-in was cancelled or refused by your organization.",
       oidc_invalid: "Your organization's answer is not valid. Sign in again, or ask an admin.",

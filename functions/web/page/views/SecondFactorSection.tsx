@@ -70,7 +70,8 @@ export function SecondFactorSection({ onChange }: { onChange: () => Promise<void
   );
 }
 
-function Password() {
+/** The password again, which a user of an issuer leaves empty. */
+export function Password() {
   return (
     <Field
       label={t.settings.keyPassword}

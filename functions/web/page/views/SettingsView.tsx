@@ -13,6 +13,7 @@ import { api, leave, models, signOut, user } from "../state/session.ts";
 import { date, dateTime } from "../text/format.ts";
 import { t } from "../text/index.ts";
 import { ImportPanel } from "./ImportPanel.tsx";
+import { PasskeysSection } from "./PasskeysSection.tsx";
 import { SchedulesSection } from "./SchedulesSection.tsx";
 import { SecondFactorSection } from "./SecondFactorSection.tsx";
 import { Topbar } from "./Topbar.tsx";
@@ -258,6 +259,7 @@ function Security() {
         </Form>
       </div>
       <SecondFactorSection onChange={sessions.reload} />
+      <PasskeysSection />
       <div class="panel">
         <h3>{t.settings.sessions}</h3>
         <ul class="rows">

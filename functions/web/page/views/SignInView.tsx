@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { LoginOptions } from "../api/types.ts";
 import { Button, Field, Form } from "../components/controls.tsx";
 import { Mark } from "../components/Icon.tsx";
+import { canUsePasskeys, signInByPasskey } from "../state/passkeys.ts";
 import { href, leaveToSignIn, navigate, route } from "../state/router.ts";
 import { api, hasEnded, signIn } from "../state/session.ts";
 import { t } from "../text/index.ts";
@@ -35,7 +36,7 @@ function Head({ title, lead }: { title: string; lead: string }) {
 }
 
 function SignIn() {
-  const [options, setOptions] = useState<LoginOptions>({ password_login: true, issuers: [] });
+  const [options, setOptions] = useState<LoginOptions>({ password_login: true, passkey_rp_id: null, issuers: [] });
   useEffect(() => {
     // A server that does not answer is reported by the form.
     api.getPublic<LoginOptions>("auth/oidc").then(setOptions, () => undefined);
@@ -56,14 +57,15 @@ function SignIn() {
           ))}
         </div>
       )}
-      {options.password_login && <PasswordSignIn />}
+      {options.password_login && <PasswordSignIn hasPasskeys={canUsePasskeys(options)} />}
     </>
   );
 }
 
-function PasswordSignIn() {
+function PasswordSignIn({ hasPasskeys }: { hasPasskeys: boolean }) {
   const [challenge, setChallenge] = useState<string | null>(null);
-  if (challenge !== null) return <SecondStep challenge={challenge} onBack={() => setChallenge(null)} />;
+  if (challenge !== null)
+    return <SecondStep challenge={challenge} hasPasskeys={hasPasskeys} onBack={() => setChallenge(null)} />;
   return (
     <>
       <Form
@@ -79,6 +81,11 @@ function PasswordSignIn() {
           <a href={href.reset()}>{t.signIn.forgot}</a>
         </p>
       </Form>
+      {hasPasskeys && (
+        <Form submit={t.passkeys.signIn} kind="plain" onSubmit={() => signInByPasskey()}>
+          {null}
+        </Form>
+      )}
       <p class="entry-switch">
         {t.signIn.noAccount} <a href={href.register()}>{t.signIn.register}</a>
       </p>
@@ -86,7 +93,13 @@ function PasswordSignIn() {
   );
 }
 
-function SecondStep({ challenge, onBack }: { challenge: string; onBack: () => void }) {
+interface SecondStepProps {
+  challenge: string;
+  hasPasskeys: boolean;
+  onBack: () => void;
+}
+
+function SecondStep({ challenge, hasPasskeys, onBack }: SecondStepProps) {
   return (
     <>
       <Form
@@ -104,6 +117,11 @@ function SecondStep({ challenge, onBack }: { challenge: string; onBack: () => vo
           hint={t.secondFactor.codeHint}
         />
       </Form>
+      {hasPasskeys && (
+        <Form submit={t.passkeys.instead} kind="plain" onSubmit={() => signInByPasskey(challenge)}>
+          {null}
+        </Form>
+      )}
       <Button kind="quiet" onClick={onBack}>
         {t.common.back}
       </Button>
