@@ -11,7 +11,7 @@ from functools import partial
 from functions.upkeep import stale_turns, user_data
 from functions.upkeep.schedules import restart_lost_runs, start_due
 from functions.upkeep.services import UpkeepServices
-from functions.upkeep.webhooks import send_lost_deliveries
+from functions.upkeep.webhooks import send_lost_deliveries, warn_of_low_pools
 from parley.db import documents, idempotency, outbox
 from parley.db.accounts import api_keys, audit, exports, invites, login_throttle, oidc, one_time_codes, passkeys, sessions, signups
 from parley.db.engine import Connection, Engine
@@ -80,6 +80,7 @@ def sweep(services: UpkeepServices) -> dict[str, int | None]:
     counts["vectors"] = _count_or_log("vectors", partial(requeue_without_vectors, services))
     counts["schedules_started"] = _count_or_log("schedules_started", partial(start_due, services))
     counts["runs_restarted"] = _count_or_log("runs_restarted", partial(restart_lost_runs, services))
+    counts["pool_warnings"] = _count_or_log("pool_warnings", partial(warn_of_low_pools, services))
     counts["events_sent_again"] = _count_or_log("events_sent_again", partial(send_lost_deliveries, services))
     return counts | {"sent_again": _count_or_log("sent_again", partial(resend_due, services))}
 
@@ -90,6 +91,7 @@ def recover(services: UpkeepServices) -> dict[str, int | None]:
         "interrupted": _count_or_log("interrupted", partial(stale_turns.end_stale_turns, services)),
         "schedules_started": _count_or_log("schedules_started", partial(start_due, services)),
         "runs_restarted": _count_or_log("runs_restarted", partial(restart_lost_runs, services)),
+        "pool_warnings": _count_or_log("pool_warnings", partial(warn_of_low_pools, services)),
         "events_sent_again": _count_or_log("events_sent_again", partial(send_lost_deliveries, services)),
         "sent_again": _count_or_log("sent_again", partial(resend_due, services)),
     }

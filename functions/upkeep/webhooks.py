@@ -10,11 +10,14 @@ from functions.upkeep.services import UpkeepServices
 from functions.upkeep.webhook_client import DeliveryResult
 from parley.clock import utc_now
 from parley.db.engine import Connection
+from parley.db.groups import pools
+from parley.db.metering.quotas import LOW_SHARE
 from parley.db.transactions import global_scope, user_scope
 from parley.db.webhooks import deliveries, webhooks
 from parley.db.webhooks.deliveries import ClaimedDelivery, DeliveryStatus
 from parley.errors import NotFound
 from parley.jobs import DeliverEvent
+from parley.metering.budget_alert import note_pool_warning
 from parley.observability import logger
 
 # The pauses before the second and each later attempt.
@@ -54,6 +57,23 @@ def send_lost_deliveries(services: UpkeepServices) -> int:
         count += len(batch)
         if len(batch) < _BATCH:
             return count
+
+
+def warn_of_low_pools(services: UpkeepServices) -> int:
+    """Note the event `budget.warning` for the owners of groups whose pool is nearly spent, and queue its deliveries.
+
+    The members' calls cannot do it: they may store nothing for another user. Returns the number of deliveries. Raises Unavailable.
+    """
+    with global_scope(services.background) as connection:
+        low = pools.low_pools(connection, share=LOW_SHARE)
+    count = 0
+    for pool in low:
+        with user_scope(services.engine, pool.owner_id) as connection:
+            noted = note_pool_warning(connection, pool, user_id=pool.owner_id)
+        for delivery_id in noted:
+            services.queue.send(DeliverEvent(pool.owner_id, delivery_id))
+        count += len(noted)
+    return count
 
 
 def _store_result(services: UpkeepServices, job: DeliverEvent, delivery: ClaimedDelivery, result: DeliveryResult) -> None:

@@ -148,7 +148,7 @@ def _send_events(services: ChatServices, turn: Turn) -> None:
     noted = list(turn.deliveries)
     try:
         with user_scope(services.engine, turn.user_id) as connection:
-            noted += note_budget_warning(connection, user_id=turn.user_id, default_usd=services.default_limits.budget_usd)
+            noted += note_budget_warning(connection, turn.billing_subject, default_usd=services.default_limits.budget_usd)
     except Unavailable:
         logger.exception("budget_warning_not_noted")
     for delivery_id in noted:

@@ -1,6 +1,7 @@
 """Turns note events for web hooks: when they wait for an approval, and when most of a budget is spent."""
 
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -11,6 +12,7 @@ from parley.jobs import DeliverEvent
 from parley.metering.limits import BillingSubject, DefaultLimits
 from parley.metering.metered_call import MeteredCall
 from tests.functions.chat import test_limits
+from tests.support.api_gateway import PASSWORD
 from tests.support.toolbox import RecordingToolbox, ScriptedRounds, tool_calls_answer
 from tests.support.turns import HELLO, make_services, take
 
@@ -70,6 +72,19 @@ def test_a_call_outside_of_a_turn_warns_too(engine, alice, hook, spend):
         pass
 
     assert [name for name, _ in noted(engine, alice, hook)] == ["budget.warning"]
+
+
+def test_a_nearly_spent_budget_of_an_api_key_is_an_event_of_its_own(engine, postgres, auth, alice, hook):
+    key = auth.post("/auth/api-keys", {"name": "k", "password": PASSWORD, "monthly_budget_usd": 1}, as_=alice).json["id"]
+    values = f"'{alice.id}', '{key}', date_trunc('month', now() AT TIME ZONE 'UTC'), 0.85"
+    postgres.execute(f"INSERT INTO budgets (user_id, subject_id, month, spent_usd) VALUES ({values})", dbname="parley")
+    subject, limits = BillingSubject(alice.id, UUID(key)), DefaultLimits(9, Decimal(5))
+    for _ in range(2):
+        with MeteredCall(engine, subject, limits, amount_usd=Decimal("0.01"), purpose="embedding"):
+            pass
+    found = postgres.execute(f"SELECT data FROM webhook_deliveries WHERE user_id = '{alice.id}'", dbname="parley")
+
+    assert [(data["api_key_id"], data["spent_usd"], data["budget_usd"]) for (data,) in found] == [(key, 0.85, 1.0)]
 
 
 def test_a_turn_without_web_hooks_notes_nothing(engine, alice):

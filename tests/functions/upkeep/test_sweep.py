@@ -43,7 +43,16 @@ OLD = {
 NAMES = {"one_time_codes": "codes"}
 # What is swept of turns and of responses needs one, and has tests of its own.
 TURNS = {"turn_keys", "turn_events", "interrupted", "approvals_expired", "response_pieces"}
-SENT = {"sent_again", "events_sent_again", "schedules_started", "runs_restarted", "documents", "stalled_imports", "vectors"}
+SENT = {
+    "sent_again",
+    "events_sent_again",
+    "pool_warnings",
+    "schedules_started",
+    "runs_restarted",
+    "documents",
+    "stalled_imports",
+    "vectors",
+}
 
 
 @pytest.fixture

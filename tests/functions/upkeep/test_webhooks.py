@@ -207,6 +207,32 @@ def test_a_delivery_whose_message_was_lost_is_found(worker, alice, queue, add_ho
     assert DeliverEvent(alice.id, delivery_id) in queue.sent
 
 
+@pytest.fixture
+def nearly_spent_group(auth, alice, bob, postgres):
+    """The id of a group of alice's with bob, of whose pool 80% is spent."""
+    group = auth.post("/auth/groups", {"name": "Research"}, as_=alice).json["id"]
+    auth.call("PUT", f"/auth/groups/{group}/members", {"email": bob.email}, as_=alice)
+    auth.post(f"/auth/groups/{group}/join", as_=bob)
+    postgres.execute(f"UPDATE groups SET monthly_budget_usd = 10 WHERE id = '{group}'", dbname="parley")
+    month = "date_trunc('month', now() AT TIME ZONE 'UTC')"
+    postgres.execute(f"INSERT INTO group_budgets (group_id, month, spent_usd) VALUES ('{group}', {month}, 8)", dbname="parley")
+    return group
+
+
+def test_the_owner_of_a_group_is_warned_of_its_pool_once_and_a_member_is_not(
+    worker, engine, alice, bob, queue, add_hook, nearly_spent_group, postgres
+):
+    webhook_id, _ = add_hook()
+    with user_scope(engine, bob.id) as connection:
+        webhooks.add(connection, new_id(), user_id=bob.id, url="https://example.com/", events=["budget.warning"], secret=b"secret")
+    warned = [worker.recover()["pool_warnings"] for _ in range(2)]
+    found = postgres.execute(f"SELECT id, data FROM webhook_deliveries WHERE webhook_id = '{webhook_id}'", dbname="parley")
+
+    assert warned == [1, 0]
+    assert [(data["group_id"], data["spent_usd"], data["budget_usd"]) for _, data in found] == [(nearly_spent_group, 8.0, 10.0)]
+    assert DeliverEvent(alice.id, found[0][0]) in queue.sent
+
+
 def test_a_disabled_web_hook_gets_no_event_that_waited(worker, engine, alice, receiver, add_hook, note, log):
     webhook_id, _ = add_hook()
     (delivery_id,) = note()

@@ -61,7 +61,7 @@ class BudgetExhausted(ParleyError):
 class Reservation:
     """Money reserved for calls, for 15 minutes at most. The amount is zero for models without a price.
 
-    `is_low` means that with this call, spent and reserved money may exceed 80% of the user's budget.
+    `is_low` means that with this call, spent and reserved money may exceed 80% of the user's or of the API key's budget.
     """
 
     id: UUID

@@ -71,7 +71,7 @@ class MeteredCall:
             limits.settle(connection, self._billing_subject, self.calls, reservations=self._reservations, purpose=self._purpose)
             if any(reservation.is_low for reservation in self._reservations):
                 # The upkeep function finds the noted events and sends them.
-                note_budget_warning(connection, user_id=self._billing_subject.user_id, default_usd=self._default_limits.budget_usd)
+                note_budget_warning(connection, self._billing_subject, default_usd=self._default_limits.budget_usd)
 
 
 def count_spending(calls: Sequence[ModelCall], *, purpose: CallPurpose) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text, update
 from sqlalchemy.exc import IntegrityError
 
-from parley.db.metering.budgets import MONTH
+from parley.db.metering.budgets import MONTH, NEXT_MONTH
 from parley.db.tables import group_members, groups
 from parley.errors import NotFound, ParleyError
 
@@ -37,6 +37,22 @@ class FundedGroup:
     spent_usd: Decimal
     reserved_usd: Decimal
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LowPool:
+    """A pool of which most is spent this month, and an owner of its group."""
+
+    group_id: UUID
+    owner_id: UUID
+    budget_usd: Decimal
+    spent_usd: Decimal
+    renews_at: datetime
+
+
+def low_pools(connection: Connection, *, share: Decimal) -> list[LowPool]:
+    """Return the pools of which at least `share` is spent this month, once for each owner of the group."""
+    return [LowPool(**row._mapping) for row in connection.execute(_LOW, {"share": share})]
 
 
 def page(connection: Connection, *, limit: int, after: UUID | None) -> list[FundedGroup]:
@@ -70,6 +86,13 @@ def get(connection: Connection, group_id: UUID) -> FundedGroup:
     return FundedGroup(**row._mapping)
 
 
+_LOW = text(
+    f"""
+    SELECT g.id AS group_id, m.user_id AS owner_id, g.monthly_budget_usd AS budget_usd, b.spent_usd, {NEXT_MONTH} AS renews_at
+      FROM group_budgets b JOIN groups g ON g.id = b.group_id JOIN group_members m ON m.group_id = g.id AND m.role = 'owner'
+     WHERE b.month = {MONTH} AND g.monthly_budget_usd > 0 AND b.spent_usd >= :share * g.monthly_budget_usd
+    """  # noqa: S608 - constants only
+)
 _GROUPS = text(
     f"""
     SELECT g.id, g.name, (SELECT count(*) FROM group_members m WHERE m.group_id = g.id) AS members,

@@ -143,6 +143,12 @@ def current_budget(connection: Connection, *, user_id: UUID, default_usd: Decima
     return Budget(**connection.execute(_CURRENT_BUDGET, {"user_id": user_id, "default_usd": default_usd}).one()._mapping)
 
 
+def key_budget(connection: Connection, api_key_id: UUID, *, user_id: UUID) -> tuple[Decimal, Decimal] | None:
+    """Return the monthly budget of the user's API key and what is spent of it, None for a key without a budget."""
+    row = connection.execute(_KEY_BUDGET, {"user_id": user_id, "api_key_id": api_key_id}).one_or_none()
+    return (row.monthly_usd, row.spent_usd) if row else None
+
+
 def resets_at(connection: Connection) -> datetime:
     """Return the start of the next month, when budgets are full again."""
     moment: datetime = connection.execute(text(f"SELECT {NEXT_MONTH}")).scalar_one()
@@ -166,6 +172,13 @@ _CURRENT_BUDGET = text(
       LEFT JOIN groups g ON g.id = m.group_id
       LEFT JOIN group_budgets p ON p.group_id = m.group_id AND p.month = {MONTH}
      WHERE u.id = :user_id
+    """  # noqa: S608 - constants only
+)
+_KEY_BUDGET = text(
+    f"""
+    SELECT k.monthly_budget_usd AS monthly_usd, coalesce(b.spent_usd, 0) AS spent_usd
+      FROM api_keys k LEFT JOIN budgets b ON b.user_id = k.user_id AND b.subject_id = k.id AND b.month = {MONTH}
+     WHERE k.user_id = :user_id AND k.id = :api_key_id AND k.monthly_budget_usd IS NOT NULL
     """  # noqa: S608 - constants only
 )
 # An hour later than necessary: before that, the user's next reservation frees the amount, and the call may still be settled.

@@ -71,7 +71,7 @@ NO_DETAIL = ReservationDetail()
 class QuotaResult:
     """Whether the call fits its quotas. `wait_s` is set if a rate limit refused the call; `has_budget` is False if a budget did.
 
-    `is_low` means that with this call, spent and reserved money may exceed `LOW_SHARE` of the user's budget.
+    `is_low` means that with this call, spent and reserved money may exceed `LOW_SHARE` of the user's or of the API key's budget.
     """
 
     has_budget: bool
@@ -142,7 +142,8 @@ def _quota_statement(count: int, *, counts_request: bool, needs_budget: bool, is
         before = f"(EXISTS (SELECT FROM reserved_pool) OR {_HAS_NO_POOL} AND {before})"
     if is_stored:
         steps.append(budgets.reservation_cte(condition=before))
-    is_low = f"coalesce((SELECT used_usd FROM reserved0) >= {LOW_SHARE} * budget0, false)" if needs_budget else "false"  # noqa: S608
+    budgets_low = [f"(SELECT used_usd FROM reserved{number}) >= {LOW_SHARE} * budget{number}" for number in range(count)]  # noqa: S608
+    is_low = f"coalesce({' OR '.join(budgets_low)}, false)" if needs_budget else "false"
     verdict = f"{in_rate} AS is_in_rate, {before} AS is_in_budget, {is_low} AS is_low"
     return text(f"WITH {', '.join(steps)} SELECT {verdict}, rate1 AS key_rate, pool_id FROM allowed")  # noqa: S608
 
