@@ -6,9 +6,10 @@
 import ast
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ _WORD = re.compile(r"[a-z]+")
 # Words of paths that say nothing about the subject.
 _COMMON_WORDS = {"tests", "test", "functions", "layers", "shared", "parley", "py", "the", "a", "an", "is", "of", "and", "in", "to", "not"}
 _LEAST_S = 0.03
+_CASES_S = 1.5
 
 
 @cache
@@ -96,16 +98,29 @@ class LineMap:
         by_line = self.tests.get(file, {})
         covering = {test for number in wanted for test in by_line.get(number, ()) if is_present(test)}
         chosen, spent_s = [], 0.0
-        for test in cheapest(file, covering or self._namesakes(file), self.seconds)[:MAX_TESTS]:
-            spent_s += self.seconds[test]
+        for case in cheapest(file, covering or self._namesakes(file), self.seconds)[:MAX_TESTS]:
+            test = self._with_all_cases(case)
+            spent_s += self.seconds_of([test])
             if chosen and spent_s > MAX_S:
                 break
             chosen.append(test)
         return chosen
 
+    def _with_all_cases(self, case: str) -> str:
+        """Return the name that runs all cases of a test with parameters, unless they take long: often only one notices a change."""
+        test = case.partition("[")[0]
+        return test if self._function_seconds[test] <= _CASES_S else case
+
+    @cached_property
+    def _function_seconds(self) -> dict[str, float]:
+        found = defaultdict[str, float](float)
+        for case, seconds in self.seconds.items():
+            found[case.partition("[")[0]] += seconds
+        return found
+
     def seconds_of(self, tests: Iterable[str]) -> float:
         """Return how long the tests take."""
-        return sum(self.seconds[test] for test in tests)
+        return sum(self.seconds[test] if test in self.seconds else self._function_seconds[test] for test in tests)
 
     def _namesakes(self, file: str) -> list[str]:
         likeness = {test: len(words_of(file) & words_of(test.partition("::")[0])) for test in self.seconds if is_present(test)}

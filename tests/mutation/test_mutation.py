@@ -13,7 +13,8 @@ from tests.mutation.sql_operators import sql_changes, unique
 from tests.mutation.worker import MutantJob, Worker
 
 MODULE = "layers/shared/parley/metering/limits.py"
-FEW, MANY = "tests/mutation/test_mutation.py::test_few", "tests/mutation/test_mutation.py::test_many"
+HERE = "tests/mutation/test_mutation.py"
+QUICK, SLOW, GONE = f"{HERE}::test_every_group_has_files", f"{HERE}::test_a_mutant_that_loops_is_ended", f"{HERE}::test_gone"
 
 
 def changes(source):
@@ -75,9 +76,17 @@ def test_a_change_inside_a_statement_of_several_lines_belongs_to_all_of_them():
 
 
 def test_the_cheapest_tests_of_a_line_decide():
-    lines = LineMap({MODULE: {60: [MANY, FEW]}}, {FEW: 0.1, MANY: 60.0})
+    lines = LineMap({MODULE: {75: [SLOW, GONE, QUICK]}}, {QUICK: 0.1, GONE: 0.01, SLOW: 60.0})
 
-    assert lines.tests_for(MODULE, 60) == []  # neither is a test that exists
+    assert lines.tests_for(MODULE, 75) == [QUICK]
+
+
+def test_all_cases_of_a_test_run_if_they_are_quick():
+    case, other = f"{QUICK}[1]", f"{QUICK}[2]"
+    quick, slow = (LineMap({MODULE: {75: [case]}}, {case: 0.1, other: seconds}) for seconds in (0.2, 9.0))
+
+    assert (quick.tests_for(MODULE, 75), slow.tests_for(MODULE, 75)) == ([QUICK], [case])
+    assert quick.seconds_of([QUICK]) == pytest.approx(0.3)
 
 
 def test_a_test_named_like_the_module_comes_before_a_quicker_one():
