@@ -8,7 +8,7 @@ from parley.db.transactions import user_scope
 from parley.ids import new_id
 from parley.tools.mcp import McpEndpoint
 from parley.tools.mcp_registry import McpRegistry, encrypt_credentials
-from parley.tools.outcome import MAX_RESULT_BYTES, ToolOutcome
+from parley.tools.outcome import MAX_RESULT_BYTES, ToolOutcome, log_name
 from parley.tools.toolbox import InProcessTool, make_toolbox
 from tests.fakes.cloudwatch import read_metrics, total
 from tests.fakes.tool_servers import FakeMcpCalls, FakeToolRunner, make_spec, mcp_tool
@@ -245,3 +245,8 @@ def test_a_failure_that_the_model_sees_is_counted_and_a_success_is_not(box, caps
     toolbox.run("shout", {"unknown": 1}, timeout_s=3.0)
 
     assert (before, total(read_metrics(capsys.readouterr().out), "ToolErrors")) == (0, 2)
+
+
+@pytest.mark.parametrize(("tool", "logged"), [("search_documents", "search_documents"), ("ada_at_home.read", "mcp")])
+def test_the_name_that_a_user_gave_a_server_is_not_logged(tool, logged):
+    assert log_name(tool) == logged
