@@ -17,7 +17,7 @@ from tests.mutation.scope import ROOT
 
 LINES_FOLDER = ROOT / ".tools" / "mutation" / "lines"
 # A mutant that this many tests do not notice survives.
-MAX_TESTS = 12
+MAX_TESTS = 24
 # The tests of one mutant take less than this, except that of a line with only one slow test.
 MAX_S = 6.0
 _WORD = re.compile(r"[a-z]+")
@@ -57,7 +57,7 @@ def cheapest(file: str, tests: Iterable[str], seconds: dict[str, float]) -> list
     by_function: dict[str, str] = {}
     for test in ranked:
         by_function.setdefault(test.partition("[")[0], test)
-    return list(by_function.values())[: 2 * MAX_TESTS]
+    return list(by_function.values())[:MAX_TESTS]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,15 @@ def test_every_session_is_listed_with_its_address(auth, alice):
     assert [session["id"] == alice.claims["sid"] for session in listed] == [session["current"] for session in listed] == [False, True]
 
 
+def test_sessions_are_listed_in_pages(auth, alice):
+    newer = Person.signed_in(auth, alice.email)
+    first = auth.get("/auth/sessions?limit=1", as_=alice).json
+    second = auth.get(f"/auth/sessions?limit=1&cursor={first['next_cursor']}", as_=alice).json
+
+    assert [page["items"][0]["id"] for page in (first, second)] == [newer.claims["sid"], alice.claims["sid"]]
+    assert second["next_cursor"] is None
+
+
 def test_a_session_can_be_ended_from_another(auth, alice):
     other = Person.signed_in(auth, alice.email)
     assert auth.delete(f"/auth/sessions/{other.claims['sid']}", as_=alice).status == 204

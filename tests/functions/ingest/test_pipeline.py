@@ -72,6 +72,23 @@ def test_a_document_without_vectors_is_ready_with_a_note_and_found_by_its_words(
     assert documents.get("/documents/search?q=second class trains", as_=alice).json["items"] != []
 
 
+# Later looks at a new document, in case the notification of its upload is lost.
+UPLOAD_CHECKS = 2
+
+
+def delayed_messages(url):
+    name = "ApproximateNumberOfMessagesDelayed"
+    return int(boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
+
+
+@pytest.mark.parametrize(("problem", "repeats"), [(budget_exhausted, 0), (lambda _: ProviderFailed("acme", "down"), 1)])
+def test_a_document_whose_model_failed_is_read_again_soon(read_with, environment, alice, problem, repeats):
+    before = delayed_messages(environment["PARLEY_INGEST_QUEUE_URL"])
+    read_with(alice, lambda _: raising(problem(alice))())
+
+    assert delayed_messages(environment["PARLEY_INGEST_QUEUE_URL"]) == before + UPLOAD_CHECKS + repeats
+
+
 def test_the_sweep_completes_missing_vectors(documents, read_with, ingest, upkeep, environment, postgres, alice, monkeypatch):
     monkeypatch.setattr("functions.upkeep.app.catalogue", embedding_catalogue)
     document_id = read_with(alice, lambda _: raising(budget_exhausted(alice))())

@@ -1,7 +1,10 @@
 """Exports of ChatGPT, Claude, LibreChat and Open WebUI become conversations with their dates."""
 
+import base64
+
 import pytest
 
+from functions.ingest.imports import archive
 from tests.fakes import chat_exports
 from tests.fakes.chat_exports import CLAUDE, LIBRECHAT, LIBRECHAT_TREE, OPEN_WEBUI, chatgpt_trip, zipped
 
@@ -69,6 +72,26 @@ def test_hidden_context_tools_and_consecutive_answers_make_one_answer(import_exp
     import_export(alice, [chat_exports.chatgpt_conversation(*nodes, title="Rain")])
 
     assert conversations_of(alice) == {"Rain": [("user", "What is the weather?"), ("assistant", "Let me look.\n\nIt rains.")]}
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"GIF87a", "image/gif"),
+        (b"GIF89a", "image/gif"),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
+        (b"RIFF\x00\x00\x00\x00WAVEfmt ", None),
+        (b"%PDF-1.7", None),
+        (b"GIF89a" + b"0" * archive.MAX_IMAGE_BYTES, None),
+    ],
+)
+def test_the_images_that_models_read_are_told_by_their_first_bytes(tmp_path, content, media_type):
+    export = archive.Archive(str(tmp_path), None)
+    image = export.image(f"data:;base64,{base64.b64encode(content).decode()}")
+
+    assert (image and image.media_type) == media_type
 
 
 def test_an_image_of_the_export_can_be_opened_and_a_missing_one_is_reported(import_export, conversation, chat, alice):
