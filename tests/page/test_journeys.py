@@ -159,6 +159,31 @@ def test_a_question_of_the_model_survives_a_reload_and_is_answered_by_keyboard(a
     expect(tab.locator(".tool pre").last).to_contain_text("Turin")
 
 
+def test_a_message_sent_while_the_answer_is_written_is_read_at_its_next_step(ada, vendor):
+    go_on = Event()
+    steps = [calls("calculator", {"expression": "6*7"}), streams("Forty-two.")]
+
+    def script(handler):
+        go_on.wait(HANG_S)
+        steps.pop(0)(handler)
+
+    vendor.script = script
+    tab = ada.open()
+    ask(tab, "What is 6 times 7?")
+    expect(tab.get_by_role("button", name="Stop")).to_be_visible()
+    with tab.expect_response(lambda response: response.url.endswith("/messages") and response.request.method == "POST") as sent:
+        ask(tab, "In words, please.")
+    assert sent.value.ok
+    expect(tab.locator(".queue")).to_contain_text("Sent")
+    go_on.set()
+    expect_stored(tab, 1)
+
+    expect(tab.locator(".is-answer .markdown").last).to_have_text("Forty-two.")
+    expect(tab.locator(".is-answer")).to_contain_text("In words, please.")
+    expect(tab.locator(".queue")).to_have_count(0)
+    assert "In words, please." in json.dumps(vendor.last_body)
+
+
 def test_another_answer_becomes_a_variant(ada, vendor):
     vendor.script = streams("First answer.")
     tab = ada.open()
@@ -358,6 +383,15 @@ def test_the_administration_is_accessible_and_lists_its_users(admin):
 
     assert {name: broken for name, broken in found.items() if broken} == {}
     expect(tab.locator("main")).to_contain_text(ADMIN_EMAIL)
+
+
+def test_an_admin_finds_a_sign_up_in_the_audit(ada, admin):
+    tab = admin.open("#/admin/audit")
+    tab.get_by_label("Action", exact=True).fill("registered")
+    expect(tab.locator("tbody tr").first).to_contain_text("registered")
+    tab.get_by_label("Action", exact=True).fill("no_such_action")
+
+    expect(tab.get_by_text("Nothing in this period.")).to_be_visible()
 
 
 def test_a_used_up_budget_is_a_sentence_and_keeps_the_question(ada, admin, vendor):
