@@ -11,8 +11,10 @@ from pydantic import Field
 
 from functions.documents.errors import ImportInProgress, ImportTooLarge
 from functions.documents.services import DocumentServices
+from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
 from parley.aws.s3 import PresignedPost
+from parley.db.accounts import audit
 from parley.db.imports import imports
 from parley.db.imports.imports import Import
 from parley.db.transactions import lock_until_end, principal_scope
@@ -107,7 +109,7 @@ class ImportOut(Output):
 
 
 def announce_import(
-    services: DocumentServices, principal: Principal, *, filename: str, bytes: int, read_facts: bool
+    services: DocumentServices, principal: Principal, *, origin: ClientOrigin, filename: str, bytes: int, read_facts: bool
 ) -> tuple[UUID, PresignedPost]:
     """Store an import without its file, and return the form that uploads the file.
 
@@ -119,6 +121,8 @@ def announce_import(
     with principal_scope(services.engine, principal) as connection:
         lock_until_end(connection, f"imports of {user_id}")
         added = imports.add(connection, import_id, user_id=user_id, filename=filename, bytes=bytes, reads_facts=read_facts)
+        if added is not None:
+            audit.record_own(connection, user_id, "import_announced", origin, import_id=str(import_id))
     if added is None:
         raise ImportInProgress(str(user_id))
     services.ingest_queue.send_import_later(import_id, user_id=user_id, delay_s=CHECK_FORM_AFTER_S)

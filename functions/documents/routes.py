@@ -191,6 +191,7 @@ def prepare_import(
     principal: CurrentPrincipal,
     idempotency: IdempotencyHeader,
     deadline: InvocationDeadline,
+    origin: RequestOrigin,
 ) -> BaseModel | dict[str, Any]:
     """Return a form that uploads an export of ChatGPT, Claude, LibreChat, Open WebUI or Parley, whose conversations are then imported.
 
@@ -198,7 +199,7 @@ def prepare_import(
     again adds nothing, and a newer export adds only what is new.
     """
     request = idempotency.request("POST /conversations/imports", body, render=ImportUploadOut.of)
-    announce = partial(announce_import, services, principal, **body.model_dump())
+    announce = partial(announce_import, services, principal, origin=origin, **body.model_dump())
     return request.run_exclusively(services.engine, principal, announce, deadline).response
 
 

@@ -18,13 +18,14 @@ from functions.conversation.assistants.schemas import (
 )
 from functions.conversation.schemas import VERSION_KEY, RollbackIn
 from parley.auth.principal import Principal
+from parley.db.accounts import audit
 from parley.db.assistants import assistants as stored
 from parley.db.assistants import versions
 from parley.db.assistants.assistants import ASSISTANTS, Assistant
 from parley.db.engine import Connection
 from parley.db.groups import shares
 from parley.errors import IdempotencyKeyReused, NotFound
-from parley.http.dependencies import CurrentPrincipal, Transaction, requires
+from parley.http.dependencies import CurrentPrincipal, RequestOrigin, Transaction, requires
 from parley.http.idempotency import IdempotencyHeader, IdempotentRequest
 from parley.http.lazy_routes import LazyRoute
 from parley.http.paging import Listing, Page
@@ -95,15 +96,19 @@ def list_assistant_shares(id: UUID, principal: CurrentPrincipal, transaction: Tr
 
 
 @router.put("/assistants/{id}/shares", status_code=204, responses=error_responses(NotFound))
-def share_assistant(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction) -> None:
+def share_assistant(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """Share the caller's own assistant with a group of the caller. Its members can use it, but get no document that they cannot read."""
     shares.add(transaction, shares.ASSISTANTS, id, body.group_id, user_id=principal.user_id)
+    detail = {"assistant_id": str(id), "group_id": str(body.group_id)}
+    audit.record_own(transaction, principal.user_id, "assistant_shared", origin, **detail)
 
 
 @router.delete("/assistants/{id}/shares", status_code=204, responses=error_responses(NotFound))
-def unshare_assistant(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction) -> None:
+def unshare_assistant(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """End the share of the caller's own assistant with a group, with immediate effect."""
     shares.remove(transaction, shares.ASSISTANTS, id, body.group_id, user_id=principal.user_id)
+    detail = {"assistant_id": str(id), "group_id": str(body.group_id)}
+    audit.record_own(transaction, principal.user_id, "assistant_unshared", origin, **detail)
 
 
 def _shown(connection: Connection, principal: Principal, assistant: Assistant) -> AssistantOut:

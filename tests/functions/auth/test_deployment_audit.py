@@ -83,6 +83,20 @@ def test_changed_settings_and_mcp_servers_are_listed_without_their_texts(auth, t
     ]
 
 
+def test_an_import_and_a_shared_assistant_are_listed_without_their_names(auth, conversation, documents, rows, alice):
+    wanted = {"filename": "my secrets.zip", "bytes": 1000}
+    id = documents.post("/conversations/imports", wanted, as_=alice).json["id"]
+    group = auth.post("/auth/groups", {"name": "Secret"}, as_=alice).json["id"]
+    assistant = conversation.post("/assistants", {"name": "Secret", "instructions": "Hide."}, as_=alice).json["id"]
+    for method in ("PUT", "DELETE"):
+        conversation.call(method, f"/assistants/{assistant}/shares", {"group_id": group}, as_=alice)
+    shared = {"assistant_id": assistant, "group_id": group}
+    found = [(row["action"], row["detail"]) for row in rows(account_id=alice.id)[:4]]
+
+    expected = [("assistant_unshared", shared), ("assistant_shared", shared), ("group_founded", {"group_id": group})]
+    assert found == [*expected, ("import_announced", {"import_id": id})]
+
+
 def test_pages_follow_each_other_without_gaps(auth, admin, alice):
     Person.signed_in(auth, alice.email)
     path, found, cursor = f"/admin/audit?account_id={alice.id}&limit=1", [], ""
