@@ -8,7 +8,6 @@ from uuid import UUID
 
 from functions.chat.errors import AlreadyDecided, NotWaiting
 from functions.chat.services import ChatServices
-from functions.chat.turn.begin import choose_models, still_available
 from functions.chat.turn.project import project_of
 from functions.chat.turn.prompt import PromptContext, prepare_request, select_tools
 from functions.chat.turn.question import load_question, with_assistant
@@ -25,6 +24,7 @@ from parley.db.turn.message_parts import AnswerParts
 from parley.db.turn.turn_checkpoint import LockedTurn
 from parley.db.webhooks import deliveries
 from parley.errors import NotFound
+from parley.llm.candidates import preferred_candidates, still_available
 from parley.llm.catalogue import Catalogue
 from parley.llm.messages import Source
 from parley.metering.limits import BillingSubject
@@ -159,8 +159,8 @@ def _restore_turn(
         sources=[Source(**source) for source in checkpoint.sources],
         is_history_truncated=question_with_history.is_history_truncated,
     )
-    candidates = still_available(catalogue, services.environment, checkpoint.candidates) or choose_models(
-        catalogue, services.environment, question, None, user_id=user_id
+    candidates = still_available(catalogue, services.environment, checkpoint.candidates) or preferred_candidates(
+        catalogue, services.environment, name=question.model, preferred=None, subject=user_id
     )
     candidates, request = prepare_request(candidates, context, checkpoint.parts)
     return Turn(

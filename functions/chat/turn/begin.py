@@ -5,10 +5,8 @@ before the transaction, and deleted again if the turn does not begin.
 """
 
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from uuid import UUID
 
 from functions.chat.errors import ConversationBusy, InProgress
@@ -29,13 +27,12 @@ from parley.db.turn.turn_begin import CertainCommit, ExistingTurn, IdempotencyKe
 from parley.deadline import Deadline
 from parley.errors import IdempotencyKeyReused
 from parley.ids import new_id
-from parley.llm.candidates import Candidate, candidates_for
-from parley.llm.catalogue import Catalogue, ModelNotFound
+from parley.llm.candidates import preferred_candidates
+from parley.llm.catalogue import Catalogue
 from parley.llm.messages import Image
 from parley.llm.tokens import estimate_tokens
 from parley.metering import limits
 from parley.metering.limits import BillingSubject
-from parley.observability import logger
 from parley.turn_recovery import end_waiting_turn, interrupt_if_stale
 
 _MAX_ATTEMPTS = 20
@@ -222,7 +219,9 @@ def _prepare_turn(
     billing_subject = BillingSubject(principal.user_id, principal.api_key_id)
     assistant = question.assistant
     preferred_model = (conversation and conversation.model) or (assistant and assistant.model) or preconditions.default_model
-    candidates = choose_models(catalogue, services.environment, question, preferred_model, user_id=billing_subject.user_id)
+    candidates = preferred_candidates(
+        catalogue, services.environment, name=question.model, preferred=preferred_model, subject=billing_subject.user_id
+    )
     is_incognito = conversation.is_incognito if conversation else question.is_incognito
     remembers = preconditions.memory_enabled and principal.may_remember and not is_incognito and (not assistant or assistant.uses_memory)
     project = project_of(connection, conversation, principal) if conversation else None
@@ -259,30 +258,6 @@ def _prepare_turn(
         turn.parts.mark_memory_used()
     turn.start()
     return turn
-
-
-def choose_models(
-    catalogue: Catalogue, environment: Mapping[str, str], question: Question, preferred_model: str | None, *, user_id: UUID
-) -> list[Candidate]:
-    """Return the models to try, in order, for the question's model, else for `preferred_model`, else for the catalogue's default.
-
-    A preferred model that is no longer available is skipped, because the request did not name it. Raises ModelNotFound and
-    NoModel.
-    """
-    candidates = partial(candidates_for, catalogue, environment, subject=user_id)
-    try:
-        return candidates(name=question.model or preferred_model)
-    except ModelNotFound as exc:
-        if question.model:
-            raise
-        logger.info("preferred_model_skipped", reason=str(exc))
-        return candidates()
-
-
-def still_available(catalogue: Catalogue, environment: Mapping[str, str], ids: Sequence[str]) -> list[Candidate]:
-    """Return the models that are still available, in the order of `ids`."""
-    available = catalogue.available(environment)
-    return [Candidate(id, available[id]) for id in ids if id in available]
 
 
 def _new_turn(turn: Turn, question: Question, preconditions: TurnPreconditions, idempotency_key: IdempotencyKey | None) -> NewTurn:

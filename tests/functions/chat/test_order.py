@@ -103,7 +103,7 @@ def test_the_prompt_has_every_earlier_answer(engine, database, alice, conversati
     """A turn that runs between the reading of the history and the storing of the question is part of the history."""
     from functions.chat.turn import begin
 
-    scripted, real = ScriptedProvider(HELLO), begin.choose_models
+    scripted, real = ScriptedProvider(HELLO), begin.preferred_candidates
     own_engine = make_engine(database)
     hidden_turns = iter([lambda: take(make_services(own_engine, ScriptedProvider(HELLO)), alice, "quick", conversation_id=conversation_id)])
 
@@ -113,7 +113,7 @@ def test_the_prompt_has_every_earlier_answer(engine, database, alice, conversati
         return real(*args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(begin, "choose_models", candidates_for)
+        patch.setattr(begin, "preferred_candidates", candidates_for)
         take(make_services(engine, scripted), alice, "slow", conversation_id=conversation_id)
     own_engine.dispose()
 

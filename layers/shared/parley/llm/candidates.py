@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from parley.llm.catalogue import Catalogue, ModelRole
+from parley.llm.catalogue import Catalogue, ModelNotFound, ModelRole
 from parley.llm.errors import ContextTooLong, ModelCannot
 from parley.llm.messages import ModelRequest
 from parley.llm.model import Model
+from parley.observability import logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,29 @@ def candidates_for(
     """
     ids = catalogue.ordered(name, role=role, environment=environment, subject=subject)
     return [Candidate(id, catalogue.models[id]) for id in ids]
+
+
+def preferred_candidates(
+    catalogue: Catalogue, environment: Mapping[str, str], *, name: str | None, preferred: str | None, subject: object
+) -> list[Candidate]:
+    """Return the models to try, in order, for `name`, else for `preferred`, else for the catalogue's default.
+
+    A preferred model that is no longer available is skipped, because the request did not name it. Raises ModelNotFound and
+    NoModel.
+    """
+    try:
+        return candidates_for(catalogue, environment, name=name or preferred, subject=subject)
+    except ModelNotFound as exc:
+        if name:
+            raise
+        logger.info("preferred_model_skipped", reason=str(exc))
+        return candidates_for(catalogue, environment, subject=subject)
+
+
+def still_available(catalogue: Catalogue, environment: Mapping[str, str], ids: Sequence[str]) -> list[Candidate]:
+    """Return the models that are still available, in the order of `ids`."""
+    available = catalogue.available(environment)
+    return [Candidate(id, available[id]) for id in ids if id in available]
 
 
 def able_candidates(
