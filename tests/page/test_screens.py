@@ -150,6 +150,7 @@ SCREENS = {
     "documents": "Documents",
     "memory": "Memory",
     "groups": "Groups",
+    "prompts": "Prompts",
     "settings/profile": "Profile",
     "settings/appearance": "Appearance",
     "settings/usage": "Usage",
