@@ -145,6 +145,8 @@ def _change_emails(emails: list[Document], op: str, path: AttributePath, value: 
         return emails
     if not path.filter:
         new = value if isinstance(value, list) else [{"value": value} if isinstance(value, str) else value]
+        if op != "remove" and not all(isinstance(email, dict) for email in new):
+            raise ScimError("invalidValue", "An address is an object with a value.")
         return [] if op == "remove" else new if op == "replace" else _joined(emails, new)
     if not emails or not all(_matches(emails[0], term) for term in path.filter):
         if op == "replace":
@@ -156,7 +158,7 @@ def _change_emails(emails: list[Document], op: str, path: AttributePath, value: 
 
 def _joined(emails: list[Document], new: list[Document]) -> list[Document]:
     """Return the addresses with those added: a new primary address replaces the old one as such."""
-    has_primary = any(isinstance(email, dict) and email.get("primary") for email in new)
+    has_primary = any(email.get("primary") for email in new)
     return [email | {"primary": not has_primary} for email in emails] + new
 
 

@@ -137,7 +137,6 @@ def remove(services: AuthServices, user_id: UUID, *, origin: ClientOrigin) -> No
         _check_not_last_admin(background, user)
         with user_scope(services.engine, user_id) as connection:
             _set_active(connection, user_id, is_active=False)
-            _end_access(connection, user_id)
             names = {"external_id": user.external_id, "given_name": user.given_name, "family_name": user.family_name}
             stored.store(connection, user_id, user_name=user.user_name, **names)
             stored.remove(connection, user_id)

@@ -148,6 +148,7 @@ def test_names_of_attributes_are_read_regardless_of_case(provider, email):
         ({"op": "replace", "path": "active", "value": "maybe"}, "invalidValue"),
         ({"op": "replace", "path": "name", "value": "Bee"}, "invalidValue"),
         ({"op": "replace", "value": "active"}, "invalidValue"),
+        ({"op": "add", "path": "emails", "value": [7]}, "invalidValue"),
         ({"op": "move", "path": "active"}, "invalidValue"),
     ],
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, func, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from parley.db.scim.conditions import Condition, all_of, lowered
@@ -67,14 +67,14 @@ _FIELDS = {
 
 def page(connection: Connection, conditions: Sequence[Condition], *, offset: int, limit: int) -> list[ScimUser]:
     """Return up to `limit` accounts that fulfil the conditions, oldest first, without those that the provider has deleted."""
-    statement = select(*_COLUMNS).select_from(_JOINED).where(scim_users.c.removed_at.is_(None), *all_of(conditions, _FIELDS))
+    statement = select(*_COLUMNS).select_from(_JOINED).where(*_where(conditions))
     rows = connection.execute(statement.order_by(users.c.id).offset(offset).limit(limit))
     return [ScimUser(**row._mapping) for row in rows]
 
 
 def count(connection: Connection, conditions: Sequence[Condition]) -> int:
     """Return the number of accounts that fulfil the conditions."""
-    statement = select(func.count()).select_from(_JOINED).where(scim_users.c.removed_at.is_(None), *all_of(conditions, _FIELDS))
+    statement = select(func.count()).select_from(_JOINED).where(*_where(conditions))
     return connection.execute(statement).scalar_one()
 
 
@@ -98,3 +98,18 @@ def store(
 def remove(connection: Connection, user_id: UUID) -> None:
     """Record that the provider has deleted the user, whose row is stored."""
     connection.execute(update(scim_users).where(scim_users.c.user_id == user_id).values(removed_at=func.now()))
+
+
+def _where(conditions: Sequence[Condition]) -> list[ColumnElement[bool]]:
+    names = [condition for condition in conditions if (condition.field, condition.operator) == ("user_name", "eq")]
+    others = [condition for condition in conditions if condition not in names]
+    has_names = (users.c.id.in_(_named(condition)) for condition in names)
+    return [scim_users.c.removed_at.is_(None), *all_of(others, _FIELDS), *has_names]
+
+
+def _named(condition: Condition) -> CompoundSelect[tuple[UUID]]:
+    """Select the ids of the accounts with a user name, each part by an index: a comparison of `coalesce` would read all accounts."""
+    written, user = scim_users.alias("written"), users.alias("named")
+    by_name = select(written.c.user_id).where(func.lower(written.c.user_name) == condition.value)
+    is_written = select(written.c.user_id).where(written.c.user_id == user.c.id).exists()
+    return union_all(by_name, select(user.c.id).where(user.c.email == condition.value, ~is_written))
