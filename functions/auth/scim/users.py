@@ -18,7 +18,7 @@ from functions.auth.scim.filters import Term
 from functions.auth.scim.schemas import MAX_NAME, ScimUserIn
 from functions.auth.services import AuthServices
 from parley.auth.client_origin import ClientOrigin
-from parley.db.accounts import administration, api_keys, audit, one_time_codes, second_factors, sessions, users
+from parley.db.accounts import administration, api_keys, audit, one_time_codes, passkeys, second_factors, sessions, users
 from parley.db.engine import Connection
 from parley.db.scim import groups as stored_groups
 from parley.db.scim import users as stored
@@ -249,12 +249,13 @@ def _change(connection: Connection, user: ScimUser, profile: Profile, changes: l
 
 
 def _drop_credentials(connection: Connection, user_id: UUID) -> None:
-    """Remove password, second factor, sessions and API keys.
+    """Remove password, passkeys, second factor, sessions and API keys.
 
     If nobody has proven the account's address, somebody else may have registered it before its owner came.
     """
     users.set_password_hash(connection, user_id, NO_PASSWORD)
     second_factors.remove(connection, user_id=user_id)
+    passkeys.remove_all(connection, user_id=user_id)
     _end_access(connection, user_id)
 
 

@@ -3,6 +3,10 @@
 import pytest
 
 from functions.auth.registration_policy import RegistrationPolicy
+from parley.db.accounts import passkeys
+from parley.db.accounts.passkeys import Credential
+from parley.db.transactions import user_scope
+from parley.ids import new_id
 from tests.fakes.oidc_issuer import error_of, refresh_token_of
 from tests.functions.auth.refresh_tokens import refresh
 from tests.functions.auth.scim.provider import USER, refusal
@@ -88,6 +92,15 @@ def test_an_account_with_an_unproven_address_is_taken_over_without_its_password(
 
     assert auth.get("/auth/me", as_=alice).status == 401
     assert auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}).status == 401
+
+
+def test_an_account_with_an_unproven_address_is_taken_over_without_its_passkeys(engine, provider, alice):
+    with user_scope(engine, alice.id) as connection:
+        passkeys.add(connection, new_id(), Credential(b"id", b"key", 0, []), user_id=alice.id, name="Thief's", is_backed_up=False)
+    assert provider.call("PUT", f"/Users/{alice.id}", {"userName": alice.email}).status == 200
+
+    with user_scope(engine, alice.id) as connection:
+        assert passkeys.credentials(connection, user_id=alice.id) == []
 
 
 def test_an_account_with_a_proven_address_is_taken_over_as_it_is(auth, provider, alice, verify):

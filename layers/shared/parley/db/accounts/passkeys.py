@@ -93,6 +93,11 @@ def remove(connection: Connection, passkey_id: UUID, *, user_id: UUID) -> None:
         raise NotFound("passkey", passkey_id)
 
 
+def remove_all(connection: Connection, *, user_id: UUID) -> None:
+    """Delete all of the user's passkeys."""
+    connection.execute(delete(passkeys).where(passkeys.c.user_id == user_id))
+
+
 def advance(connection: Connection, passkey_id: UUID, *, user_id: UUID, sign_count: int, is_backed_up: bool) -> bool:
     """Record a use of the passkey; return False if its count of signatures did not grow. A passkey that does not count stays at zero."""
     grows = or_(passkeys.c.sign_count < sign_count, passkeys.c.sign_count + sign_count == 0)
