@@ -50,6 +50,17 @@ def find_by_id(items: Iterable[Fields], given: str, *, noun: str, listed_by: str
     return found[0]
 
 
+def find_by_name(items: Sequence[Fields], given: str, *, noun: str, listed_by: str) -> Fields:
+    """Return the one item with this name, in whatever case, or else do the same as `find_by_id`."""
+    named = [item for item in items if item.text("name").casefold() == given.strip().casefold()]
+    return named[0] if len(named) == 1 else find_by_id(items, given, noun=noun, listed_by=listed_by)
+
+
+def name_and_id(item: Fields) -> str:
+    """Return the quoted name and the short id."""
+    return f"{one_line(item.text('name'))!r} ({short_id(item.text('id'))})"
+
+
 def _matches(identifier: str, part: str) -> bool:
     return identifier.startswith(part) or identifier.endswith(part)
 

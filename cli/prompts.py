@@ -12,7 +12,7 @@ import click
 
 from cli.api import ApiClient
 from cli.errors import TurnUnfinished
-from cli.http import is_loopback
+from cli.http import HttpCall, is_loopback
 from cli.json_fields import Fields
 from cli.output import one_line, print_note
 
@@ -63,6 +63,13 @@ def require_confirmation(question: str, *, yes: bool) -> None:
         if isinstance(exc.__context__, EOFError):
             raise click.UsageError("This command needs confirmation. In scripts: --yes") from exc
         raise
+
+
+def delete_confirmed(api: ApiClient, path: str, title: str, *, noun: str = "", yes: bool) -> None:
+    """Delete the item at `path`, once the user has confirmed it, and print its title. `yes` skips the question."""
+    require_confirmation(f"Delete {noun}{title}?", yes=yes)
+    api.fetch(HttpCall("DELETE", path))
+    click.echo(f"Deleted {title}")
 
 
 class ApprovalPrompt:

@@ -9,8 +9,7 @@ from cli.api import ApiClient
 from cli.document_api import find_document_ids
 from cli.http import HttpCall
 from cli.json_fields import Fields
-from cli.listing import all_items, find_by_id, full_id, short_id
-from cli.output import one_line
+from cli.listing import all_items, find_by_name, full_id
 
 ASSISTANTS_PATH = "/assistants"
 
@@ -19,19 +18,12 @@ def find_assistant(api: ApiClient, given: str) -> Fields:
     """Return the assistant with this name, or whose id is, starts or ends with `given`. Raises `CliError` if none or several match."""
     if assistant_id := full_id(given):
         return Fields.of(api.fetch(HttpCall("GET", assistant_path(assistant_id))))
-    found = list(all_items(api, ASSISTANTS_PATH))
-    named = [each for each in found if each.text("name").casefold() == given.strip().casefold()]
-    return named[0] if len(named) == 1 else find_by_id(found, given, noun="assistant", listed_by="parley assistants")
+    return find_by_name(list(all_items(api, ASSISTANTS_PATH)), given, noun="assistant", listed_by="parley assistants")
 
 
 def assistant_path(assistant_id: str) -> str:
     """Return the path of an assistant."""
     return f"{ASSISTANTS_PATH}/{quote(assistant_id, safe='')}"
-
-
-def name_and_id(assistant: Fields) -> str:
-    """Return the quoted name and the short id."""
-    return f"{one_line(assistant.text('name'))!r} ({short_id(assistant.text('id'))})"
 
 
 def setting_fields(

@@ -8,12 +8,12 @@ import click
 
 from cli import prompts
 from cli.api import ApiClient
-from cli.assistants.assistant_api import ASSISTANTS_PATH, assistant_path, find_assistant, name_and_id, setting_fields
+from cli.assistants.assistant_api import ASSISTANTS_PATH, assistant_path, find_assistant, setting_fields
 from cli.commands.groups import group_option, owner_name, set_shared
 from cli.completion import complete_model
 from cli.http import HttpCall
 from cli.json_fields import Fields
-from cli.listing import ListGroup, Table, all_items, first_items, json_option, limit_option, short_id
+from cli.listing import ListGroup, Table, all_items, first_items, json_option, limit_option, name_and_id, short_id
 from cli.options import with_api
 from cli.output import json_text, local_time, one_line, plain_text, shortened
 
@@ -139,9 +139,7 @@ def unshare(api: ApiClient, assistant: str, group: str | None) -> None:
 def delete(api: ApiClient, assistant: str, yes: bool) -> None:
     """Delete your assistant, for everybody. Its conversations stay."""
     found = find_assistant(api, assistant)
-    prompts.require_confirmation(f"Delete the assistant {name_and_id(found)}?", yes=yes)
-    api.fetch(HttpCall("DELETE", assistant_path(found.text("id"))))
-    click.echo(f"Deleted {name_and_id(found)}")
+    prompts.delete_confirmed(api, assistant_path(found.text("id")), name_and_id(found), noun="the assistant ", yes=yes)
 
 
 def _assistant_row(assistant: Fields) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from cli.api import ApiClient
 from cli.errors import CliError
 from cli.http import HttpCall
 from cli.json_fields import Fields
-from cli.listing import ListGroup, Table, all_items, find_by_id, first_items, json_option, limit_option, short_id
+from cli.listing import ListGroup, Table, all_items, find_by_name, first_items, json_option, limit_option, name_and_id, short_id
 from cli.options import BudgetType, with_api
 from cli.output import local_time, one_line, shortened
 
@@ -27,9 +27,7 @@ def find_group(api: ApiClient, given: str, *, path: str = GROUPS_PATH) -> Fields
 
     With the admins' `path`, all groups of the server are searched.
     """
-    groups = list(all_items(api, path))
-    named = [group for group in groups if group.text("name").casefold() == given.strip().casefold()]
-    return named[0] if len(named) == 1 else find_by_id(groups, given, noun="group", listed_by="parley groups")
+    return find_by_name(list(all_items(api, path)), given, noun="group", listed_by="parley groups")
 
 
 def set_shared(api: ApiClient, path: str, group: str | None, *, shared: bool) -> str:
@@ -44,11 +42,6 @@ def set_shared(api: ApiClient, path: str, group: str | None, *, shared: bool) ->
 def owner_name(shared: Fields) -> str:
     """Return whose an own or shared object is, as lists show it."""
     return "you" if shared.get("is_own") is True else shared.part("owner").text("email") or "everybody's"
-
-
-def group_title(group: Fields) -> str:
-    """Return the quoted name and the short id."""
-    return f"{one_line(group.text('name'))!r} ({short_id(group.text('id'))})"
 
 
 @click.group(cls=ListGroup)
@@ -73,7 +66,7 @@ def list_groups(api: ApiClient, limit: int, as_json: bool) -> None:
 @with_api
 def add(api: ApiClient, name: str) -> None:
     """Found a group called NAME. You are its owner."""
-    click.echo(f"Founded {group_title(Fields.of(api.fetch(HttpCall('POST', GROUPS_PATH, {'name': name}))))}")
+    click.echo(f"Founded {name_and_id(Fields.of(api.fetch(HttpCall('POST', GROUPS_PATH, {'name': name}))))}")
 
 
 @groups.command()
@@ -84,7 +77,7 @@ def rename(api: ApiClient, group: str, name: str) -> None:
     """Change the name of a group that you own to NAME."""
     found = find_group(api, group)
     changed = Fields.of(api.fetch(HttpCall("PATCH", _path(found), {"name": name})))
-    click.echo(f"{group_title(found)} is now called {one_line(changed.text('name'))!r}")
+    click.echo(f"{name_and_id(found)} is now called {one_line(changed.text('name'))!r}")
 
 
 @groups.command()
@@ -94,9 +87,7 @@ def rename(api: ApiClient, group: str, name: str) -> None:
 def delete(api: ApiClient, group: str, yes: bool) -> None:
     """Delete a group that you own. Documents stay with the members who shared them."""
     found = find_group(api, group)
-    prompts.require_confirmation(f"Delete the group {group_title(found)}?", yes=yes)
-    api.fetch(HttpCall("DELETE", _path(found)))
-    click.echo(f"Deleted {group_title(found)}")
+    prompts.delete_confirmed(api, _path(found), name_and_id(found), noun="the group ", yes=yes)
 
 
 @groups.command()
@@ -117,7 +108,7 @@ def invite(api: ApiClient, group: str, email: str) -> None:
     found = find_group(api, group)
     is_mailed = _set_member(api, found, {"email": email}).get("mailed") is True
     remark = "A mail tells them." if is_mailed else "No mail is sent: tell them yourself."
-    click.echo(f"{one_line(email)} is invited to {group_title(found)} for 30 days. {remark}")
+    click.echo(f"{one_line(email)} is invited to {name_and_id(found)} for 30 days. {remark}")
 
 
 @groups.command()
@@ -129,7 +120,7 @@ def role(api: ApiClient, group: str, email: str, new_role: str) -> None:
     """Make the member EMAIL an owner, or an owner a member. ROLE is `member` or `owner`."""
     found = find_group(api, group)
     _set_member(api, found, {"email": email, "role": new_role})
-    click.echo(f"{one_line(email)} has the role {new_role} in {group_title(found)}")
+    click.echo(f"{one_line(email)} has the role {new_role} in {name_and_id(found)}")
 
 
 @groups.command()
@@ -140,7 +131,7 @@ def remove(api: ApiClient, group: str, email: str) -> None:
     """Remove the member EMAIL, or withdraw the invitation of this address."""
     found = find_group(api, group)
     _remove_member(api, found, email)
-    click.echo(f"{one_line(email)} is no longer in {group_title(found)}")
+    click.echo(f"{one_line(email)} is no longer in {name_and_id(found)}")
 
 
 @groups.command()
@@ -150,7 +141,7 @@ def join(api: ApiClient, group: str) -> None:
     """Accept an invitation. To decline it: parley groups leave"""
     found = find_group(api, group)
     api.fetch(HttpCall("POST", f"{_path(found)}/join"))
-    click.echo(f"You are a member of {group_title(found)}")
+    click.echo(f"You are a member of {name_and_id(found)}")
 
 
 @groups.command()
@@ -160,7 +151,7 @@ def leave(api: ApiClient, group: str) -> None:
     """Leave a group, or decline an invitation. Your documents are no longer shared with it."""
     found = find_group(api, group)
     _remove_member(api, found, Fields.of(api.fetch(HttpCall("GET", "/auth/me"))).text("email"))
-    click.echo(f"You are no longer in {group_title(found)}")
+    click.echo(f"You are no longer in {name_and_id(found)}")
 
 
 @groups.command()
@@ -179,7 +170,7 @@ def budget(api: ApiClient, group: str, share: float | str | None, pool: float | 
     changes = {name: None if isinstance(usd, str) else usd for name, usd in given.items() if usd is not None}
     if changes:
         found = Fields.of(api.fetch(HttpCall("PATCH", f"{path}/{quote(found.text('id'), safe='')}", changes)))
-    click.echo(f"{group_title(found)} {_budget_text(found)}")
+    click.echo(f"{name_and_id(found)} {_budget_text(found)}")
 
 
 def _budget_text(group: Fields) -> str:

@@ -100,9 +100,7 @@ def runs(api: ApiClient, schedule: str, limit: int, as_json: bool) -> None:
 def delete(api: ApiClient, schedule: str, yes: bool) -> None:
     """Delete a scheduled prompt. The conversations of its runs stay."""
     found = _find(api, schedule)
-    prompts.require_confirmation(f"Delete {_title(found)}?", yes=yes)
-    api.fetch(HttpCall("DELETE", _path(found)))
-    click.echo(f"Deleted {_title(found)}")
+    prompts.delete_confirmed(api, _path(found), _title(found), yes=yes)
 
 
 def _own_time_zone() -> str:

@@ -81,9 +81,7 @@ def deliveries(api: ApiClient, webhook: str, limit: int, as_json: bool) -> None:
 def delete(api: ApiClient, webhook: str, yes: bool) -> None:
     """Delete a web hook."""
     found = _find(api, webhook)
-    prompts.require_confirmation(f"Delete the web hook to {one_line(found.text('url'))}?", yes=yes)
-    api.fetch(HttpCall("DELETE", _path(found)))
-    click.echo(f"Deleted the web hook to {one_line(found.text('url'))}")
+    prompts.delete_confirmed(api, _path(found), f"the web hook to {one_line(found.text('url'))}", yes=yes)
 
 
 def _set_enabled(api: ApiClient, webhook: str, *, enabled: bool) -> None:

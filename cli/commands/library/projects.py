@@ -9,7 +9,7 @@ from cli.api import ApiClient
 from cli.document_api import find_document_ids
 from cli.http import HttpCall
 from cli.json_fields import Fields
-from cli.listing import ListGroup, Table, all_items, find_by_id, first_items, json_option, limit_option, short_id
+from cli.listing import ListGroup, Table, all_items, find_by_name, first_items, json_option, limit_option, name_and_id, short_id
 from cli.options import with_api_or_key
 from cli.output import one_line, shortened
 
@@ -28,9 +28,7 @@ document_option = click.option("--document", "documents", metavar="ID", multiple
 
 def find_project(api: ApiClient, given: str) -> Fields:
     """Return the project with this name, or whose id is, starts or ends with `given`. Raises `CliError` if none or several match."""
-    projects = list(all_items(api, PROJECTS_PATH))
-    named = [project for project in projects if project.text("name").casefold() == given.strip().casefold()]
-    return named[0] if len(named) == 1 else find_by_id(projects, given, noun="project", listed_by="parley projects")
+    return find_by_name(list(all_items(api, PROJECTS_PATH)), given, noun="project", listed_by="parley projects")
 
 
 @click.group(cls=ListGroup)
@@ -59,7 +57,7 @@ def list_projects(api: ApiClient, limit: int, as_json: bool) -> None:
 def add(api: ApiClient, name: str, instructions: str | None, memory: str | None, documents: tuple[str, ...]) -> None:
     """Make a project called NAME."""
     body = {"name": name, "instructions": instructions, "memory_scope": memory or "all", "documents": find_document_ids(api, documents)}
-    click.echo(f"Made {_name_and_id(Fields.of(api.fetch(HttpCall('POST', PROJECTS_PATH, body))))}")
+    click.echo(f"Made {name_and_id(Fields.of(api.fetch(HttpCall('POST', PROJECTS_PATH, body))))}")
 
 
 @projects.command()
@@ -87,7 +85,7 @@ def change(
     if not changes:
         raise click.UsageError("Nothing to change: give --name, --instructions, --memory or --document.")
     found = find_project(api, project)
-    click.echo(f"Changed {_name_and_id(Fields.of(api.fetch(HttpCall('PATCH', _path(found), changes))))}")
+    click.echo(f"Changed {name_and_id(Fields.of(api.fetch(HttpCall('PATCH', _path(found), changes))))}")
 
 
 @projects.command()
@@ -99,18 +97,14 @@ def delete(api: ApiClient, project: str, with_conversations: bool, yes: bool) ->
     """Delete a project. Its documents stay, and so do its conversations unless you say otherwise."""
     found = find_project(api, project)
     what = "and its conversations" if with_conversations else "and keep its conversations"
-    prompts.require_confirmation(f"Delete the project {_name_and_id(found)} {what}?", yes=yes)
+    prompts.require_confirmation(f"Delete the project {name_and_id(found)} {what}?", yes=yes)
     query = {"conversations": "delete" if with_conversations else "keep"}
     api.fetch(HttpCall("DELETE", _path(found), query=query))
-    click.echo(f"Deleted {_name_and_id(found)}")
+    click.echo(f"Deleted {name_and_id(found)}")
 
 
 def _path(project: Fields) -> str:
     return f"{PROJECTS_PATH}/{quote(project.text('id'), safe='')}"
-
-
-def _name_and_id(project: Fields) -> str:
-    return f"{one_line(project.text('name'))!r} ({short_id(project.text('id'))})"
 
 
 def _project_row(project: Fields) -> tuple[str, ...]:

@@ -157,9 +157,7 @@ def unshare(api: ApiClient, prompt: str, group: str | None) -> None:
 def delete(api: ApiClient, prompt: str, yes: bool) -> None:
     """Delete your prompt with its versions, for everybody."""
     found = find_prompt(api, prompt)
-    terminal.require_confirmation(f"Delete the prompt {_title(found)}?", yes=yes)
-    api.fetch(HttpCall("DELETE", _path(found)))
-    click.echo(f"Deleted {_title(found)}")
+    terminal.delete_confirmed(api, _path(found), _title(found), noun="the prompt ", yes=yes)
 
 
 def _path(prompt: Fields) -> str:
