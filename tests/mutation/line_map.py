@@ -17,9 +17,9 @@ from tests.mutation.scope import ROOT
 
 LINES_FOLDER = ROOT / ".tools" / "mutation" / "lines"
 # A mutant that this many tests do not notice survives.
-MAX_TESTS = 24
+MAX_TESTS = 60
 # The tests of one mutant take less than this, except that of a line with only one slow test.
-MAX_S = 6.0
+MAX_S = 8.0
 _WORD = re.compile(r"[a-z]+")
 # Words of paths that say nothing about the subject.
 _COMMON_WORDS = {"tests", "test", "functions", "layers", "shared", "parley", "py", "the", "a", "an", "is", "of", "and", "in", "to", "not"}
@@ -57,7 +57,7 @@ def cheapest(file: str, tests: Iterable[str], seconds: dict[str, float]) -> list
     by_function: dict[str, str] = {}
     for test in ranked:
         by_function.setdefault(test.partition("[")[0], test)
-    return list(by_function.values())[:MAX_TESTS]
+    return list(by_function.values())[: 2 * MAX_TESTS]
 
 
 @dataclass(frozen=True)

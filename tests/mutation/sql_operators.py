@@ -47,8 +47,11 @@ def sql_changes(source: str) -> Iterator[Change]:
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line))
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.expr) or node.end_lineno is None or node.end_col_offset is None:
+    tree = ast.parse(source)
+    # A part of a format string ends where a value is inserted, which may be in the middle of a predicate.
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.expr) or node.end_lineno is None or node.end_col_offset is None or id(node) in parts:
             continue
         # Columns count bytes of UTF-8; the lines of a tree whose SQL and names are ASCII have as many characters.
         begin, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
@@ -59,7 +62,7 @@ def sql_changes(source: str) -> Iterator[Change]:
 
 
 def is_text(node: ast.expr) -> bool:
-    """Return whether the expression is a string or a format string. The parts of a format string have no place of their own."""
+    """Return whether the expression is a string or a format string."""
     return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
@@ -85,7 +88,7 @@ def _text_changes(source: str, begin: int, end: int) -> Iterator[Change]:
 
 
 def unique(changes: Iterator[Change]) -> list[Change]:
-    """Return the changes in the order of their lines, each source once: a string inside a format string is visited twice."""
+    """Return the changes in the order of their lines, each source once."""
     by_source = {change.source: change for change in changes}
     return sorted(by_source.values(), key=lambda change: (change.line, change.operator))
 

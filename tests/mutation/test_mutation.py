@@ -40,6 +40,12 @@ def test_an_operator_drops_one_part_of_a_statement(operator, sql, changed):
     assert changes(f'STATEMENT = text("{sql}")')[operator] == f'STATEMENT = text("{changed}")'
 
 
+def test_a_predicate_with_an_inserted_value_is_dropped_as_a_whole():
+    source = 'AGE = "interval"\nSTATEMENT = text(f"DELETE FROM t WHERE started_at < now() - {AGE} AND x")'
+
+    assert list(changes(source).items()) == [("drop_expiry", 'STATEMENT = text(f"DELETE FROM t WHERE true AND x")')]
+
+
 @pytest.mark.parametrize("predicate", ["keys.c.user_id == user_id", "keys.c.revoked_at.is_(None)", "columns.expires_at > now"])
 def test_a_comparison_of_a_column_becomes_true(predicate):
     assert changes(f"which = select().where({predicate})") == {

@@ -10,7 +10,7 @@ from parley.auth.one_time_codes import OneTimeCode
 from parley.db.accounts import one_time_codes, signups
 from parley.db.transactions import global_scope, user_scope
 from parley.ids import new_id
-from tests.support.api_gateway import Person
+from tests.support.api_gateway import PASSWORD, Person
 from tests.support.concurrency import ROUNDS, TimedRequest
 
 NEW = "quite another sentence to remember"
@@ -109,6 +109,15 @@ def test_an_address_change_invalidates_the_reset_code_sent_to_the_old_address(au
     assert auth.invoke(confirm(alice, changing).event()).status == 204
 
     assert auth.invoke(reset(alice, resetting).event()).json["code"] == "invalid_code"
+
+
+def test_a_new_password_ends_reset_codes_but_not_the_code_of_a_new_address(auth, alice, mint):
+    resetting, changing = mint(alice), mint(alice, "change_email")
+    changed = auth.post("/auth/password", {"current_password": PASSWORD, "new_password": NEW}, as_=alice)
+
+    assert changed.status == 204
+    assert auth.invoke(reset(alice, resetting).event()).json["code"] == "invalid_code"
+    assert auth.invoke(confirm(alice, changing).event()).status == 204
 
 
 @pytest.mark.parametrize("purpose", ["reset_password", "change_email"])

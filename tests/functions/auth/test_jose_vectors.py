@@ -83,3 +83,8 @@ def test_valid_tokens_are_accepted(name, algorithm):
 
     assert is_signed_by_an_issuer(keys, token)
     assert is_signed_by_parley(keys, token) == (algorithm == "ES256")
+
+
+@pytest.mark.parametrize("key", [{"kty": "oct", "k": "c2VjcmV0"}, {"kty": "RSA", "d": "AQAB"}, {"kty": "EC", "use": "enc"}, "RSA", {}])
+def test_only_public_keys_for_signatures_are_used(key):
+    assert usable_keys({"keys": [key]}) == []

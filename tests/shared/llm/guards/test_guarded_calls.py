@@ -228,3 +228,8 @@ def test_a_wrong_guard_is_named_with_its_line():
     wrong = MODELS.format(url="http://vendor").replace('["nightingale"]', '["nightingale"]\naction = "shout"')
     with pytest.raises(CatalogueInvalid, match=r"line 9: guard\.words\.action"):
         Catalogue.parse(wrong, source="test")
+
+
+@pytest.mark.parametrize(("place", "words"), [("request", "this message"), ("answer", "the rest of this answer")])
+def test_a_refusal_tells_whether_it_is_about_the_message_or_the_answer(place, words):
+    assert words in GuardBlocked("words", place=place).public_message
