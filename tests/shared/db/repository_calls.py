@@ -74,6 +74,7 @@ PREPARATIONS = (
 STATES = {
     "responses.record_pieces": "UPDATE responses SET heartbeat_at = now() WHERE user_id = :owner",
     "responses.finish": "UPDATE responses SET heartbeat_at = now() WHERE user_id = :owner",
+    "budgets.key_budget": "UPDATE api_keys SET monthly_budget_usd = 5 WHERE user_id = :owner",
     "turn_begin.store_turn": "UPDATE turns SET status = 'completed' WHERE user_id = :owner",
     "summaries.lacking_tokens": "UPDATE messages SET seq = 5 WHERE user_id = :owner",
     "approvals.asking_calls": 'UPDATE approvals SET question = \'{"call_id": "secret"}\', is_approved = NULL WHERE user_id = :owner',
