@@ -174,6 +174,17 @@ def test_a_service_that_is_away_fails_the_call_unless_the_operator_wants_to_go_o
     assert text_of(called("Hi", settings='on_error = "pass"\n')) == "Hello"
 
 
+def test_a_text_that_passed_while_the_service_was_away_is_read_when_it_is_back(called, vendor, monkeypatch):
+    monkeypatch.setattr(remote_finder, "PAUSE_S", 0)
+    passes = {"settings": 'on_error = "pass"\n', "system": "Be brief."}
+    vendor.script = beside(streams("Hello"), guardrail=refuses(500))
+    called("I am Ada", **passes)
+    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(names=("Ada",)))
+    called("I am Ada", **passes)
+
+    assert vendor.requests[-2][1]["messages"][-1]["content"] == "I am [NAME_1]"
+
+
 @pytest.mark.parametrize("answer", [refuses(500), refuses(200, document={"error": "?"}), refuses(200, document=[{"start": 0}])])
 def test_an_analyzer_that_answers_nonsense_fails_the_call(called, vendor, answer):
     vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(), analyzer=answer)

@@ -52,7 +52,7 @@ class RemoteFinder:
 
     def prepare(self, texts: Iterable[str]) -> None:
         """Ask about all these texts at once, and about short ones together, so that `find` need not wait. Raises Unavailable."""
-        unknown = [text for text in dict.fromkeys(texts) if self._remembered(text) is None]
+        unknown = [text for text in dict.fromkeys(texts) if text.strip() and self._remembered(text) is None]
         groups = [[text] for text in unknown if len(text) > SHORT] + list(_groups(text for text in unknown if len(text) <= SHORT))
         if not groups:
             return
@@ -69,19 +69,26 @@ class RemoteFinder:
         return Found(spans, len(text) if is_end else _open_start(text, spans))
 
     def _is_clean(self, texts: Sequence[str]) -> bool:
-        """Return whether the service finds nothing in the texts. Of a single text, the spans are remembered in any case."""
-        if len(texts) == 1:
-            self._spans(texts[0])
-            return True
-        if self._spans("\n".join(texts)):
+        """Return whether nothing is found in the texts. Of a single text, the spans are remembered in any case."""
+        found = self._found("\n".join(texts))
+        if found and len(texts) > 1:
             return False
-        for text in texts:
-            self._remember(text, [])
+        if found is not None and len(texts) > 1:
+            for text in texts:
+                self._remember(text, [])
         return True
 
     def _spans(self, text: str) -> Sequence[TextSpan]:
+        return self._found(text) or []
+
+    def _found(self, text: str) -> Sequence[TextSpan] | None:
+        """Return the spans in the text, or None if the service is away and the guard passes the text unread."""
+        if not text.strip():
+            return []
         if (known := self._remembered(text)) is not None:
             return known
+        if time.monotonic() < self._paused_until_s:
+            return None
         try:
             spans = [span.shifted(start) for start, part in _parts(text) for span in self._ask(part)]
         except Unavailable as exc:
@@ -89,14 +96,11 @@ class RemoteFinder:
             if not self._passes_on_error:
                 raise
             self._paused_until_s = time.monotonic() + PAUSE_S
-            return []
+            return None
         self._remember(text, spans)
         return spans
 
     def _remembered(self, text: str) -> Sequence[TextSpan] | None:
-        """Return what is known about the text: nothing is in an empty one, nor in any while the guard passes all."""
-        if not text.strip() or time.monotonic() < self._paused_until_s:
-            return []
         with self._lock:
             expires_s, spans = self._known.get(_key(text), (0.0, []))
         return spans if time.monotonic() < expires_s else None
