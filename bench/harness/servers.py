@@ -68,9 +68,9 @@ def running_server(
         _stop(process)
 
 
-def call(server: Server, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+def call(server: Server, method: str, path: str, body: Any = None, *, timeout_s: float = 30) -> tuple[int, Any]:
     """Send one request and return the status and the decoded JSON."""
-    connection = http.client.HTTPConnection(HOST, server.port, timeout=30)
+    connection = http.client.HTTPConnection(HOST, server.port, timeout=timeout_s)
     try:
         connection.request(method, path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
         answer = connection.getresponse()

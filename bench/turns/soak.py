@@ -34,6 +34,7 @@ _STEPS = 20
 _TURNS_PER_CONVERSATION = 10
 # In a shorter run, processes still import modules and tables are not yet vacuumed, so only the memory of the chat worker is judged.
 _JUDGED_TURNS = 5000
+_SWEEP_LIMIT_S = 600.0
 _MB = 1024 * 1024
 # Their rows are changed or deleted by every turn, and their number stays the same.
 _CONSTANT_TABLES = ("budgets", "budget_reservations", "rate_limits", "stream_leases", "breakers", "outbox")
@@ -170,7 +171,7 @@ def _measure(server: Server, data: Path) -> dict[str, float | None]:
         connection.execute(_AGE_EVENTS)
         for schedule in call(server, "GET", "/_local/status")[1]["schedules"]:
             if "Sweep" in schedule["name"]:
-                call(server, "POST", f"/_local/schedules/{schedule['name']}")
+                call(server, "POST", f"/_local/schedules/{schedule['name']}", timeout_s=_SWEEP_LIMIT_S)
         sizes = connection.execute("SELECT relname, pg_total_relation_size(relid) FROM pg_stat_user_tables").fetchall()
     probe = Probe(server, data, dict(sizes))
     return {quantity.name: quantity.measure(probe) for quantity in QUANTITIES}

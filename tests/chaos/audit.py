@@ -154,7 +154,7 @@ def broken_documents(clients, records):
     for _, id, status, counted, stored in records.documents:
         if status not in ("ready", "failed"):
             yield "stuck", f"the document {id} is {status}"
-        if counted != stored:
+        if status == "ready" and counted != stored:
             yield ("lost" if stored < counted else "doubled"), f"the document {id} has {stored} of {counted} chunks"
     for key in keys - records.files:
         yield "lost", f"the file {key} is missing"
