@@ -61,6 +61,14 @@ def test_the_documents_of_a_project_are_searched_and_no_others(engine, services,
     assert [event.document_id for event in events if isinstance(event, SourceGiven)] == [handbook]
 
 
+def test_a_question_in_a_project_may_name_another_document(engine, services, alice, conversation_in):
+    other = add_document(engine, alice, "The safe code of the other house is 1234.", title="other")
+    _, inside = conversation_in(documents=[add_document(engine, alice, "The code of the safe is 4711.")])
+    events = take(services, alice, "What is the code of the safe?", conversation_id=inside, documents=[other])
+
+    assert [event.document_id for event in events if isinstance(event, SourceGiven)] == [other]
+
+
 def test_a_question_without_a_relation_to_the_projects_documents_has_no_sources(engine, services, provider, alice, conversation_in):
     _, inside = conversation_in(documents=[add_document(engine, alice, "The code of the safe is 4711.")])
     take(services, alice, "hello", conversation_id=inside)
