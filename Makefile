@@ -27,7 +27,7 @@ SEMGREP := PATH=$(CURDIR)/.tools/security/bin:$$PATH semgrep scan --metrics=off 
 # The environment for developers has all packages of the other, and those of the embedding model.
 VENV := $(if $(wildcard .venv/dev),.venv/dev,.venv/local)
 
-.PHONY: help up up-built page embedder screenshots test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned security ledger model chaos soak previous-release mutants mutation mutation-map runtime clients conformance deps clean
+.PHONY: help up up-built page embedder screenshots journeys test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned security ledger model chaos soak previous-release mutants mutation mutation-map runtime clients conformance deps clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -66,6 +66,9 @@ check: .venv/dev .tools/checkov/.installed node_modules/.with-checkers  ## Forma
 
 screenshots: .venv/dev $(PAGE)  ## Take the pictures of the web page in docs/pictures (needs Chromium and the Inter font)
 	$(PY) -m tests.page.screenshots
+
+journeys: .venv/dev $(PAGE) $(MODEL)  ## Walk a team of three through the page: issuer, group, assistant, budget, import, link, audit (needs Chromium)
+	$(PY) -m pytest -n 0 --timeout 0 tests/page/check_team.py
 
 openapi: .venv/dev  ## Regenerate the API description from the routes and the template
 	$(PY) -m openapi

@@ -193,9 +193,9 @@ def open_meteo() -> Iterator[OpenMeteo]:
 
 
 @contextmanager
-def running_stack(vendor: Vendor, *options: str) -> Iterator[Stack]:
+def running_stack(vendor: Vendor, *options: str, catalogue: str = MODELS) -> Iterator[Stack]:
     """Run a copy of the product that a test may change."""
-    with _running_stack(MODELS.format(url=vendor.url), *options) as stack:
+    with _running_stack(catalogue.format(url=vendor.url), *options) as stack:
         yield stack
 
 

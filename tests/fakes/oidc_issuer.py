@@ -94,6 +94,10 @@ def serving_issuer(issuer: FakeIssuer) -> Iterator[FakeIssuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.fetched.append(self.path)
+            address = urlsplit(self.path)
+            if address.path == "/authorize":
+                self._authorize(dict(parse_qsl(address.query)))
+                return
             documents = {"/.well-known/openid-configuration": issuer.document, "/keys": issuer.keys, "/userinfo": lambda: issuer.userinfo}
             self._send(documents[self.path]())
 
@@ -102,6 +106,15 @@ def serving_issuer(issuer: FakeIssuer) -> Iterator[FakeIssuer]:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             tokens = issuer.tokens(dict(parse_qsl(body)), self.headers.get("Authorization", ""))
             self._send(tokens or {"error": "invalid_grant"}, status=200 if tokens else 400)
+
+        def _authorize(self, asked: dict[str, str]) -> None:
+            """Sign the person in without a question, as an issuer does whose session goes on."""
+            issuer.asked = asked
+            answer = urlencode({"code": "the code", "state": asked["state"], "iss": issuer.url})
+            self.send_response(302)
+            self.send_header("Location", f"{asked['redirect_uri']}?{answer}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def _send(self, document: Any, *, status: int = 200) -> None:
             body = json.dumps(document).encode()
