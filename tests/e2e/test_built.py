@@ -26,6 +26,8 @@ from local.template.stack import Function
 from tests.e2e.conftest import MODELS, ROOT, Stack
 from tests.e2e.test_streaming import events_of
 from tests.fakes.vendor import streams
+from tests.functions.auth.authenticator import Authenticator
+from tests.support.api_gateway import PASSWORD
 from tests.support.time_limits import HANG_S
 
 pytestmark = [
@@ -225,6 +227,14 @@ def test_a_person_registers_and_streams_a_chat(built: Built, built_stack: Stack,
     assert [data["text"] for name, data in events if name == "text.delta"] == ["Bonjour", ", Ada"]
     assert [message["text"] for message in ada.messages(events[0][1]["conversation_id"])] == ["Say hello in French", "Bonjour, Ada"]
     assert built.files() == before
+
+
+def test_a_passkey_is_verified_by_the_packages_of_the_build(built_stack: Stack) -> None:
+    ada, origin = built_stack.register(), built_stack.url.replace("127.0.0.1", "localhost")
+    options = ada.post("/auth/passkeys/begin", {"password": PASSWORD}).json()["public_key"]
+    credential = Authenticator(origin=origin, rp_id="localhost").create(options)
+
+    assert ada.post("/auth/passkeys", {"name": "Laptop", "credential": credential}).status_code == 201
 
 
 def test_a_function_brings_nothing_that_its_layer_brings(built: Built) -> None:

@@ -49,7 +49,10 @@ def log_in(services: AuthServices, *, challenge: str | None, answer: SignedChall
     user_id = answer.user_id if challenge is None else totp.user_of(services, challenge)
     if user_id is None or (answer.response.user_handle and answer.user_id != user_id):
         raise InvalidPasskey("the passkey names no account, or another")
-    challenges.use(services, signed, "sign_in" if challenge is None else "second_step", None if challenge is None else user_id)
+    if challenge is None:
+        challenges.use(services, signed, "sign_in", None)
+    else:
+        challenges.use(services, signed, "second_step", user_id)
     check = partial(_check, party, answer, signed)
     try:
         if challenge is None:

@@ -25,10 +25,10 @@ NAME = "Parley"
 # ES256, EdDSA and RS256: at least one of them is offered by every authenticator.
 ALGORITHMS = (-7, -8, -257)
 TRANSPORTS = {"ble", "cable", "hybrid", "internal", "nfc", "smart-card", "usb"}
-_LOCAL = "localhost"
-
 
 type BrowserOptions = dict[str, object]
+
+_LOCAL = "localhost"
 _NEW: JsonDict = {"id": "AAAA", "type": "public-key", "response": {"clientDataJSON": "e30", "attestationObject": "oA"}}
 _SIGNATURE: JsonDict = {"clientDataJSON": "e30", "authenticatorData": "AAAA", "signature": "AAAA", "userHandle": "AAAA"}
 _SIGNED: JsonDict = {"id": "AAAA", "type": "public-key", "response": _SIGNATURE}
