@@ -2,6 +2,7 @@ import sys
 
 import pytest
 
+from parley.llm.guards import spans
 from parley.llm.guards.spans import ReplacedText, replace_all
 from parley.llm.guards.words import MAX_SPACES, WordFinder, folded
 from tests.support.regex_growth import is_linear
@@ -43,7 +44,25 @@ def test_whole_words_are_found_in_any_case_and_spacing(finder, text, expected):
 
 
 def test_the_longest_of_two_words_that_begin_alike_is_found():
-    assert masked(WordFinder(["red", "red alert", "alert now"]), "a red alert now") == "a # now"
+    assert masked(WordFinder(["red", "red alert"]), "a red alert now") == "a # now"
+
+
+def test_of_words_that_overlap_nothing_is_left():
+    assert masked(WordFinder(["red alert", "alert now"]), "a red alert now, or now") == "a ##, or now"
+
+
+def test_words_that_overlap_are_held_back_together():
+    overlapping = WordFinder(["red alert", "alert now", "now or never"])
+
+    assert "".join(streamed(overlapping, *"a red alert now or later")) == "a ## or later"
+
+
+def test_words_that_overlap_without_end_are_passed_on_before_the_end(monkeypatch):
+    monkeypatch.setattr(spans, "MAX_OVERLAPS", 20)
+    pieces = streamed(WordFinder(["ha ha"]), *["ha "] * 100)
+
+    assert sum(map(bool, pieces)) > 10
+    assert not {"h", "a"} & set("".join(pieces))
 
 
 @pytest.mark.parametrize("cut", range(1, 27))

@@ -95,6 +95,36 @@ def test_a_match_that_is_only_reported_changes_nothing(called, vendor):
     assert vendor.requests[-2][1]["messages"][0]["content"] == "I am Ada"
 
 
+def test_a_text_that_is_blocked_in_two_parts_is_removed_whole(called, vendor, monkeypatch):
+    monkeypatch.setattr(remote_finder, "MAX_CHARACTERS", 400)
+    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(topics=("tax",)))
+    called("tax " * 150, "Hi")
+
+    assert vendor.requests[-2][1]["messages"][0]["content"] == "[removed][removed]"
+
+
+def test_of_names_that_overlap_nothing_is_left(called, vendor):
+    vendor.script = beside(streams("Dear [NAME_1][NAME_2]"), guardrail=bedrock_guardrail(names=("John Paul", "Paul Smith")))
+    events = called("I am John Paul Smith.")
+
+    assert vendor.requests[-2][1]["messages"][0]["content"] == "I am [NAME_1][NAME_2]."
+    assert text_of(events) == "Dear John Paul Smith"
+
+
+def test_names_that_overlap_at_the_end_of_a_window_are_masked(called, vendor):
+    words = "word " * 172  # the window is cut between Paul and Smith
+    vendor.script = beside(streams(words, "John Paul Smith", " word" * 25), guardrail=bedrock_guardrail(names=("John Paul", "Paul Smith")))
+
+    assert text_of(called("Who?")) == f"{words}[removed][removed]{' word' * 25}"
+
+
+def test_a_match_that_is_only_reported_hides_no_other(called, vendor):
+    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(names=("Ada",), reports=("Ada Street",)))
+    called("I live in Ada Street")
+
+    assert vendor.requests[-2][1]["messages"][0]["content"] == "I live in [NAME_1] Street"
+
+
 def test_what_the_guardrail_finds_in_an_answer_does_not_reach_the_reader(called, vendor):
     vendor.script = beside(streams("Ask A", "da"), guardrail=bedrock_guardrail(names=("Ada",)))
 

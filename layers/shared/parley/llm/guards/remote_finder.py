@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, Literal
 
 from parley.errors import Unavailable
-from parley.llm.guards.spans import Found, TextSpan, distinct_spans
+from parley.llm.guards.spans import Found, TextSpan, start_of_overlaps
 from parley.llm.model import BedrockGuard, GuardAction, PresidioGuard
 from parley.observability import logger
 
@@ -65,7 +65,7 @@ class RemoteFinder:
         """Return the spans in `text`. Of a text that goes on, `WINDOW` characters are held back at most. Raises Unavailable."""
         if not is_end and len(text) < WINDOW:
             return Found([], 0)
-        spans = distinct_spans(self._spans(text))
+        spans = self._spans(text)
         return Found(spans, len(text) if is_end else _open_start(text, spans))
 
     def _is_clean(self, texts: Sequence[str]) -> bool:
@@ -140,11 +140,13 @@ def _open_start(text: str, spans: Sequence[TextSpan]) -> int:
     """Return where the end of a window begins that is read again with the next one. It does not cut a word or a span."""
     floor = len(text) - OVERLAP
     start = text.rfind(" ", WINDOW // 2, floor) + 1 or floor
-    cut = next((span for span in spans if span.start < start < span.end), None)
-    if cut is None:
-        return start
-    # A span that takes most of the window is passed on: the window must move.
-    return cut.start if cut.start >= WINDOW // 2 else cut.end
+    if (earlier := start_of_overlaps(spans, start)) >= WINDOW // 2:
+        return earlier
+    # Spans that take most of the window are passed on: the window must move.
+    for span in sorted(spans, key=lambda span: span.start):
+        if span.start < start < span.end:
+            start = span.end
+    return start
 
 
 def bedrock_finder(settings: BedrockGuard, *, source: Literal["INPUT", "OUTPUT"]) -> RemoteFinder:

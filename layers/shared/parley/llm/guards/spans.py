@@ -35,6 +35,9 @@ class Finder(Protocol):
     def find(self, text: str, *, before: str = "", is_end: bool = True) -> Found: ...
 
 
+# More than this is not held back for spans that overlap each other without end.
+MAX_OVERLAPS = 4096
+
 # Returns the replacement of a span's text. May raise GuardBlocked.
 type Replace = Callable[[TextSpan, str], str]
 
@@ -59,7 +62,9 @@ class ReplacedText:
         text = self._held + piece
         found = self._finder.find(text, before=self._before, is_end=False)
         spans = distinct_spans(found.spans)
-        cut = min([found.open_start, *(span.start for span in spans if span.end > found.open_start)])
+        cut = start_of_overlaps(found.spans, found.open_start)
+        if found.open_start - cut > MAX_OVERLAPS:
+            cut = min([found.open_start, *(span.start for span in spans if span.end > found.open_start)])
         self._held = text[cut:]
         released = text[:cut]
         self._before = released[-1:] or self._before
@@ -77,12 +82,31 @@ def replace_all(finder: Finder, text: str, replace: Replace) -> str:
 
 
 def distinct_spans(spans: Sequence[TextSpan]) -> list[TextSpan]:
-    """Return the spans in order, without those that overlap an earlier or longer one."""
+    """Return the spans in order: of two that overlap, the later one begins where the earlier one ends.
+
+    A span that is only reported gives way to all others.
+    """
+    acting = [span for span in spans if span.action != "report"]
     kept: list[TextSpan] = []
-    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
-        if not kept or span.start >= kept[-1].end:
+    for span in sorted(acting, key=lambda span: (span.start, -span.end)):
+        start = max(span.start, kept[-1].end) if kept else span.start
+        if start < span.end:
+            kept.append(replace(span, start=start))
+    if len(acting) == len(spans):
+        return kept
+    reported = [span for span in spans if span.action == "report"]
+    for span in sorted(reported, key=lambda span: (span.start, -span.end)):
+        if not any(span.start < other.end and other.start < span.end for other in kept):
             kept.append(span)
-    return kept
+    return sorted(kept, key=lambda span: span.start)
+
+
+def start_of_overlaps(spans: Sequence[TextSpan], start: int) -> int:
+    """Return the last position up to `start` that cuts no span: if a text is cut within overlapping spans, its rest is not found again."""
+    for span in sorted(spans, key=lambda span: span.start, reverse=True):
+        if span.start < start < span.end:
+            start = span.start
+    return start
 
 
 def replaced(text: str, spans: Sequence[TextSpan], replace: Replace) -> str:
