@@ -170,6 +170,16 @@ def test_a_history_is_asked_about_once(called, vendor):
     assert sorted(asked(vendor)) == sorted(["First\nYes", "Second" * 40, "Hello", "Third"])
 
 
+@pytest.mark.parametrize(("size", "turns"), [(8, ["ABC", "DEF", "ABCG", "HI", "ABCG"]), (2, ["ABCDE"])])
+def test_a_history_that_is_sent_again_is_not_asked_about_again(called, vendor, monkeypatch, size, turns):
+    monkeypatch.setattr(remote_finder, "CACHE_SIZE", size)
+    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail())
+    for letters in turns:
+        called(*(letter * 201 for letter in letters))
+
+    assert sorted(text[0] for text in asked(vendor) if text != "Hello") == sorted({*"".join(turns)})
+
+
 def test_short_texts_are_asked_about_together_and_one_by_one_if_something_is_found(called, vendor):
     vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(names=("Ada",)))
     called("Hi", Message("assistant", "Yes"), "Ada")

@@ -48,11 +48,15 @@ class RemoteFinder:
     def __init__(self, name: str, ask: Ask, *, passes_on_error: bool) -> None:
         self._name, self._ask, self._passes_on_error = name, ask, passes_on_error
         self._lock, self._known = threading.Lock(), OrderedDict[bytes, tuple[float, Sequence[TextSpan]]]()
+        self._size = CACHE_SIZE
         self._paused_until_s = 0.0
 
     def prepare(self, texts: Iterable[str]) -> None:
         """Ask about all these texts at once, and about short ones together, so that `find` need not wait. Raises Unavailable."""
-        unknown = [text for text in dict.fromkeys(texts) if text.strip() and self._remembered(text) is None]
+        distinct = dict.fromkeys(text for text in texts if text.strip())
+        with self._lock:  # a turn's texts and their groups must be remembered until the turn has read them
+            self._size = max(self._size, 2 * len(distinct))
+        unknown = [text for text in distinct if self._remembered(text) is None]
         groups = [[text] for text in unknown if len(text) > SHORT] + list(_groups(text for text in unknown if len(text) <= SHORT))
         if not groups:
             return
@@ -101,15 +105,20 @@ class RemoteFinder:
         return spans
 
     def _remembered(self, text: str) -> Sequence[TextSpan] | None:
+        key = _key(text)
         with self._lock:
-            expires_s, spans = self._known.get(_key(text), (0.0, []))
-        return spans if time.monotonic() < expires_s else None
+            expires_s, spans = self._known.get(key, (0.0, []))
+            if time.monotonic() >= expires_s:
+                self._known.pop(key, None)
+                return None
+            self._known.move_to_end(key)
+            return spans
 
     def _remember(self, text: str, spans: Sequence[TextSpan]) -> None:
         with self._lock:
             self._known[_key(text)] = time.monotonic() + CACHE_S, spans
             self._known.move_to_end(_key(text))
-            if len(self._known) > CACHE_SIZE:
+            while len(self._known) > self._size:
                 self._known.popitem(last=False)
 
 
