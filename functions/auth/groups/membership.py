@@ -5,6 +5,7 @@ the same e-mail, whether or not the address has an account. A group never loses 
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -130,7 +131,7 @@ def _set_share(services: AuthServices, group_id: UUID, share_usd: float | None) 
     with global_scope(services.background) as connection:
         _lock(connection, group_id)
         pool_usd = pools.get(connection, group_id).monthly_budget_usd
-        if share_usd is not None and (pool_usd is None or share_usd > pool_usd):
+        if share_usd is not None and (pool_usd is None or Decimal(str(share_usd)) > pool_usd):
             raise ShareTooLarge(group_id)
         pools.change(connection, group_id, {"member_budget_usd": share_usd})
 

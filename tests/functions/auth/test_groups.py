@@ -211,6 +211,12 @@ def test_an_owner_divides_the_budget_of_the_group_but_cannot_exceed_it(auth, gro
     assert divide(None, alice).json["member_budget_usd"] is None
 
 
+def test_an_owner_may_give_each_member_the_whole_budget(auth, group, alice, fund):
+    fund(group, monthly_budget_usd=20.1)  # as a binary fraction it is a little more than that
+
+    assert auth.patch(f"/auth/groups/{group}", {"member_budget_usd": 20.1}, as_=alice).json["member_budget_usd"] == 20.1
+
+
 def test_a_share_ends_with_the_budget_of_the_group(engine, group, bob, fund):
     budgets = []
     for pool_usd in (50, None):
