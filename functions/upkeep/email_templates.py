@@ -97,7 +97,10 @@ class EmailTemplates:
     def group_invitation(self) -> RenderedEmail:
         """Render the email to an address that an owner of a group has invited."""
         reason = "You are invited to a group. Its members share documents and assistants with each other."
-        remedy = "Sign in with this email address, or create an account with it, and open your groups to join or to decline."
+        remedy = (
+            "Sign in with this email address, and open your groups to join or to decline. "
+            "If you have no account yet, create one with this address first; where that is not possible, ask the person who invited you."
+        )
         return self._render("You are invited to a group", reason, remedy, "If you do not want to join, ignore this email.")
 
     def schedule(self, notice: ScheduleNoticeKind, conversation_id: UUID | None) -> RenderedEmail:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from functions.auth.errors import EmailDomainRefused
 from functions.auth.groups.errors import GroupManaged, LastOwner, NotAMember, OwnersOnly, ShareTooLarge, TooManyGroups, TooManyMembers
 from functions.auth.login_throttle import may_invite_by_mail
 from functions.auth.services import AuthServices
@@ -76,7 +77,14 @@ def set_member(connection: Connection, principal: Principal, group_id: UUID, *, 
 
 
 def mail_invitation(services: AuthServices, inviter: Principal, email: str) -> bool:
-    """Queue an email about an invitation that is committed. Returns False without a sender, and after too many invitations."""
+    """Queue an email about an invitation that is committed.
+
+    Returns False without a sender, for an address whose domain may not register, and after too many invitations.
+    """
+    try:
+        services.registration_policy.check_domain(email)
+    except EmailDomainRefused:
+        return False
     if not services.sends_mail or not may_invite_by_mail(services.background, email, inviter.user_id):
         return False
     services.queue.send_later(GroupInvitation(email))

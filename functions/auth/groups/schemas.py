@@ -59,7 +59,7 @@ class MemberIn(Input):
 
 class InvitationOut(Output):
     """Whether an e-mail tells the address that it is invited: false after a change of a role or a repeated invitation, without a
-    sender of e-mails, and after too many invitations in a day.
+    sender of e-mails, for an address whose domain may not register, and after too many invitations in a day.
     """
 
     mailed: bool

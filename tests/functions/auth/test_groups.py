@@ -97,6 +97,15 @@ def test_a_deployment_without_a_sender_says_that_no_mail_is_sent(group, alice, g
     assert queued() == []
 
 
+def test_an_address_that_may_not_register_is_invited_without_a_mail(auth, group, alice, grace, set_member, queued, set_registration_policy):
+    set_registration_policy(domains="example.org")
+    queued()
+
+    assert set_member(group, grace, as_=alice).json == {"mailed": False}
+    assert roles(auth, group, alice)[grace] == "invited"
+    assert queued() == []
+
+
 def test_an_owner_cannot_mail_an_address_again_and_again(group, alice, grace, set_member, remove_member):
     mailed = []
     for _ in range(4):
