@@ -62,7 +62,7 @@ def _taken(
         principal,
         question,
         deadline=deadline,
-        idempotency_key=IdempotencyKey("POST /chat/ag-ui", body.run_id, request_fingerprint(body)),
+        idempotency_key=IdempotencyKey("POST /chat/ag-ui", f"{body.conversation_id} {body.run_id}", request_fingerprint(body)),
         joins_after=0,
         request_id=request.scope["parley.request_id"],
     )

@@ -115,6 +115,12 @@ def test_a_repeated_run_gets_the_events_of_the_first(run):
     assert turn_of(first) == turn_of(again)
 
 
+def test_two_threads_may_have_runs_of_the_same_id(run):
+    first, second = (turn_of(run(thread=thread, run="1")) for thread in ("one", "two"))
+
+    assert first["turn_id"] != second["turn_id"]
+
+
 def test_options_of_parley_are_in_the_forwarded_props(chat, run, alice):
     unknown = run_input(forwarded_props={"parley": {"model": "no such model"}, "other": 1})
 
