@@ -16,7 +16,7 @@ from functions.chat.turn.approvals import Decision
 from functions.chat.turn.images import MAX_IMAGES
 from functions.chat.turn.question import MAX_MESSAGE_CHARACTERS, Question
 from parley.errors import InvalidInput
-from parley.http.schemas import Input
+from parley.http.schemas import ForgivingInput, Input
 from parley.llm.messages import Image
 
 # Of the conversations that clients name.
@@ -25,8 +25,8 @@ _NAMESPACE = UUID("6f1a2c0e-5d0b-4a53-9b0e-6a1f2f6a7c11")
 _OWN_VERSIONS = (5, 7)
 
 
-class AgUiInput(Input):
-    """A part of the request. Unknown fields are ignored, as the protocol demands."""
+class AgUiInput(ForgivingInput):
+    """A part of the request. Unknown fields are ignored, as the protocol demands, and no character in them refuses a run."""
 
     model_config = ConfigDict(extra="ignore", alias_generator=to_camel)
 

@@ -128,6 +128,12 @@ def test_options_of_parley_are_in_the_forwarded_props(chat, run, alice):
     assert run(forwarded_props="any JSON")[-1].type == "RUN_FINISHED"
 
 
+def test_characters_that_cannot_be_stored_refuse_no_run(chat, alice):
+    body = run_input("a\0b") | {"state": {"x": "\0"}}
+
+    assert events_of(chat.post("/chat/ag-ui", body, as_=alice))[-1].type == "RUN_FINISHED"
+
+
 def test_an_image_is_a_part_of_the_question(run, conversation, alice):
     media_type, value = re.fullmatch(r"data:(.+);base64,(.+)", PNG_DATA_URL).groups()
     image = {"type": "image", "source": {"type": "data", "value": value, "mimeType": media_type}}
