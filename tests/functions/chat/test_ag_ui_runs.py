@@ -10,6 +10,7 @@ from ag_ui_validate.pytest_plugin import assert_valid_agui
 from pydantic import TypeAdapter
 
 from parley.db.turn import turn_begin
+from parley.ids import new_id
 from tests.functions.chat.test_approvals import BOTH, over_http, toolbox  # noqa: F401 - fixtures
 from tests.support.concurrency import closing_engine
 from tests.support.images import PNG_DATA_URL
@@ -76,6 +77,10 @@ def test_a_thread_may_be_an_existing_conversation(chat, run, alice):
     id = chat.post("/chat", {"message": "Hello", "stream": False}, as_=alice).json["conversation_id"]
 
     assert turn_of(run(thread=id))["conversation_id"] == id
+
+
+def test_a_thread_named_like_a_conversation_that_does_not_exist_is_not_found(chat, alice):
+    assert chat.post("/chat/ag-ui", run_input(thread=str(new_id())), as_=alice).status == 404
 
 
 def test_a_conversation_of_another_user_is_not_found(chat, alice, bob):
