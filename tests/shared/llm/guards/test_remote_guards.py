@@ -162,6 +162,13 @@ def test_arguments_of_a_tool_call_are_read(called, vendor):
     assert [json.loads(event.arguments) for event in events if isinstance(event, ToolCall)] == [{"to": "[removed]"}]
 
 
+def test_of_a_tool_call_the_guardrail_reads_what_the_words_leave(called, vendor):
+    vendor.script = beside(tool_call('{"to": "Tern"}'), guardrail=bedrock_guardrail())
+    called("?", tools=[ToolDefinition("t", "", {"type": "object"})], settings='[guard.words]\nwords = ["tern"]\naction = "mask"\n')
+
+    assert not [text for text in asked(vendor) if "Tern" in text]
+
+
 def test_a_history_is_asked_about_once(called, vendor):
     vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail())
     called("First", Message("assistant", "Yes"), "Second" * 40)

@@ -121,7 +121,8 @@ class GuardedCall:
                 yield from self._flushed()
                 for guard in self._guards:
                     _prepare(guard.answer_finder, partial(changed_json, arguments))
-                yield ToolCall(id, name, changed_json(arguments, self._changed_answer))
+                    arguments = changed_json(arguments, partial(self._changed_answer, guard))
+                yield ToolCall(id, name, changed_json(arguments, self._all_restored))
             case _:
                 yield from self._flushed()
                 yield event
@@ -151,9 +152,13 @@ class GuardedCall:
             streams.append(ReplacedText(PlaceholderFinder(), lambda _span, text: self._restored(text, is_json=is_json)))
         return Chain(streams)
 
-    def _changed_answer(self, text: str) -> str:
-        stream = self._answer_stream(is_json=False)
-        return stream.feed(text) + stream.rest()
+    def _changed_answer(self, guard: Guard, text: str) -> str:
+        if guard.answer_finder is None:
+            return text
+        return replace_all(self._finder(guard.answer_finder), text, partial(self._replace, guard, "answer", may_block=True))
+
+    def _all_restored(self, text: str) -> str:
+        return replace_all(PlaceholderFinder(), text, lambda _span, placeholder: self._restored(placeholder, is_json=False))
 
     def _replace(self, guard: Guard, place: Place, span: TextSpan, text: str, *, may_block: bool, counts: bool = True) -> str:
         action = span.action or guard.action
