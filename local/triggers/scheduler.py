@@ -23,7 +23,7 @@ class ScheduleLog(Protocol):
 
 
 class Scheduler:
-    """Runs schedules when they are due, and on demand. A failed run is logged and not retried. Of missed runs, only the last is made up."""
+    """Runs schedules when they are due, and on demand. A failed run is logged and not retried. Missed runs are made up by one."""
 
     def __init__(
         self, schedules: Iterable[Schedule], *, fleet: Fleet, log: ScheduleLog, now: Callable[[], datetime] = lambda: datetime.now(UTC)
