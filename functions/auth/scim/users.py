@@ -112,7 +112,7 @@ def create(services: AuthServices, profile: Profile, *, origin: ClientOrigin) ->
 def change(services: AuthServices, user_id: UUID, profile_of: Callable[[ScimUser], Profile], *, origin: ClientOrigin) -> ScimUser:
     """Give an account the attributes that `profile_of` makes of it, and take it over if the provider has not written it yet.
 
-    Raises UnknownResource, AlreadyExists, and ScimError for the last admin and for the address of an admin.
+    Raises UnknownResource, AlreadyExists, and ScimError if the last admin would be disabled or the address of an admin changed or given.
     """
     with _locked(services) as background:
         user = get(background, user_id)
@@ -121,7 +121,7 @@ def change(services: AuthServices, user_id: UUID, profile_of: Callable[[ScimUser
         if user.is_provisioned and not changes:
             return user
         _check_free(background, profile, but=user_id)
-        _check_admin(background, user, profile)
+        _check_admin(services, background, user, profile)
         with user_scope(services.engine, user_id) as connection:
             _change(connection, user, profile, changes, origin=origin)
         return get(background, user_id)
@@ -130,19 +130,22 @@ def change(services: AuthServices, user_id: UUID, profile_of: Callable[[ScimUser
 def remove(services: AuthServices, user_id: UUID, *, origin: ClientOrigin) -> None:
     """Disable an account, end its access and its membership of managed groups, and hide it from the provider.
 
-    Raises UnknownResource, and ScimError for the last admin.
+    All of it happens in one transaction of the user: a request that fails halfway has done nothing and can be repeated. An admin is
+    not deleted: the account would have to come back as a user's, whom the issuer's groups can make an admin again, with the address
+    that the provider gave it meanwhile. Raises UnknownResource, and ScimError for an admin.
     """
     with _locked(services) as background:
         user = get(background, user_id)
-        _check_not_last_admin(background, user)
+        if user.role == "admin":
+            raise ScimError("mutability", "An admin is not deleted by SCIM, only disabled. Change the role first.")
+        lock_until_end(background, "SCIM groups")  # nobody adds the user to a group meanwhile
         with user_scope(services.engine, user_id) as connection:
             _set_active(connection, user_id, is_active=False)
+            stored_groups.leave_all(connection, user_id)
             names = {"external_id": user.external_id, "given_name": user.given_name, "family_name": user.family_name}
             stored.store(connection, user_id, user_name=user.user_name, **names)
             stored.remove(connection, user_id)
             audit.add(connection, user_id, "deprovisioned", origin)
-        stored_groups.leave_all(background, user_id)
-        administration.change(background, user_id, {"role": "user"})  # if the user comes back, not as an admin
 
 
 @contextmanager
@@ -199,13 +202,14 @@ def _check_free(background: Connection, profile: Profile, *, but: UUID | None) -
             raise AlreadyExists(attribute)
 
 
-def _check_admin(background: Connection, user: ScimUser, profile: Profile) -> None:
-    """Raise ScimError if the last admin would be disabled, or the address of an admin changed.
+def _check_admin(services: AuthServices, background: Connection, user: ScimUser, profile: Profile) -> None:
+    """Raise ScimError if the last admin would be disabled, or the address of an admin changed or given to somebody else.
 
-    A stolen SCIM token must not make a thief an admin: who has the address can have a new password mailed to it.
+    A stolen SCIM token must not make a thief an admin. Who has an admin's address can have a new password mailed to it, and the
+    configured address makes its account an admin at the next login at an issuer.
     """
-    if user.role == "admin" and profile.email != user.email:
-        raise ScimError("mutability", "The address of an admin is not changed by SCIM. Change the role first.")
+    if profile.email != user.email and "admin" in (user.role, services.registration_policy.role_of(profile.email)):
+        raise ScimError("mutability", "SCIM neither changes nor gives the address of an admin. Change the role first.")
     if user.is_active and not profile.is_active:
         _check_not_last_admin(background, user)
 
@@ -213,7 +217,7 @@ def _check_admin(background: Connection, user: ScimUser, profile: Profile) -> No
 def _check_not_last_admin(background: Connection, user: ScimUser) -> None:
     lock_until_end(background, "admins")  # as `functions.auth.admin` does
     if user.role == "admin" and not administration.has_other_admin(background, user.id):
-        raise ScimError("mutability", "The last admin cannot be disabled or deleted.")
+        raise ScimError("mutability", "The last admin cannot be disabled.")
 
 
 def _add(services: AuthServices, connection: Connection, user_id: UUID, profile: Profile) -> None:
@@ -232,7 +236,7 @@ def _add(services: AuthServices, connection: Connection, user_id: UUID, profile:
 
 
 def _change(connection: Connection, user: ScimUser, profile: Profile, changes: list[str], *, origin: ClientOrigin) -> None:
-    if not user.is_verified:
+    if not user.is_verified or "email" in changes:
         _drop_credentials(connection, user.id)
     if "email" in changes:
         if not users.change_email(connection, user.id, profile.email):
@@ -251,7 +255,8 @@ def _change(connection: Connection, user: ScimUser, profile: Profile, changes: l
 def _drop_credentials(connection: Connection, user_id: UUID) -> None:
     """Remove password, passkeys, second factor, sessions and API keys.
 
-    If nobody has proven the account's address, somebody else may have registered it before its owner came.
+    If nobody has proven the account's address, somebody else may have registered it before its owner came. And if the provider changes
+    the address, who had the address before may have set a password: a thief of the token would keep it after changing the address back.
     """
     users.set_password_hash(connection, user_id, NO_PASSWORD)
     second_factors.remove(connection, user_id=user_id)

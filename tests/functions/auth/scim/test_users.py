@@ -5,7 +5,9 @@ import pytest
 from functions.auth.registration_policy import RegistrationPolicy
 from parley.db.accounts import passkeys
 from parley.db.accounts.passkeys import Credential
+from parley.db.scim import groups
 from parley.db.transactions import user_scope
+from parley.errors import Unavailable
 from parley.ids import new_id
 from tests.fakes.oidc_issuer import error_of, refresh_token_of
 from tests.functions.auth.refresh_tokens import refresh
@@ -183,10 +185,37 @@ def test_the_address_of_an_admin_stays(provider, admin, email):
     assert refusal(provider.call("PUT", f"/Users/{admin.id}", body)) == (400, "mutability")
 
 
-def test_an_admin_who_is_deleted_comes_back_as_a_user(auth, postgres, provider):
-    other = Person.registered(auth)
-    postgres.execute(f"UPDATE users SET role = 'admin' WHERE id = '{other.id}'", dbname="parley")
-    provider.call("DELETE", f"/Users/{other.id}")
-    provider.create(other.email)
+def test_an_admin_is_not_deleted(provider, admin):
+    assert refusal(provider.call("DELETE", f"/Users/{admin.id}")) == (400, "mutability")
+    assert provider.call("GET", f"/Users/{admin.id}").json["active"] is True
 
-    assert postgres.execute(f"SELECT role FROM users WHERE id = '{other.id}'", dbname="parley") == [("user",)]
+
+def test_nobody_is_given_the_configured_address_of_an_admin(provider, change_services, email):
+    change_services(registration_policy=RegistrationPolicy.of("closed", domains="", admin_email=f"boss-{email}", verifies_email=False))
+    id = provider.create(email)["id"]
+    change = {"op": "replace", "path": 'emails[type eq "work"].value', "value": f"boss-{email}"}
+
+    assert refusal(provider.patch(f"/Users/{id}", change)) == (400, "mutability")
+
+
+def test_a_changed_address_ends_the_password_that_was_set_before(auth, provider, alice, verify, email):
+    verify(alice)
+    for address in (email, alice.email):
+        body = {"userName": alice.email, "emails": [{"value": address}]}
+        assert provider.call("PUT", f"/Users/{alice.id}", body).status == 200
+
+    assert auth.get("/auth/me", as_=alice).status == 401
+    assert auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}).status == 401
+
+
+def test_a_deletion_that_fails_halfway_has_done_nothing_and_is_repeated(provider, monkeypatch, email):
+    def fail(*_):
+        raise Unavailable("the database")
+
+    path = f"/Users/{provider.create(email)['id']}"
+    with monkeypatch.context() as broken:
+        broken.setattr(groups, "leave_all", fail)
+        assert refusal(provider.call("DELETE", path)) == (503, None)
+
+    assert provider.call("GET", path).json["active"] is True
+    assert provider.call("DELETE", path).status == 204

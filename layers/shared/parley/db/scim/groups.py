@@ -1,4 +1,7 @@
-"""Groups that the identity provider manages. They have members and no owner. Every function requires the background role."""
+"""Groups that the identity provider manages. They have members and no owner.
+
+Every function requires the background role, but `leave_all`, which happens on behalf of the user.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -115,7 +118,7 @@ def keep_members(connection: Connection, group_id: UUID, user_ids: Collection[UU
 
 
 def leave_all(connection: Connection, user_id: UUID) -> None:
-    """Remove a user from all managed groups."""
+    """Remove a user from all managed groups, on behalf of this user."""
     of_provider = select(groups.c.id).where(_OF_PROVIDER)
     connection.execute(delete(group_members).where(group_members.c.user_id == user_id, group_members.c.group_id.in_(of_provider)))
 
