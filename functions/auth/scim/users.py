@@ -91,7 +91,7 @@ def get(connection: Connection, user_id: UUID) -> ScimUser:
 def create(services: AuthServices, profile: Profile, *, origin: ClientOrigin) -> ScimUser:
     """Create an account, or enable the one with this address that the provider deleted before. Raises AlreadyExists."""
     with _locked(services) as background:
-        _check_free(background, profile, but=None)
+        _check_free(background, profile, old=None)
         holder = stored.find_address(background, profile.email)
         if holder is not None and not holder[1]:
             raise AlreadyExists("e-mail address")
@@ -120,7 +120,7 @@ def change(services: AuthServices, user_id: UUID, profile_of: Callable[[ScimUser
         changes = profile.changes(user)
         if user.is_provisioned and not changes:
             return user
-        _check_free(background, profile, but=user_id)
+        _check_free(background, profile, old=user)
         _check_admin(services, background, user, profile)
         with user_scope(services.engine, user_id) as connection:
             _change(connection, user, profile, changes, origin=origin)
@@ -193,12 +193,20 @@ def _address(user_name: str) -> str:
         raise ScimError("invalidValue", "The user needs an e-mail address: in emails, or as userName.") from exc
 
 
-def _check_free(background: Connection, profile: Profile, *, but: UUID | None) -> None:
-    """Raise AlreadyExists if another account has the user name or the external id."""
-    unique = {"userName": Condition("user_name", "eq", profile.user_name.lower())}
-    unique |= {"externalId": Condition("external_id", "eq", profile.external_id)} if profile.external_id else {}
+def _check_free(background: Connection, profile: Profile, *, old: ScimUser | None) -> None:
+    """Raise AlreadyExists if another account has the user name or the external id.
+
+    Names that the provider has given to the account before are not checked: somebody may register a user's name as an address later,
+    and the user must still be disabled.
+    """
+    written = old if old and old.is_provisioned else None
+    unique: dict[str, Condition] = {}
+    if not written or profile.user_name.lower() != written.user_name.lower():
+        unique["userName"] = Condition("user_name", "eq", profile.user_name.lower())
+    if profile.external_id and not (written and profile.external_id == written.external_id):
+        unique["externalId"] = Condition("external_id", "eq", profile.external_id)
     for attribute, condition in unique.items():
-        if any(user.id != but for user in stored.page(background, [condition], offset=0, limit=2)):
+        if any(not old or user.id != old.id for user in stored.page(background, [condition], offset=0, limit=2)):
             raise AlreadyExists(attribute)
 
 

@@ -81,6 +81,14 @@ def test_a_disabled_user_loses_sessions_and_api_keys_at_once(auth, chat, provide
     assert key["id"] not in str(auth.get("/auth/api-keys", as_=again).json)
 
 
+def test_a_user_whose_name_somebody_registers_as_an_address_is_disabled(auth, provider, email):
+    id = provider.create(f"name-{email}", emails=[{"value": email}])["id"]
+    stranger = Person.registered(auth, email=f"name-{email}")
+
+    assert provider.patch(f"/Users/{id}", OFF).json["active"] is False
+    assert refusal(provider.call("PUT", f"/Users/{stranger.id}", {"userName": stranger.email})) == (409, "uniqueness")
+
+
 def test_a_disabled_user_does_not_sign_in_at_an_issuer(browser, issuer, provider, email):
     provider.create(email, active=False)
     issuer.person["email"] = email
