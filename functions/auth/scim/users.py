@@ -273,12 +273,15 @@ def _drop_credentials(connection: Connection, user_id: UUID) -> None:
 
 
 def _set_active(connection: Connection, user_id: UUID, *, is_active: bool) -> None:
-    """Enable an account, or disable it and end its sessions and API keys at once."""
+    """Enable or disable an account, and end its sessions and API keys at once.
+
+    Enabling ends them too: an admin who disables an account does not revoke its API keys, and they must not come back unseen.
+    """
     if is_active:
         users.change(connection, user_id, {"disabled_at": None})
     else:
         users.disable(connection, user_id)
-        _end_access(connection, user_id)
+    _end_access(connection, user_id)
 
 
 def _end_access(connection: Connection, user_id: UUID) -> None:

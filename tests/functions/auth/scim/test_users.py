@@ -81,6 +81,16 @@ def test_a_disabled_user_loses_sessions_and_api_keys_at_once(auth, chat, provide
     assert key["id"] not in str(auth.get("/auth/api-keys", as_=again).json)
 
 
+def test_api_keys_of_a_user_whom_an_admin_disabled_do_not_come_back(auth, provider, admin, alice, verify):
+    verify(alice)
+    key = auth.post("/auth/api-keys", {"name": "a script", "password": PASSWORD}, as_=alice).json
+    assert auth.patch(f"/admin/users/{alice.id}", {"disabled": True}, as_=admin).status == 200
+    assert provider.patch(f"/Users/{alice.id}", ON).json["active"] is True
+
+    again = Person.signed_in(auth, alice.email)
+    assert key["id"] not in str(auth.get("/auth/api-keys", as_=again).json)
+
+
 def test_a_user_whose_name_somebody_registers_as_an_address_is_disabled(auth, provider, email):
     id = provider.create(f"name-{email}", emails=[{"value": email}])["id"]
     stranger = Person.registered(auth, email=f"name-{email}")
