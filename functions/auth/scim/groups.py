@@ -1,6 +1,7 @@
 """Groups that the identity provider manages: they belong to the deployment, have no owner, and their members cannot change them."""
 
 from collections.abc import Collection, Sequence
+from itertools import accumulate
 from uuid import UUID
 
 from functions.auth.scim.errors import AlreadyExists, ScimError, UnknownResource
@@ -46,6 +47,13 @@ def get(connection: Connection, group_id: UUID) -> ScimGroup:
     if not found:
         raise UnknownResource("group")
     return found[0]
+
+
+def bounded(connection: Connection, found: Sequence[ScimGroup]) -> list[ScimGroup]:
+    """Return the first of these groups that together have no more members than one group may have, and at least one."""
+    counts = groups.count_members(connection, [group.id for group in found])
+    totals = accumulate(counts.get(group.id, 0) for group in found)
+    return [group for group, total in zip(found, totals, strict=True) if group == found[0] or total <= MAX_MEMBERS]
 
 
 def members_of(connection: Connection, found: Sequence[ScimGroup]) -> dict[UUID, list[ScimMember]]:
@@ -123,7 +131,7 @@ def _add_members(connection: Connection, group_id: UUID, user_ids: Collection[UU
         return
     if groups.add_members(connection, group_id, user_ids):
         raise ScimError("invalidValue", "A member's value is the id of a user.")
-    if groups.count_members(connection, group_id) > MAX_MEMBERS:
+    if groups.count_members(connection, [group_id]).get(group_id, 0) > MAX_MEMBERS:
         raise ScimError("tooMany", f"A group has {MAX_MEMBERS} members at most.")
 
 

@@ -26,12 +26,14 @@ from functions.auth.scim.schemas import (
     ScimUserIn,
     ScimUserOut,
     validate,
+    wants,
 )
 from functions.auth.scim.tokens import authenticate
 from functions.auth.scim.users import Profile, parse_id
 from functions.auth.services import AuthServicesDep
 from parley.db.groups.pools import PaidByAnotherGroup
 from parley.db.scim import users as stored_users
+from parley.db.scim.groups import ScimMember
 from parley.db.transactions import global_scope
 from parley.errors import NotFound
 from parley.http.dependencies import RequestOrigin
@@ -190,11 +192,17 @@ def delete_scim_user(id: ResourceId, services: AuthServicesDep, origin: RequestO
 
 @router.get("/scim/v2/Groups", responses=REFUSED)
 def list_scim_groups(services: AuthServicesDep, part: ListPart, base_url: PublicUrl) -> ScimListOut:
-    """List the groups that the identity provider manages, oldest first, or those that a filter finds."""
+    """List the groups that the identity provider manages, oldest first, or those that a filter finds.
+
+    A page of groups with their members can be shorter than `count`: it has no more members than one group may have.
+    """
+    members: dict[UUID, list[ScimMember]] = {}
     with global_scope(services.background) as connection:
         found, total = groups.select_page(connection, part.terms, offset=part.offset, limit=part.limit)
-        members = groups.members_of(connection, found)
-    rendered = (ScimGroupOut.of(group, members[group.id], base_url) for group in found)
+        if wants("members", part.attributes, part.excluded):
+            found = groups.bounded(connection, found)
+            members = groups.members_of(connection, found)
+    rendered = (ScimGroupOut.of(group, members.get(group.id), base_url) for group in found)
     return part.page([group.chosen(part.attributes, part.excluded) for group in rendered], total)
 
 
@@ -222,7 +230,7 @@ def get_scim_group(
     """Return a group with its members."""
     with global_scope(services.background) as connection:
         group = groups.get(connection, id)
-        members = groups.members_of(connection, [group])[id]
+        members = groups.members_of(connection, [group])[id] if wants("members", attributes, excluded) else None
     return ScimGroupOut.of(group, members, base_url).chosen(attributes, excluded)
 
 

@@ -168,13 +168,8 @@ class ScimResourceOut(ScimOutput):
     def chosen(self, attributes: str | None, excluded: str | None) -> dict[str, Any]:
         """Render the resource with the attributes that the client wants, separated by commas (RFC 7644, 3.9)."""
         document = self.model_dump(by_alias=True, exclude_none=True, mode="json")
-        wanted, unwanted = (_names(text) for text in (attributes, excluded))
-        always = {"schemas", "id"}
-        return {
-            name: value
-            for name, value in document.items()
-            if name in always or ((not wanted or name.lower() in wanted) and name.lower() not in unwanted)
-        }
+        wanted, unwanted = _names(attributes), _names(excluded)
+        return {name: value for name, value in document.items() if name in ("schemas", "id") or _is_chosen(name, wanted, unwanted)}
 
 
 class ScimUserOut(ScimResourceOut):
@@ -211,6 +206,11 @@ class ScimMemberOut(ScimOutput):
     display: str
     ref: Annotated[str, Field(alias="$ref")]
 
+    @classmethod
+    def of(cls, member: ScimMember, base_url: str) -> Self:
+        """Render a member."""
+        return cls(value=str(member.id), display=member.name, ref=f"{base_url}/scim/v2/Users/{member.id}")
+
 
 class ScimGroupOut(ScimResourceOut):
     """A group that the identity provider manages."""
@@ -219,17 +219,15 @@ class ScimGroupOut(ScimResourceOut):
     members: list[ScimMemberOut] | None = None
 
     @classmethod
-    def of(cls, group: ScimGroup, members: list[ScimMember], base_url: str) -> Self:
-        """Render a group with its members."""
+    def of(cls, group: ScimGroup, members: list[ScimMember] | None, base_url: str) -> Self:
+        """Render a group with its members, or without the attribute if they are None."""
         return cls(
             schemas=[GROUP_SCHEMA],
             id=str(group.id),
             external_id=group.external_id,
             meta=_meta("Group", group, base_url),
             display_name=group.name,
-            members=[
-                ScimMemberOut(value=str(member.id), display=member.name, ref=f"{base_url}/scim/v2/Users/{member.id}") for member in members
-            ],
+            members=None if members is None else [ScimMemberOut.of(member, base_url) for member in members],
         )
 
 
@@ -250,6 +248,15 @@ class ScimErrorOut(ScimOutput):
     status: str
     detail: str
     scim_type: str | None = None
+
+
+def wants(name: str, attributes: str | None, excluded: str | None) -> bool:
+    """Return whether a client wants an attribute, as in `ScimResourceOut.chosen`."""
+    return _is_chosen(name, _names(attributes), _names(excluded))
+
+
+def _is_chosen(name: str, wanted: set[str], unwanted: set[str]) -> bool:
+    return (not wanted or name.lower() in wanted) and name.lower() not in unwanted
 
 
 def _meta(kind: Literal["User", "Group"], resource: ScimUser | ScimGroup, base_url: str) -> ScimMeta:

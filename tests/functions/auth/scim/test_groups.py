@@ -2,6 +2,7 @@
 
 import pytest
 
+from functions.auth.scim import groups
 from parley.db.accounts import administration
 from parley.db.transactions import global_scope
 from tests.functions.auth.scim.provider import GROUP, refusal
@@ -68,6 +69,24 @@ def test_members_are_left_out_on_request(provider, group):
     assert "members" not in provider.call("GET", path).json
     assert "members" not in listed[0]
     assert provider.call("GET", f"/Groups/{group['id']}?attributes=displayName").json.keys() == {"schemas", "id", "displayName"}
+
+
+def test_a_page_of_groups_has_no_more_members_than_a_group_may_have(provider, alice, bob, monkeypatch):
+    ids = [provider.create_group(f"Page {alice.id}", str(alice.id), *more)["id"] for more in ((str(bob.id),), (), ())]
+    monkeypatch.setattr(groups, "MAX_MEMBERS", 1)
+    filter = f'displayName eq "page {alice.id}"'
+    pages = [provider.find("Groups", filter, startIndex=str(start)) for start in (1, 2, 3)]
+
+    assert pages == [[ids[0]], [ids[1]], [ids[2]]]
+    assert provider.find("Groups", filter, excludedAttributes="members") == ids
+
+
+def test_members_that_are_not_wanted_are_not_read(provider, group, monkeypatch):
+    monkeypatch.delattr(groups, "members_of")
+
+    for query in ("excludedAttributes=members", "attributes=displayName"):
+        assert provider.call("GET", f"/Groups/{group['id']}?{query}").json["displayName"] == "Sales"
+        assert provider.call("GET", f"/Groups?{query}&count=1").status == 200
 
 
 def test_a_replaced_group_keeps_what_staying_members_share(documents, provider, group, alice, bob):

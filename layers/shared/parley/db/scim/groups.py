@@ -70,9 +70,10 @@ def members(connection: Connection, group_ids: Collection[UUID]) -> list[ScimMem
     return [ScimMember(**row._mapping) for row in rows]
 
 
-def count_members(connection: Connection, group_id: UUID) -> int:
-    """Return the number of a group's members."""
-    return connection.execute(select(func.count()).where(group_members.c.group_id == group_id)).scalar_one()
+def count_members(connection: Connection, group_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return the numbers of members of those of these groups that have any."""
+    statement = select(group_members.c.group_id, func.count()).where(group_members.c.group_id.in_(group_ids))
+    return {row[0]: row[1] for row in connection.execute(statement.group_by(group_members.c.group_id))}
 
 
 def add(connection: Connection, group_id: UUID, *, name: str, external_id: str | None) -> None:
