@@ -152,10 +152,12 @@ def remove(services: AuthServices, user_id: UUID, *, origin: ClientOrigin) -> No
 def _locked(services: AuthServices) -> Iterator[Connection]:
     """Open a transaction of the background role, while no other request of the provider changes accounts.
 
-    The lock keeps user names, addresses and external ids unique: indexes cannot, as the table is keyed by user.
+    The first lock keeps user names, addresses and external ids unique: indexes cannot, as the table is keyed by user. With the second
+    one, which `functions.auth.admin` takes too, roles do not change after they were checked.
     """
     with global_scope(services.background) as connection:
         lock_until_end(connection, "SCIM users")
+        lock_until_end(connection, "admins")
         yield connection
 
 
@@ -218,13 +220,8 @@ def _check_admin(services: AuthServices, background: Connection, user: ScimUser,
     """
     if profile.email != user.email and "admin" in (user.role, services.registration_policy.role_of(profile.email)):
         raise ScimError("mutability", "SCIM neither changes nor gives the address of an admin. Change the role first.")
-    if user.is_active and not profile.is_active:
-        _check_not_last_admin(background, user)
-
-
-def _check_not_last_admin(background: Connection, user: ScimUser) -> None:
-    lock_until_end(background, "admins")  # as `functions.auth.admin` does
-    if user.role == "admin" and not administration.has_other_admin(background, user.id):
+    is_disabled = user.is_active and not profile.is_active
+    if is_disabled and user.role == "admin" and not administration.has_other_admin(background, user.id):
         raise ScimError("mutability", "The last admin cannot be disabled.")
 
 
