@@ -23,7 +23,7 @@ def scim_token() -> None:
 @json_option
 @with_api
 def list_tokens(api: ApiClient, as_json: bool) -> None:
-    """List the valid tokens without their secrets: the current one, and for a day the one before it."""
+    """List the valid tokens without their secrets: the current one, and for a day each that was replaced."""
     TOKEN_TABLE.show(Fields.of(api.fetch(HttpCall("GET", PATH))).parts("tokens"), as_json=as_json)
 
 

@@ -23,7 +23,7 @@ def make_scim_token(
 
 @router.get("/admin/scim-token")
 def list_scim_tokens(transaction: AdminTransaction) -> ScimTokensOut:
-    """Show the valid tokens without their secrets: the current one, and for a day the one before it."""
+    """Show the valid tokens without their secrets: the current one, and for a day each that was replaced."""
     return ScimTokensOut(tokens=[ScimTokenOut.model_validate(token) for token in stored.list_valid(transaction)])
 
 

@@ -29,7 +29,7 @@ _NO_HASH = bytes(32)
 
 
 def make_token(connection: Connection, admin: Principal, *, origin: ClientOrigin) -> str:
-    """Store a new token and return it; the token before it stays valid for a day, and those before that end."""
+    """Store a new token and return it; the token before it stays valid for a day, also if another one is made meanwhile."""
     lock_until_end(connection, "SCIM tokens")
     secret = OneTimeCode.new(new_id())
     tokens.replace_all(connection, after=OVERLAP)

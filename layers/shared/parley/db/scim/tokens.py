@@ -28,9 +28,8 @@ def add(connection: Connection, token_id: UUID, token_hash: bytes) -> None:
 
 
 def replace_all(connection: Connection, *, after: timedelta) -> None:
-    """Let the current token expire `after` this time, and delete those replaced before."""
-    connection.execute(delete(scim_tokens).where(~_is_current))
-    connection.execute(update(scim_tokens).values(expires_at=func.now() + after))
+    """Let the current token expire `after` this time. Those replaced before expire when they would have."""
+    connection.execute(update(scim_tokens).where(_is_current).values(expires_at=func.now() + after))
 
 
 def list_valid(connection: Connection) -> list[ScimToken]:
