@@ -80,11 +80,11 @@ def listed(documents: list[Document]) -> Document:
     }
 
 
-def find(documents: list[Document], id: str) -> Document:
-    """Return the document with this id, or raise UnknownResource."""
+def find(documents: list[Document], id: str, *, kind: str) -> Document:
+    """Return the document with this id, or raise UnknownResource, which says that there is no such `kind`."""
     found = next((document for document in documents if document["id"] == id), None)
     if found is None:
-        raise UnknownResource("schema")
+        raise UnknownResource(kind)
     return found
 
 
@@ -128,7 +128,6 @@ _USER_ATTRIBUTES = [
         _attribute("type", "Always work", canonicalValues=["work"]),
         _attribute("primary", "Always true", type="boolean"),
         multiValued=True,
-        required=True,
     ),
     _attribute("active", "Whether the account is enabled", type="boolean"),
 ]

@@ -120,7 +120,7 @@ async def resource_types(base_url: PublicUrl) -> dict[str, Any]:
 @router.get("/scim/v2/ResourceTypes/{id}", responses=error_responses(NotFound))
 async def resource_type(id: Annotated[str, Path(max_length=100)], base_url: PublicUrl) -> dict[str, Any]:
     """Return a type of resources."""
-    return discovery.find(discovery.resource_types(base_url), id)
+    return discovery.find(discovery.resource_types(base_url), id, kind="resource type")
 
 
 @router.get("/scim/v2/Schemas")
@@ -132,7 +132,7 @@ async def schemas(base_url: PublicUrl) -> dict[str, Any]:
 @router.get("/scim/v2/Schemas/{id}", responses=error_responses(NotFound))
 async def schema(id: Annotated[str, Path(max_length=100)], base_url: PublicUrl) -> dict[str, Any]:
     """Return a schema."""
-    return discovery.find(discovery.schemas(base_url), id)
+    return discovery.find(discovery.schemas(base_url), id, kind="schema")
 
 
 @router.get("/scim/v2/Users", responses=REFUSED)

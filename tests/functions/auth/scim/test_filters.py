@@ -8,7 +8,7 @@ import pytest
 from functions.auth.scim.filters import InvalidFilter, InvalidPath, parse_filter, parse_path
 from functions.auth.scim.users import select_page
 from parley.db.transactions import global_scope
-from tests.functions.auth.scim.provider import Provider, refusal
+from tests.functions.auth.scim.provider import USER, Provider, refusal
 from tests.support.api_gateway import Person
 
 
@@ -129,4 +129,17 @@ def test_the_discovery_documents_describe_what_is_supported(provider):
     assert {one["schema"] for one in types} == schemas.keys()
     assert provider.call("GET", "/ResourceTypes/User").json == types[0]
     assert provider.call("GET", f"/Schemas/{types[1]['schema']}").json == schemas[types[1]["schema"]]
-    assert refusal(provider.call("GET", "/Schemas/unknown")) == (404, None)
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/Schemas", "schema"), ("/ResourceTypes", "resource type")])
+def test_an_unknown_discovery_document_is_not_found(provider, path, kind):
+    answer = provider.call("GET", f"{path}/unknown")
+
+    assert refusal(answer) == (404, None)
+    assert answer.json["detail"] == f"There is no such {kind}."
+
+
+def test_the_schema_of_users_requires_only_the_name(provider):
+    attributes = provider.call("GET", f"/Schemas/{USER}").json["attributes"]
+
+    assert [one["name"] for one in attributes if one["required"]] == ["userName"]
