@@ -13,7 +13,7 @@ from parley.auth.client_origin import ClientOrigin
 from parley.auth.one_time_codes import InvalidCode, OneTimeCode
 from parley.auth.principal import Principal
 from parley.db import outbox
-from parley.db.accounts import api_keys, audit, exports, login_throttle, one_time_codes, sessions, users
+from parley.db.accounts import api_keys, audit, exports, login_throttle, one_time_codes, passkeys, second_factors, sessions, users
 from parley.db.accounts.exports import Export
 from parley.db.transactions import lock_until_end, principal_scope, user_scope
 from parley.errors import NotFound
@@ -56,8 +56,9 @@ def request_password_reset(services: AuthServices, *, email: str, origin: Client
 def reset_password(services: AuthServices, *, email: str, code: str, new_password: str, origin: ClientOrigin) -> None:
     """Store a new password, end every session and revoke every API key. Raises TooManyAttempts, InvalidCode and WeakPassword.
 
-    Sessions and API keys end because someone who knew the old password may hold them. The new password is checked before the code is
-    redeemed, so that a weak password does not cost a second mail.
+    Sessions and API keys end because someone who knew the old password may hold them. Passkeys and the second factor stay, unless nobody
+    has proven the address before: then somebody else may have registered it before its owner came. The new password is checked before
+    the code is redeemed, so that a weak password does not cost a second mail.
     """
     count_attempt(services.background, services.throttle.origin_buckets(origin))
     parsed_code = OneTimeCode.parse(code)
@@ -69,6 +70,9 @@ def reset_password(services: AuthServices, *, email: str, code: str, new_passwor
         user = users.get(connection, parsed_code.owner_id)
         if user.email != email or user.disabled_at:
             raise InvalidCode(f"user {user.id} has another address or is disabled")
+        if not users.is_email_verified(connection, user.id):
+            second_factors.remove(connection, user_id=user.id)
+            passkeys.remove_all(connection, user_id=user.id)
         users.set_password_hash(connection, user.id, password_hash)
         users.set_verified_email(connection, user.id, email)
         sessions.end_all(connection, user_id=user.id)

@@ -4,9 +4,11 @@ from datetime import timedelta
 import pytest
 
 from parley.auth.one_time_codes import OneTimeCode
-from parley.db.accounts import one_time_codes
+from parley.db.accounts import one_time_codes, users
 from parley.db.transactions import user_scope
 from parley.jobs import AccountNotice, ResetPassword
+from tests.functions.auth import test_passkeys, test_second_factor
+from tests.functions.auth.authenticator import Authenticator
 from tests.support.api_gateway import PASSWORD, Person
 
 NEW = "quite another sentence to remember"
@@ -138,6 +140,30 @@ def test_a_password_reset_revokes_the_api_keys_and_the_mail_says_so(auth, alice,
     assert queued() == [AccountNotice("password_reset", to=alice.email)]
     event = auth.get("/auth/audit?limit=2", as_=Person.signed_in(auth, alice.email, password=NEW)).json["items"][1]
     assert (event["event"], event["detail"]) == ("password_reset", {"api_keys_revoked": 1})
+
+
+@pytest.fixture
+def device(auth, alice, clock):
+    """A passkey of alice's, who has an authenticator app as well."""
+    device = Authenticator()
+    assert test_passkeys.add(auth, alice, device).status == 201
+    app = test_second_factor.Authenticator(auth, alice, clock)
+    assert app.confirm(app.code()).status == 200
+    return device
+
+
+def test_the_first_proof_of_an_address_removes_what_a_stranger_may_have_added(auth, alice, code, device):
+    reset(auth, alice, code)
+
+    assert (login(auth, alice, NEW).status, test_passkeys.sign_in(auth, device).status) == (200, 403)
+
+
+def test_a_reset_at_a_proven_address_keeps_passkeys_and_the_app(auth, alice, code, device, engine):
+    with user_scope(engine, alice.id) as connection:
+        users.set_verified_email(connection, alice.id, alice.email)
+    reset(auth, alice, code)
+
+    assert (login(auth, alice, NEW).status, test_passkeys.sign_in(auth, device).status) == (202, 200)
 
 
 def test_a_password_change_revokes_the_api_keys(auth, alice, has_key, queued):
