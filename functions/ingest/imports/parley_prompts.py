@@ -1,12 +1,14 @@
-"""The prompts of Parley's own export, with their ids and all their versions.
+"""The prompts of Parley's own export, with all their versions.
 
-They are checked as if they were written now, because a file may come from somebody else. An imported prompt is private.
+They are checked as if they were written now, because a file may come from somebody else. An imported prompt is private, and has an id
+of its own: with the id of the file, it could stand in for another user's prompt.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from dataclasses import replace
+from hashlib import sha256
 from uuid import UUID
 
 from functions.ingest.imports.draft import get_moment, get_text, storable
@@ -25,9 +27,8 @@ from parley.db.assistants.prompts import (
 )
 from parley.db.assistants.versions import MAX_VERSIONS
 from parley.db.engine import Connection
-from parley.db.groups import shares
 from parley.db.transactions import lock_until_end
-from parley.errors import InvalidInput, NotFound
+from parley.errors import InvalidInput
 from parley.prompt_template import find_variables
 
 _NAME = re.compile(NAME_PATTERN)
@@ -52,18 +53,23 @@ def read_prompts(prompt_rows: Iterable[JsonObject], version_rows: Iterable[JsonO
 
 
 def store_prompt(connection: Connection, prompt: ImportedPrompt, *, user_id: UUID) -> bool:
-    """Store a prompt unless the user has it. Return False if another has its name, or if the user has as many as are allowed."""
+    """Store a prompt unless the user has it, or has imported it. Return False if another has its name, or if the user has too many."""
     lock_until_end(connection, f"prompts of {user_id}")
-    with suppress(NotFound):
-        shares.check_owned(connection, shares.PROMPTS, prompt.id, user_id=user_id)
+    own_id = _own_id(prompt.id, user_id)
+    if any(versions.has(connection, PROMPTS, id, user_id=user_id) for id in (prompt.id, own_id)):
         return True
     if versions.count(connection, PROMPTS, user_id=user_id) >= MAX_PROMPTS:
         return False
     try:
-        prompts.restore(connection, prompt, user_id=user_id)
+        prompts.restore(connection, replace(prompt, id=own_id), user_id=user_id)
     except PromptNameTaken:
         return False
     return True
+
+
+def _own_id(id: UUID, user_id: UUID) -> UUID:
+    """Return the id of the user's copy of a prompt: always the same, with the time in its first six bytes, and no other user's."""
+    return UUID(bytes=id.bytes[:6] + sha256(user_id.bytes + id.bytes).digest()[:10])
 
 
 def _prompt(row: JsonObject, version_rows: list[JsonObject]) -> ImportedPrompt:

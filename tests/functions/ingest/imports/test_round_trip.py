@@ -24,7 +24,10 @@ def export_of():
 
 
 def tables(export):
+    """Return the rows of an export that an import restores. A prompt has a new id."""
     document = json.loads(export)["tables"]
+    for row in document["prompts"] + document["prompt_versions"]:
+        row.pop("id" if "id" in row else "prompt_id")
     return {
         name: sorted(document[name], key=json.dumps) for name in ("conversations", "messages", "projects", "prompts", "prompt_versions")
     }
@@ -80,6 +83,22 @@ def test_a_prompt_with_a_broken_row_is_left_out_whole(import_export, export_of, 
     run = import_export(alice, document)
 
     assert (left_out(run), conversation.get("/prompts", as_=alice).json["items"]) == ({"prompts": 1}, [])
+
+
+def test_a_prompt_is_imported_once_and_not_beside_itself(import_export, export_of, conversation, alice, prompt):
+    before = export_of(alice)
+    import_export(alice, before)
+
+    assert [item["id"] for item in conversation.get("/prompts", as_=alice).json["items"]] == [prompt]
+
+
+def test_an_imported_prompt_does_not_take_the_id_of_somebody_elses(import_export, export_of, conversation, alice, bob, prompt):
+    runs = [import_export(bob, export_of(alice)) for _ in range(2)]
+    (shown,) = conversation.get("/prompts", as_=bob).json["items"]
+
+    assert [left_out(run) for run in runs] == [{}, {}]
+    assert (shown["name"], shown["id"][:13]) == ("trip", prompt[:13])
+    assert shown["id"] != prompt
 
 
 def test_an_imported_prompt_replaces_none_and_is_private(import_export, export_of, conversation, alice, bob, prompt):

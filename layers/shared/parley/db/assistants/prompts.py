@@ -70,11 +70,11 @@ _USABLE = text(
 
 
 def get(connection: Connection, prompt_id: UUID, *, user_id: UUID) -> Prompt:
-    """Return a prompt that the transaction's user may use; of two with this id, the user's own. Raises NotFound."""
+    """Return a prompt that the transaction's user may use. Raises NotFound."""
     rows = connection.execute(_USABLE, {"id": prompt_id, "name": None, "after": None, "limit": None}).all()
     if not rows:
         raise NotFound("prompt", prompt_id)
-    # An import keeps the ids of an export, so that two users may have prompts with the same id.
+    # The key is the owner with the id. No two prompts should have one id; if they did, the user's own is meant.
     return Prompt(**max(rows, key=lambda row: row.user_id == user_id)._mapping)
 
 

@@ -55,6 +55,12 @@ def count(connection: Connection, versioned: Versioned[Any], *, user_id: UUID) -
     return connection.execute(select(func.count()).where(versioned.objects.c.user_id == user_id)).scalar_one()
 
 
+def has(connection: Connection, versioned: Versioned[Any], object_id: UUID, *, user_id: UUID) -> bool:
+    """Whether this is an object of the user's."""
+    statement = select(versioned.objects.c.id).where(*versioned.is_object(object_id, user_id))
+    return connection.execute(statement).one_or_none() is not None
+
+
 def add(
     connection: Connection, versioned: Versioned[Any], object_id: UUID, *, user_id: UUID, settings: Mapping[str, Any], **columns: object
 ) -> None:
