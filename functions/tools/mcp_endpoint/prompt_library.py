@@ -17,16 +17,18 @@ MAX_LISTED = 200
 
 
 def describe_library(services: ToolsServices, principal: Principal) -> list[dict[str, Any]]:
-    """Return the descriptions of the newest prompts that the user may use, without repetition of a name."""
-    found = _usable(services, principal, name=None)
-    by_name = {prompt.name: prompt for prompt in _least_preferred_first(found, principal)}
-    return items_within(PAGE_BYTES, list(by_name.values()), _describe)
+    """Return the descriptions of the newest prompts that the user may use, one for each name that means one prompt."""
+    by_name: dict[str, list[Prompt]] = {}
+    for prompt in _usable(services, principal, name=None):
+        by_name.setdefault(prompt.name, []).append(prompt)
+    meant = [_meant(same_name, principal) for same_name in by_name.values()]
+    return items_within(PAGE_BYTES, list(filter(None, meant)), _describe)
 
 
 def find_in_library(services: ToolsServices, principal: Principal, name: object) -> Prompt | None:
-    """Return the prompt with this name that the user may use, or None."""
+    """Return the prompt that the name means to the user, or None."""
     found = _usable(services, principal, name=name) if isinstance(name, str) and "\0" not in name else []
-    return _least_preferred_first(found, principal)[-1] if found else None
+    return _meant(found, principal)
 
 
 def fill_from_library(prompt: Prompt, arguments: object) -> dict[str, Any]:
@@ -56,9 +58,14 @@ def _usable(services: ToolsServices, principal: Principal, *, name: str | None) 
         return prompts.page(connection, limit=MAX_LISTED, after=None, name=name)
 
 
-def _least_preferred_first(found: list[Prompt], principal: Principal) -> list[Prompt]:
-    """Sort prompts so that the user's own is last, and among those of others the oldest: a newcomer cannot take over its name."""
-    return sorted(found, key=lambda prompt: (prompt.user_id == principal.user_id, -prompt.id.int))
+def _meant(same_name: list[Prompt], principal: Principal) -> Prompt | None:
+    """Of prompts with one name, return the user's own, else the only one that is shared with everybody, else the only one of groups.
+
+    None if several compete, because a member of a group must not replace a prompt in use by one with the same name.
+    """
+    own = [prompt for prompt in same_name if prompt.user_id == principal.user_id]
+    candidates = own or [prompt for prompt in same_name if prompt.is_shared] or same_name
+    return candidates[0] if len(candidates) == 1 else None
 
 
 def _describe(prompt: Prompt) -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """The prompts of a user's library as prompts of our MCP server, for the official client."""
 
+from uuid import UUID
+
 import pytest
 from mcp.types import PromptReference
 
 from parley.db.assistants import prompts
+from parley.db.groups import shares
 from parley.db.transactions import user_scope
 from parley.ids import new_id
 from tests.functions.tools.mcp_client import completed, narrowed
@@ -25,6 +28,27 @@ def write(engine):
     return write
 
 
+@pytest.fixture
+def reader(auth):
+    """A user without prompts."""
+    return Person.registered(auth)
+
+
+@pytest.fixture
+def share(auth, engine, alice, bob, reader):
+    """Return a function that shares a prompt with a group of alice, bob and the reader."""
+    group_id = auth.post("/auth/groups", {"name": "Travel"}, as_=alice).json["id"]
+    for person in (bob, reader):
+        auth.call("PUT", f"/auth/groups/{group_id}/members", {"email": person.email}, as_=alice)
+        assert auth.post(f"/auth/groups/{group_id}/join", as_=person).status == 200
+
+    def share(owner, prompt_id):
+        with user_scope(engine, owner.id) as connection:
+            shares.add(connection, shares.PROMPTS, prompt_id, UUID(group_id), user_id=owner.id)
+
+    return share
+
+
 def listed(client, person):
     async def read(session):
         return {prompt.name: prompt for prompt in (await session.list_prompts()).prompts}
@@ -34,6 +58,11 @@ def listed(client, person):
 
 def got(client, person, name, arguments):
     return client(lambda session: session.get_prompt(name, arguments), person)
+
+
+def text_of(client, person):
+    (message,) = got(client, person, "trip", {}).messages
+    return message.content.text
 
 
 def test_a_prompt_of_the_library_is_offered_with_its_variables_as_arguments(client, alice, write):
@@ -91,10 +120,22 @@ def test_a_built_in_prompt_keeps_its_name(client, alice, write):
     assert "past conversations" in got(client, alice, "recall", {"topic": "x"}).messages[0].content.text
 
 
-def test_of_prompts_with_the_same_name_the_users_own_is_taken_and_else_the_oldest(client, auth, alice, bob, write, postgres):
-    shared = f"('{write(bob, text='First.')}', '{write(alice, text='Second.')}')"
-    postgres.execute(f"UPDATE prompts SET is_shared = true WHERE id IN {shared}", dbname="parley")
-    texts = [got(client, person, "trip", {}).messages[0].content.text for person in (alice, Person.registered(auth))]
-    postgres.execute(f"DELETE FROM prompts WHERE id IN {shared}", dbname="parley")
+def test_the_users_own_prompt_and_else_the_only_one_of_everybody_is_meant(client, alice, bob, reader, write, share, postgres):
+    share(alice, write(alice, text="Of alice."))
+    shared = write(bob, text="Of everybody.")
+    postgres.execute(f"UPDATE prompts SET is_shared = true WHERE id = '{shared}'", dbname="parley")
+    texts = [text_of(client, person) for person in (alice, bob, reader)]
+    postgres.execute(f"DELETE FROM prompts WHERE id = '{shared}'", dbname="parley")
 
-    assert texts == ["Second.", "First."]
+    assert texts == ["Of alice.", "Of everybody.", "Of everybody."]
+
+
+def test_a_member_does_not_replace_a_prompt_by_an_older_one_with_its_name(client, alice, bob, reader, write, share):
+    older = write(alice, text="Older.")
+    share(bob, write(bob, text="In use."))
+    assert text_of(client, reader) == "In use."
+    share(alice, older)
+
+    assert got(client, reader, "trip", {}).error.code == -32602
+    assert "trip" not in listed(client, reader)
+    assert text_of(client, bob) == "In use."
