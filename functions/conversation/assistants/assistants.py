@@ -10,7 +10,6 @@ from parley.db import documents
 from parley.db.assistants import assistants, versions
 from parley.db.assistants.assistants import ASSISTANTS, Assistant
 from parley.db.engine import Connection
-from parley.db.groups import shares
 from parley.db.transactions import lock_until_end
 from parley.errors import ParleyError
 from parley.ids import new_id
@@ -38,23 +37,31 @@ def create(connection: Connection, principal: Principal, settings: Mapping[str, 
 
 
 def change(connection: Connection, principal: Principal, assistant_id: UUID, changes: AssistantChanges) -> Assistant:
-    """Store the changed settings as a new version of the caller's own assistant. Only admins may share with everybody.
+    """Store the changed settings as a new version of the caller's own assistant. The owner may always end its share with everybody.
 
     Raises NotFound for the assistant or an unreadable document, and ScopeMissing.
     """
-    if changes.shared is not None:
+    if changes.shared:
         principal.require("admin")
+    if changes.shared is not None:
         versions.set_shared(connection, ASSISTANTS, assistant_id, user_id=principal.user_id, is_shared=changes.shared)
-    shares.check_owned(connection, shares.ASSISTANTS, assistant_id, user_id=principal.user_id)
+    _check_may_change(connection, principal, assistant_id)
     _check_documents(connection, principal.user_id, settings := changes.settings())
     versions.change(connection, ASSISTANTS, assistant_id, user_id=principal.user_id, changes=settings)
     return assistants.get(connection, assistant_id)
 
 
 def roll_back(connection: Connection, principal: Principal, assistant_id: UUID, version: int) -> Assistant:
-    """Store the settings of an earlier version as a new version. Raises NotFound."""
+    """Store the settings of an earlier version as a new version. Raises NotFound and ScopeMissing."""
+    _check_may_change(connection, principal, assistant_id)
     versions.roll_back(connection, ASSISTANTS, assistant_id, version, user_id=principal.user_id)
     return assistants.get(connection, assistant_id)
+
+
+def _check_may_change(connection: Connection, principal: Principal, assistant_id: UUID) -> None:
+    """Raise NotFound unless the assistant is the caller's own, and ScopeMissing if everybody uses it and the caller is not an admin."""
+    if versions.is_shared(connection, ASSISTANTS, assistant_id, user_id=principal.user_id):
+        principal.require("admin")
 
 
 def _check_documents(connection: Connection, user_id: UUID, settings: Mapping[str, Any]) -> None:

@@ -34,14 +34,16 @@ def create(connection: Connection, principal: Principal, new: PromptIn) -> Promp
 
 
 def change(connection: Connection, principal: Principal, prompt_id: UUID, changes: PromptChanges) -> Prompt:
-    """Change the caller's own prompt; a new text or description is a new version. Only admins may share with everybody.
+    """Change the caller's own prompt; a new text or description is a new version. The owner may always end its share with everybody.
 
     Raises NotFound, InvalidInput, PromptNameTaken and ScopeMissing.
     """
     user_id = principal.user_id
-    if changes.shared is not None:
+    if changes.shared:
         principal.require("admin")
+    if changes.shared is not None:
         versions.set_shared(connection, PROMPTS, prompt_id, user_id=user_id, is_shared=changes.shared)
+    _check_may_change(connection, principal, prompt_id)
     if changes.text is not None:
         find_variables(changes.text)
     if changes.name is not None:
@@ -51,7 +53,8 @@ def change(connection: Connection, principal: Principal, prompt_id: UUID, change
 
 
 def roll_back(connection: Connection, principal: Principal, prompt_id: UUID, version: int) -> Prompt:
-    """Store the text and the description of an earlier version as a new version. Raises NotFound."""
+    """Store the text and the description of an earlier version as a new version. Raises NotFound and ScopeMissing."""
+    _check_may_change(connection, principal, prompt_id)
     versions.roll_back(connection, PROMPTS, prompt_id, version, user_id=principal.user_id)
     return prompts.get(connection, prompt_id, user_id=principal.user_id)
 
@@ -59,3 +62,9 @@ def roll_back(connection: Connection, principal: Principal, prompt_id: UUID, ver
 def filled_text(connection: Connection, principal: Principal, prompt_id: UUID, values: Mapping[str, str]) -> str:
     """Return the text of a prompt that the caller may use, with these values. Raises NotFound and InvalidInput."""
     return fill(prompts.get(connection, prompt_id, user_id=principal.user_id).text, values)
+
+
+def _check_may_change(connection: Connection, principal: Principal, prompt_id: UUID) -> None:
+    """Raise NotFound unless the prompt is the caller's own, and ScopeMissing if everybody uses it and the caller is not an admin."""
+    if versions.is_shared(connection, PROMPTS, prompt_id, user_id=principal.user_id):
+        principal.require("admin")

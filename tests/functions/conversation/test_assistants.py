@@ -149,15 +149,32 @@ def test_an_assistant_of_a_disabled_account_is_not_offered(conversation, shared,
     assert listed(conversation, bob) == []
 
 
-def test_only_an_admin_shares_with_everybody(conversation, create, alice, bob):
+@pytest.fixture
+def admin_alice(alice):
+    """Alice while she is an admin."""
+    return Person(alice.email, {}, alice.claims | {"scope": f"{alice.claims['scope']} admin"})
+
+
+def test_only_an_admin_shares_with_everybody(conversation, create, alice, admin_alice, bob):
     id = create()["id"]
-    as_admin = Person(alice.email, {}, alice.claims | {"scope": f"{alice.claims['scope']} admin"})
 
     assert change(conversation, id, alice, shared=True).status == 403
-    assert change(conversation, id, as_admin, shared=True).json["shared"]
+    assert change(conversation, id, admin_alice, shared=True).json["shared"]
     assert listed(conversation, bob) == [id]
-    change(conversation, id, as_admin, shared=False)
+    change(conversation, id, admin_alice, shared=False)
     assert listed(conversation, bob) == []
+
+
+def test_an_owner_who_is_no_admin_any_more_can_only_end_the_share_with_everybody(conversation, create, alice, admin_alice, bob):
+    id = create()["id"]
+    change(conversation, id, admin_alice, name="Mine")
+    change(conversation, id, admin_alice, shared=True)
+    back = conversation.post(f"/assistants/{id}/rollback", {"version": 1}, as_=alice)
+
+    assert (change(conversation, id, alice, name="Other").status, back.status) == (403, 403)
+    assert conversation.get(f"/assistants/{id}", as_=bob).json["version"] == 2
+    assert change(conversation, id, alice, shared=False).status == 200
+    assert change(conversation, id, alice, name="Other").json["version"] == 3
 
 
 def test_an_assistant_cannot_be_shared_with_a_group_of_others(auth, conversation, create, alice, bob):

@@ -161,15 +161,32 @@ def test_a_prompt_of_a_disabled_account_is_not_offered(conversation, shared, ali
     assert listed(conversation, bob) == []
 
 
-def test_only_an_admin_shares_with_everybody(conversation, write, alice, bob):
+@pytest.fixture
+def admin_alice(alice):
+    """Alice while she is an admin."""
+    return Person(alice.email, {}, alice.claims | {"scope": f"{alice.claims['scope']} admin"})
+
+
+def test_only_an_admin_shares_with_everybody(conversation, write, alice, admin_alice, bob):
     id = write()["id"]
-    as_admin = Person(alice.email, {}, alice.claims | {"scope": f"{alice.claims['scope']} admin"})
 
     assert change(conversation, id, alice, shared=True).status == 403
-    assert change(conversation, id, as_admin, shared=True).json["shared"]
+    assert change(conversation, id, admin_alice, shared=True).json["shared"]
     assert listed(conversation, bob) == [id]
-    change(conversation, id, as_admin, shared=False)
+    change(conversation, id, admin_alice, shared=False)
     assert listed(conversation, bob) == []
+
+
+def test_an_owner_who_is_no_admin_any_more_can_only_end_the_share_with_everybody(conversation, write, alice, admin_alice, bob):
+    id = write()["id"]
+    change(conversation, id, admin_alice, text="Mine.")
+    change(conversation, id, admin_alice, shared=True)
+    back = conversation.post(f"/prompts/{id}/rollback", {"version": 1}, as_=alice)
+
+    assert (change(conversation, id, alice, text="Other.").status, back.status) == (403, 403)
+    assert conversation.get(f"/prompts/{id}", as_=bob).json["version"] == 2
+    assert change(conversation, id, alice, shared=False).status == 200
+    assert change(conversation, id, alice, text="Other.").json["version"] == 3
 
 
 def test_the_number_of_prompts_is_bounded(conversation, write, alice, monkeypatch):

@@ -103,6 +103,15 @@ def page[V: Version](
     return [versioned.version_type(**row._mapping) for row in connection.execute(statement.order_by(number.desc()).limit(limit))]
 
 
+def is_shared(connection: Connection, versioned: Versioned[Any], object_id: UUID, *, user_id: UUID) -> bool:
+    """Whether the object is shared with everybody. Raises NotFound."""
+    statement = select(versioned.objects.c.is_shared).where(*versioned.is_object(object_id, user_id))
+    found: bool | None = connection.execute(statement).scalar_one_or_none()
+    if found is None:
+        raise NotFound(versioned.noun, object_id)
+    return found
+
+
 def set_shared(connection: Connection, versioned: Versioned[Any], object_id: UUID, *, user_id: UUID, is_shared: bool) -> None:
     """Share an object with everybody, or end that. Raises NotFound."""
     statement = update(versioned.objects).where(*versioned.is_object(object_id, user_id))
