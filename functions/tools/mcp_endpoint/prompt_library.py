@@ -25,9 +25,9 @@ def describe_library(services: ToolsServices, principal: Principal) -> list[dict
     return items_within(PAGE_BYTES, list(filter(None, meant)), _describe)
 
 
-def find_in_library(services: ToolsServices, principal: Principal, name: object) -> Prompt | None:
+def find_in_library(services: ToolsServices, principal: Principal, name: str) -> Prompt | None:
     """Return the prompt that the name means to the user, or None."""
-    found = _usable(services, principal, name=name) if isinstance(name, str) and "\0" not in name else []
+    found = _usable(services, principal, name=name) if "\0" not in name else []
     return _meant(found, principal)
 
 

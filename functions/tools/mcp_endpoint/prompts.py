@@ -111,7 +111,7 @@ def find_prompt(name: object, principal: Principal) -> BuiltInPrompt:
 
 def find_library_prompt(services: ToolsServices, principal: Principal, name: object) -> Prompt | None:
     """Return the prompt of the user's library with this name. None if there is none, or if a built-in prompt has the name."""
-    return None if name in _BUILT_IN else find_in_library(services, principal, name)
+    return find_in_library(services, principal, name) if isinstance(name, str) and name not in _BUILT_IN else None
 
 
 def titled_id(title: str, id: UUID) -> str:

@@ -226,6 +226,14 @@ def test_an_invalid_message_is_refused_with_the_code_of_json_rpc(send, body, cod
     assert (answer.status, answer.json["id"], answer.json["error"]["code"]) == (400, None, code)
 
 
+@pytest.mark.parametrize("name", [["recall"], {"recall": 1}, 1, None])
+@pytest.mark.parametrize("method", ["prompts/get", "completion/complete"])
+def test_a_name_of_a_prompt_that_is_no_text_is_an_invalid_parameter(send, method, name):
+    answer = send(request(method, name=name, ref={"type": "ref/prompt", "name": name}, argument={"name": "topic", "value": "x"}))
+
+    assert answer.json["error"]["code"] == -32602
+
+
 def test_calls_are_counted_and_lists_are_not(send, serve):
     function = serve(rate_per_minute=1)
     call = request("tools/call", name="shout", arguments={"text": "x"})
