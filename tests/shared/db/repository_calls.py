@@ -74,6 +74,7 @@ PREPARATIONS = (
 STATES = {
     "responses.record_pieces": "UPDATE responses SET heartbeat_at = now() WHERE user_id = :owner",
     "responses.finish": "UPDATE responses SET heartbeat_at = now() WHERE user_id = :owner",
+    "users.is_email_verified": "UPDATE credentials SET verified_email = email FROM users WHERE user_id = id AND id = :owner",
     "budgets.key_budget": "UPDATE api_keys SET monthly_budget_usd = 5 WHERE user_id = :owner",
     "turn_begin.store_turn": "UPDATE turns SET status = 'completed' WHERE user_id = :owner",
     "summaries.lacking_tokens": "UPDATE messages SET seq = 5 WHERE user_id = :owner",
@@ -174,6 +175,7 @@ class Rows:
         of_assistant = {"object_id": self.id_of("assistants"), "number": 1, "changes": {"name": "x"}}
         return {
             **{f"versions.{name}": of_assistant for name in ("change", "roll_back", "version", "page", "set_shared", "remove")},
+            **{f"versions.{name}": of_assistant for name in ("has", "is_shared")},
             "versions.add": {"object_id": new_id(), "settings": {"name": "x", "instructions": "x", "memory": "all"}},
             "authorization_codes.lock": {"code_hash": self.text_of("authorization_codes", "hash").encode()},
             "authorization_codes.redeem": {"code_hash": self.text_of("authorization_codes", "hash").encode(), "token_hash": b"new"},
