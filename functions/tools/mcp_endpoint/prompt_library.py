@@ -17,7 +17,7 @@ MAX_LISTED = 200
 
 
 def describe_library(services: ToolsServices, principal: Principal) -> list[dict[str, Any]]:
-    """Return the descriptions of the newest prompts that the user may use, one for each name that means one prompt."""
+    """Return the descriptions of the user's own prompts and of those shared, one for each name that means one prompt."""
     by_name: dict[str, list[Prompt]] = {}
     for prompt in _usable(services, principal, name=None):
         by_name.setdefault(prompt.name, []).append(prompt)
@@ -55,7 +55,7 @@ def _usable(services: ToolsServices, principal: Principal, *, name: str | None) 
     if "conversations" not in principal.scopes:
         return []
     with principal_scope(services.engine, principal) as connection:
-        return prompts.page(connection, limit=MAX_LISTED, after=None, name=name)
+        return prompts.preferred(connection, user_id=principal.user_id, limit=MAX_LISTED, name=name)
 
 
 def _meant(same_name: list[Prompt], principal: Principal) -> Prompt | None:

@@ -130,6 +130,15 @@ def test_the_users_own_prompt_and_else_the_only_one_of_everybody_is_meant(client
     assert texts == ["Of alice.", "Of everybody.", "Of everybody."]
 
 
+def test_the_users_own_prompts_are_listed_before_newer_ones_of_others(client, alice, bob, write, share, monkeypatch):
+    monkeypatch.setattr("functions.tools.mcp_endpoint.prompt_library.MAX_LISTED", 1)
+    write(alice, name="mine")
+    share(bob, write(bob, name="theirs"))
+    names = listed(client, alice).keys()
+
+    assert ("mine" in names, "theirs" in names) == (True, False)
+
+
 def test_a_member_does_not_replace_a_prompt_by_an_older_one_with_its_name(client, alice, bob, reader, write, share):
     older = write(alice, text="Older.")
     share(bob, write(bob, text="In use."))

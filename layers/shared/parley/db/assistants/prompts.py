@@ -63,27 +63,41 @@ PROMPTS = Versioned("prompt", prompts, prompt_versions, PromptVersion)
 _NAMES = ", ".join(field.name for field in fields(Prompt))
 _USABLE = text(
     f"""
-    SELECT {_NAMES} FROM parley_prompts(CAST(:id AS uuid), CAST(:name AS text))
+    SELECT {_NAMES} FROM parley_prompts(CAST(:id AS uuid), NULL)
      WHERE CAST(:after AS uuid) IS NULL OR id < CAST(:after AS uuid) ORDER BY id DESC LIMIT :limit
+    """  # noqa: S608 - column names
+)
+
+
+_PREFERRED = text(
+    f"""
+    SELECT {_NAMES} FROM parley_prompts(NULL, CAST(:name AS text))
+     ORDER BY user_id = :user_id DESC, is_shared DESC, id DESC LIMIT :limit
     """  # noqa: S608 - column names
 )
 
 
 def get(connection: Connection, prompt_id: UUID, *, user_id: UUID) -> Prompt:
     """Return a prompt that the transaction's user may use. Raises NotFound."""
-    rows = connection.execute(_USABLE, {"id": prompt_id, "name": None, "after": None, "limit": None}).all()
+    rows = connection.execute(_USABLE, {"id": prompt_id, "after": None, "limit": None}).all()
     if not rows:
         raise NotFound("prompt", prompt_id)
     # The key is the owner with the id. No two prompts should have one id; if they did, the user's own is meant.
     return Prompt(**max(rows, key=lambda row: row.user_id == user_id)._mapping)
 
 
-def page(connection: Connection, *, limit: int, after: UUID | None, name: str | None = None) -> list[Prompt]:
-    """Return up to `limit` prompts that the transaction's user may use and that follow the prompt `after`, newest first.
+def page(connection: Connection, *, limit: int, after: UUID | None) -> list[Prompt]:
+    """Return up to `limit` prompts that the transaction's user may use and that follow the prompt `after`, newest first."""
+    rows = connection.execute(_USABLE, {"id": None, "after": after, "limit": limit})
+    return [Prompt(**row._mapping) for row in rows]
+
+
+def preferred(connection: Connection, *, user_id: UUID, limit: int, name: str | None) -> list[Prompt]:
+    """Return up to `limit` prompts that the user may use: own ones, then those of everybody, then those of groups, each newest first.
 
     With `name`, only those with this name.
     """
-    rows = connection.execute(_USABLE, {"id": None, "name": name, "after": after, "limit": limit})
+    rows = connection.execute(_PREFERRED, {"user_id": user_id, "name": name, "limit": limit})
     return [Prompt(**row._mapping) for row in rows]
 
 
