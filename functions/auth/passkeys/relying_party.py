@@ -29,6 +29,7 @@ TRANSPORTS = {"ble", "cable", "hybrid", "internal", "nfc", "smart-card", "usb"}
 type BrowserOptions = dict[str, object]
 
 _LOCAL = "localhost"
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 _NEW: JsonDict = {"id": "AAAA", "type": "public-key", "response": {"clientDataJSON": "e30", "attestationObject": "oA"}}
 _SIGNATURE: JsonDict = {"clientDataJSON": "e30", "authenticatorData": "AAAA", "signature": "AAAA", "userHandle": "AAAA"}
 _SIGNED: JsonDict = {"id": "AAAA", "type": "public-key", "response": _SIGNATURE}
@@ -235,8 +236,11 @@ def _check_origin(origin: str, id: str) -> None:
     parts = urlsplit(origin)
     host = parts.hostname or ""
     is_secure = parts.scheme == "https" or (parts.scheme == "http" and host == _LOCAL)
-    if not is_secure or origin != f"{parts.scheme}://{parts.netloc}" or (host != id and not host.endswith(f".{id}")):
-        raise ValueError(f"PasskeyOrigins: {origin} must be https://, without a path, and {id} or a host below it")
+    if not is_secure or (host != id and not host.endswith(f".{id}")):
+        raise ValueError(f"PasskeyOrigins: {origin} must begin with https:// and name {id} or a host below it")
+    port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    if origin != (sent := f"{parts.scheme}://{host}{port}"):
+        raise ValueError(f"PasskeyOrigins: {origin} must be written as browsers send it: {sent}")
 
 
 @contextmanager

@@ -295,12 +295,16 @@ def test_a_deployment_without_a_relying_party_has_no_passkeys(auth, alice, chang
     assert problem(auth.post("/auth/passkeys/begin", {"password": PASSWORD}, as_=alice)) == (403, "passkeys_off")
 
 
-@pytest.mark.parametrize(
-    "origins", ["http://example.com", "https://example.org", "https://notexample.com", "https://example.com/", "example.com"]
-)
+@pytest.mark.parametrize("origins", ["http://example.com", "https://example.org", "https://notexample.com", "example.com"])
 def test_an_origin_outside_the_domain_is_a_mistake_of_the_operator(origins):
     with pytest.raises(ValueError, match="PasskeyOrigins"):
         RelyingParty.of("example.com", origins)
+
+
+@pytest.mark.parametrize("origin", ["https://Example.com", "https://example.com:443", "https://example.com/", "https://me@example.com"])
+def test_an_origin_that_no_browser_sends_is_a_mistake_of_the_operator(origin):
+    with pytest.raises(ValueError, match="as browsers send it: https://example.com$"):
+        RelyingParty.of("example.com", origin)
 
 
 def test_the_domain_itself_is_the_default_origin():
