@@ -57,7 +57,7 @@ export function PasskeysSection() {
           </li>
         ))}
       </ul>
-      {options && canUsePasskeys(options) ? (
+      {options && canUsePasskeys(options) && (
         <Form
           key={round}
           submit={t.passkeys.add}
@@ -70,9 +70,8 @@ export function PasskeysSection() {
           <Field label={t.passkeys.name} name="name" required maxLength={100} hint={t.passkeys.nameHint} />
           <Password />
         </Form>
-      ) : (
-        <p class="hint">{t.passkeys.elsewhere(options?.passkey_rp_id ?? null)}</p>
       )}
+      {options && !canUsePasskeys(options) && <p class="hint">{t.passkeys.elsewhere(options.passkey_rp_id)}</p>}
     </div>
   );
 }
