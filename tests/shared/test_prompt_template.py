@@ -47,6 +47,13 @@ def test_the_number_of_variables_is_bounded():
         find_variables("".join(f"{{{{v{number}}}}}" for number in range(21)))
 
 
+def test_the_length_of_a_value_is_bounded(monkeypatch):
+    monkeypatch.setattr(prompt_template, "MAX_VALUE_CHARACTERS", 3)
+    assert fill("{{city}}", {"city": "Rom"}) == "Rom"
+    with pytest.raises(InvalidInput, match="3 characters"):
+        fill("{{city}}", {"city": "Rome"})
+
+
 def test_values_take_the_place_of_variables_and_are_not_searched_for_variables():
     assert fill(TRIP, VALUES | {"city": "{{tone}}"}) == "Plan 2 nights in {{tone}}, in a formal tone. {{tone}} must be cheap."
 

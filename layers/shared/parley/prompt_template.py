@@ -72,6 +72,8 @@ def _check(variable: TemplateVariable, value: str) -> None:
     loc = ("body", "values", variable.name)
     if not value.strip():
         raise InvalidInput("a value is required", loc=loc)
+    if len(value) > MAX_VALUE_CHARACTERS:
+        raise InvalidInput(f"must have at most {MAX_VALUE_CHARACTERS:,} characters", loc=loc)
     if variable.type == "number" and not _NUMBER.fullmatch(value):
         raise InvalidInput("must be a number", loc=loc)
     if variable.type == "choice" and value not in variable.choices:
