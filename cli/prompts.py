@@ -20,13 +20,15 @@ password_from_stdin = click.option("--password-stdin", is_flag=True, help="Read 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
-def prompt(label: str, *, hint: str, hidden: bool = False, confirm: bool = False) -> str:
-    """Return the typed value. If standard input ends first, the error shows `hint` as the remedy."""
+def prompt(label: str, *, hint: str, hidden: bool = False, confirm: bool = False, optional: bool = False) -> str:
+    """Return the typed value. Only an `optional` one may be empty. If standard input ends first, the error shows `hint` as the remedy."""
     try:
         with warnings.catch_warnings():
             # Without a terminal, the secret comes from standard input, which has no echo to warn about.
             warnings.simplefilter("ignore", GetPassWarning)
-            answer: str = click.prompt(label, hide_input=hidden, confirmation_prompt=confirm, err=True)
+            answer: str = click.prompt(
+                label, default="" if optional else None, show_default=False, hide_input=hidden, confirmation_prompt=confirm, err=True
+            )
     except click.Abort as exc:
         if isinstance(exc.__context__, EOFError):
             raise click.UsageError(f"{label} is missing. {hint}") from exc

@@ -76,12 +76,16 @@ def list_passkeys(api: ApiClient, as_json: bool) -> None:
 @prompts.yes_option
 @with_api
 def remove(api: ApiClient, passkey: str, yes: bool) -> None:
-    """Remove a passkey. ID may be a short id. Needs your password."""
+    """Remove a passkey. ID may be a short id.
+
+    Needs your password, or none within ten minutes of a login at an issuer.
+    """
     api.require_session()
     found = find_by_id(all_items(api, PASSKEYS_PATH), passkey, noun="passkey", listed_by="parley passkeys")
     label = f"the passkey {one_line(found.text('name'))!r} ({short_id(found.text('id'))})"
     prompts.require_confirmation(f"Remove {label}?", yes=yes)
-    api.fetch(HttpCall("DELETE", f"{PASSKEYS_PATH}/{quote(found.text('id'), safe='')}", {"password": prompts.prompt_password()}))
+    password = prompts.prompt("Password (empty after a login at an issuer)", hint=_HINT, hidden=True, optional=True)
+    api.fetch(HttpCall("DELETE", f"{PASSKEYS_PATH}/{quote(found.text('id'), safe='')}", {"password": password or None}))
     click.echo(f"Removed {label}")
 
 

@@ -186,10 +186,11 @@ PASSKEY = {
 }
 
 
-def test_a_passkey_is_listed_and_removed_with_the_password(server, alice, parley):
+@pytest.mark.parametrize(("typed", "sent"), [("a long password", "a long password"), ("", None)])
+def test_a_passkey_is_listed_and_removed_with_the_password_if_there_is_one(server, alice, parley, typed, sent):
     server.on("GET /auth/passkeys", replies.reply(200, {"items": [PASSKEY], "next_cursor": None}))
     server.on(f"DELETE /auth/passkeys/{PASSKEY['id']}", replies.reply(204))
 
     assert parley("passkeys").stdout.splitlines()[-1] == "0000aaaa  Laptop  2026-11-28 00:00  never"
-    assert parley("passkeys", "remove", "0000aaaa", "--yes", stdin="a long password\n").exit_code == 0
-    assert server.requests[-1].body == {"password": "a long password"}
+    assert parley("passkeys", "remove", "0000aaaa", "--yes", stdin=f"{typed}\n").exit_code == 0
+    assert server.requests[-1].body == {"password": sent}
