@@ -151,5 +151,5 @@ def rename_passkey(id: UUID, body: PasskeyChange, principal: CurrentPrincipal, t
     responses=error_responses(NotFound, WrongPassword, LoginTooOld, TooManyAttempts),
 )
 def remove_passkey(id: UUID, body: PasskeyRemoval, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> None:
-    """Remove a passkey. It signs nobody in any more; the sessions that it began live on."""
+    """Remove a passkey. It can no longer sign in. Sessions that it began continue."""
     passkeys.remove(services, principal, id, password=body.password, origin=origin)

@@ -66,11 +66,11 @@ export const en = {
     add: "Add a passkey",
     rename: "Rename",
     remove: "Remove",
-    removal: (name: string) => `“${name}” will sign you in no more.`,
+    removal: (name: string) => `“${name}” will no longer sign you in.`,
     elsewhere: (site: string | null) =>
       site === null
         ? "This server accepts no passkeys now."
-        : `Passkeys work on the pages of ${site}, in a new browser.`,
+        : `Passkeys work on the pages of ${site}, in an up-to-date browser.`,
     signIn: "Sign in with a passkey",
     instead: "Use a passkey instead",
   },
