@@ -70,7 +70,7 @@ def on(api: ApiClient, webhook: str) -> None:
 @json_option
 @with_api
 def deliveries(api: ApiClient, webhook: str, limit: int, as_json: bool) -> None:
-    """List the events of the last seven days for a web hook, newest first."""
+    """List the events of the last seven days, and budget warnings of the last 32, for a web hook, newest first."""
     DELIVERIES.show(first_items(api, f"{_path(_find(api, webhook))}/deliveries", limit=limit), as_json=as_json)
 
 

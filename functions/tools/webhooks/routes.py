@@ -142,7 +142,7 @@ def rotate(id: UUID, services: ToolsServicesDep, principal: CurrentPrincipal, tr
 
 @webhooks_router.get("/webhooks/{id}/deliveries", responses=error_responses(NotFound))
 def list_deliveries(id: UUID, principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[DeliveryOut]:
-    """List the deliveries to a web hook of the last seven days, newest first."""
+    """List the deliveries to a web hook of the last seven days, newest first. Budget warnings are kept for 32 days."""
     user_id = principal.user_id
     webhooks.get(transaction, id, user_id=user_id)
     rows = deliveries.page(transaction, id, user_id=user_id, limit=page.limit + 1, after=page.after_id())

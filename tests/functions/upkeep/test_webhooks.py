@@ -233,6 +233,15 @@ def test_the_owner_of_a_group_is_warned_of_its_pool_once_and_a_member_is_not(
     assert DeliverEvent(alice.id, found[0][0]) in queue.sent
 
 
+def test_an_owner_is_not_warned_again_after_a_sweep_in_the_same_month(worker, add_hook, nearly_spent_group, postgres):
+    webhook_id, _ = add_hook()
+    first = worker.recover()["pool_warnings"]
+    postgres.execute(f"UPDATE webhook_deliveries SET created_at = now() - interval '8 days' WHERE webhook_id = '{webhook_id}'")
+    swept = worker.sweep()
+
+    assert (first, swept["pool_warnings"], swept["webhook_deliveries"]) == (1, 0, 0)
+
+
 def test_a_disabled_web_hook_gets_no_event_that_waited(worker, engine, alice, receiver, add_hook, note, log):
     webhook_id, _ = add_hook()
     (delivery_id,) = note()
@@ -243,10 +252,12 @@ def test_a_disabled_web_hook_gets_no_event_that_waited(worker, engine, alice, re
     assert (receiver.requests, log(webhook_id)[0].status) == ([], "failed")
 
 
-def test_old_deliveries_are_swept(upkeep, add_hook, note, postgres):
+@pytest.mark.parametrize(("type", "days"), [("schedule.ended", 8), ("budget.warning", 33)])
+def test_old_deliveries_are_swept(upkeep, add_hook, note, postgres, type, days):
     add_hook()
     (delivery_id,) = note()
-    postgres.execute(f"UPDATE webhook_deliveries SET created_at = now() - interval '8 days' WHERE id = '{delivery_id}'")
+    aged = f"type = '{type}', created_at = now() - interval '{days} days'"
+    postgres.execute(f"UPDATE webhook_deliveries SET {aged} WHERE id = '{delivery_id}'")
 
     assert upkeep.sweep()["webhook_deliveries"] == 1
 

@@ -133,7 +133,7 @@ BACKGROUND = {
     "schedule_runs": "delete insert(due_at id schedule_id user_id) "
     "select(attempts created_at due_at id leased_until schedule_id sent_at status user_id) update(sent_at)",
     "schedule_alarm": "select update",
-    "webhook_deliveries": "delete select(created_at due_at id status user_id) update(due_at)",
+    "webhook_deliveries": "delete select(created_at due_at id status type user_id) update(due_at)",
     "one_time_codes": "delete select(expires_at user_id)",
     "oidc_identities": "select(issuer subject user_id)",
     "oidc_logins": "delete insert select",

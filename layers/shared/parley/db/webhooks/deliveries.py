@@ -78,6 +78,14 @@ _TAKE_LOST = text(
     """
 )
 
+# A warning's row keeps it from being noted a second time in its month.
+_SWEEP = text(
+    """
+    DELETE FROM webhook_deliveries
+     WHERE created_at < now() - CASE WHEN type = 'budget.warning' THEN interval '32 days' ELSE interval '7 days' END
+    """
+)
+
 
 def note(connection: Connection, type: WebhookEvent, *, user_id: UUID, key: str, data: Mapping[str, Any]) -> list[UUID]:
     """Store a delivery for each enabled web hook that wants the event, and return their ids. The caller sends them after the commit.
@@ -125,5 +133,5 @@ def take_lost(connection: Connection, *, limit: int) -> list[tuple[UUID, UUID]]:
 
 
 def sweep(connection: Connection) -> int:
-    """Delete deliveries older than seven days and return their number. Requires the background role."""
-    return connection.execute(text("DELETE FROM webhook_deliveries WHERE created_at < now() - interval '7 days'")).rowcount
+    """Delete deliveries older than seven days, and warnings older than any month; return their number. Requires the background role."""
+    return connection.execute(_SWEEP).rowcount
