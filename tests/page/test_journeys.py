@@ -184,6 +184,20 @@ def test_a_message_sent_while_the_answer_is_written_is_read_at_its_next_step(ada
     assert "In words, please." in json.dumps(vendor.last_body)
 
 
+def test_a_message_written_before_the_answer_begins_is_sent_to_it(ada, vendor):
+    vendor.script = streams("Hello.")
+    tab = ada.open()
+    held = []
+    tab.route("**/chat", lambda route: held.append(route))
+    ask(tab, "Hello?")
+    expect(tab.get_by_role("button", name="Stop")).to_be_visible()
+    ask(tab, "In German, please.")
+    with tab.expect_request(lambda request: request.url.endswith("/messages") and request.method == "POST") as sent:
+        held[0].continue_()
+
+    assert sent.value.post_data_json["message"] == "In German, please."
+
+
 def test_another_answer_becomes_a_variant(ada, vendor):
     vendor.script = streams("First answer.")
     tab = ada.open()

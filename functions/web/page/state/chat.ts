@@ -115,8 +115,7 @@ export class Chat {
   /** Send a question, or queue it while an answer is written or being replaced by its stored message. */
   async ask(question: Question): Promise<void> {
     if (this.isBusy || this.#ending) {
-      const steering = this.#steer(question);
-      this.queue.value = [...this.queue.value, steering ? { ...question, steering } : question];
+      this.queue.value = [...this.queue.value, this.#steered(question, this.turn.value)];
       return;
     }
     this.#isRegenerating = false;
@@ -148,14 +147,13 @@ export class Chat {
     return this.#prepared.id;
   }
 
-  /** Send a question to the model that still writes. Return its id, or null if the model cannot read it before the answer ends. */
-  #steer(question: Question): string | null {
-    const turn = this.turn.value;
-    if (!this.isBusy || !turn?.id || question.images.length > 0 || question.text.length > MAX_STEERING) return null;
-    const id = crypto.randomUUID();
+  /** Send a question to the model that still writes, and mark it; or return it as it is, if the model cannot read it before the answer ends. */
+  #steered(question: Question, turn: Turn | null): Question {
+    if (!this.isBusy || !turn?.id || question.images.length > 0 || question.text.length > MAX_STEERING) return question;
+    const steering = crypto.randomUUID();
     // A refusal changes nothing: the question stays in the queue, and is asked after the answer.
-    api.post(`chat/turns/${turn.id}/messages`, { key: id, message: question.text }).catch(() => undefined);
-    return id;
+    api.post(`chat/turns/${turn.id}/messages`, { key: steering, message: question.text }).catch(() => undefined);
+    return { ...question, steering };
   }
 
   /** Answer the last question again; the present answer becomes a variant. */
@@ -295,6 +293,10 @@ export class Chat {
     const id = turn.conversationId as string;
     const isNew = this.id.value === null;
     this.id.value = id;
+    // What was asked before the first event could not be sent to a turn without an id.
+    this.queue.value = this.queue.value.map((question) =>
+      question.steering ? question : this.#steered(question, turn),
+    );
     if (turn.id && (this.pending.value !== null || this.#isRegenerating)) {
       channel.postMessage({ kind: "turn", conversationId: id, turnId: turn.id });
     }
