@@ -150,11 +150,11 @@ def test_the_terminal_has_a_line_for_each_request(running: RunningEmulator) -> N
 
 def test_the_terminal_tells_of_a_client_that_did_not_wait(running: RunningEmulator) -> None:
     # A worker that is warm takes the request before the client leaves.
-    running.get("/slow", params={"seconds": "0"})
+    running.get("/patient", params={"seconds": "0"})
     with pytest.raises(httpx2.ReadTimeout):
-        running.get("/slow", params={"seconds": "0.25"}, timeout=0.15)
+        running.get("/patient", params={"seconds": "2"}, timeout=1)
 
-    assert eventually(lambda: re.search(r"/slow 200 .*client disconnected", running.terminal.getvalue()))
+    assert eventually(lambda: re.search(r"/patient 200 .*client disconnected", running.terminal.getvalue()))
 
 
 def test_colour_is_for_terminals_only(running: RunningEmulator) -> None:
