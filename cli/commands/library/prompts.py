@@ -22,7 +22,7 @@ _FILE_TYPE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def with_text(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the argument TEXT and the options of a prompt's text to a command."""
+    """Give a command the argument TEXT and the options `--file` and `--description`."""
     command = click.option("--description", metavar="TEXT", help="A sentence for those who choose it.")(command)
     command = click.option("--file", "file", metavar="FILE", type=_FILE_TYPE, help="Read the text from this file.")(command)
     return click.argument("text", required=False)(command)

@@ -118,7 +118,7 @@ class ScimPatch(ScimInput):
 
 
 def validate[T: ScimInput](model: type[T], document: Mapping[str, Any]) -> T:
-    """Return the attributes that a PATCH leaves, or raise ScimError."""
+    """Return the attributes of a resource as they are after a PATCH. Raises ScimError if they are not valid together."""
     try:
         return model.model_validate(document)
     except ValidationError as exc:

@@ -17,7 +17,7 @@ from parley.metering.limits import BillingSubject
 
 @dataclass(frozen=True, slots=True)
 class _Spending:
-    """The money spent of a budget. `subject` names the API key or the group whose budget it is; None for the user's own."""
+    """How much of a budget is spent. The budget belongs to the API key or the group in `subject`, or to the user if that is None."""
 
     spent_usd: Decimal
     budget_usd: Decimal

@@ -84,7 +84,7 @@ def change_email(connection: Connection, user_id: UUID, email: str) -> bool:
 
 
 def is_email_verified(connection: Connection, user_id: UUID) -> bool:
-    """Whether the account's owner has proven its address."""
+    """Return whether the account's owner has proven the address."""
     statement = select(users.c.id).join(credentials, credentials.c.user_id == users.c.id)
     statement = statement.where(users.c.id == user_id, credentials.c.verified_email == users.c.email)
     return connection.execute(statement).one_or_none() is not None

@@ -19,7 +19,7 @@ MAX_ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRun:
-    """A run of a prompt that was due at `due_at`. It waits while its turn needs approvals, and then ends as the turn does."""
+    """A run of a scheduled prompt, which was due at `due_at`. While its turn waits for approvals, it waits; it ends when the turn ends."""
 
     id: UUID
     due_at: datetime

@@ -113,7 +113,7 @@ def remove_members(connection: Connection, group_id: UUID, user_ids: Collection[
 
 
 def keep_members(connection: Connection, group_id: UUID, user_ids: Collection[UUID]) -> None:
-    """Remove all but these users from a managed group. Those who stay keep what they share with it."""
+    """Remove all users but these from a managed group. What those who stay have shared with the group stays shared."""
     which = (group_members.c.group_id == group_id, group_members.c.user_id.not_in(user_ids))
     connection.execute(delete(group_members).where(*which))
 

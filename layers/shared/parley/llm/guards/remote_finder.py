@@ -66,7 +66,10 @@ class RemoteFinder:
             list(threads.map(self._spans, found))
 
     def find(self, text: str, *, before: str = "", is_end: bool = True) -> Found:  # noqa: ARG002 - the service reads whole words
-        """Return the spans in `text`. Of a text that goes on, `WINDOW` characters are held back at most. Raises Unavailable."""
+        """Return the spans in `text`, and how much of it is read. Raises Unavailable.
+
+        The service is not asked about a text that goes on until it has `WINDOW` characters. Until then, all of it is held back.
+        """
         if not is_end and len(text) < WINDOW:
             return Found([], 0)
         spans = self._spans(text)
