@@ -24,7 +24,7 @@ RESULTS = Path(__file__).with_name("results") / "latest.md"
 MAX_LOAD = 1.0
 
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], Section]] = {
-    "latency": lambda args: latency.run(latency.Options(args.rounds * 3, args.seconds, not args.without_litellm, not args.without_portkey)),
+    "latency": lambda args: latency.run(latency.Options(args.rounds * 4, args.seconds, not args.without_litellm, not args.without_portkey)),
     "fresh_stack": lambda args: fresh_stack.run(rounds=args.rounds + 2, seconds=args.seconds * 2, has_litellm=not args.without_litellm),
     "profile": lambda args: profile.run(turns=args.rounds * 50, follow_up_s=args.follow_up),
     "token_gaps": lambda args: token_gaps.run(rounds=args.rounds * 3),

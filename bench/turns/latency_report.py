@@ -6,7 +6,7 @@ from functools import partial
 
 from bench.harness.aims import Figure
 from bench.harness.load import LoadResult
-from bench.harness.tables import difference_of, format_figure, format_ratio, median, quantile, ratio_of, table
+from bench.harness.tables import difference_of, format_figure, format_ratio, mean, median, quantile, ratio_of, table
 
 MANY_CLIENTS = 16
 RIVAL = "LiteLLM"
@@ -18,7 +18,7 @@ INTRODUCTION = """\
 Every server calls the same fake model, which sends 20 tokens without delay; "added" is the server's time minus the model's
 time in the same round. Parley runs complete turns: gateway, authorizer, function, two transactions, storage. Its gateway and
 Runtime API are the emulator's, which AWS runs on other machines. Parley has up to ten workers, the other servers have one.
-Parley always requests a stream from the model, the others only for streamed responses. p50 is the median of the rounds'
+Parley always requests a stream from the model, the others only for streamed responses. p50 is the mean of the rounds'
 medians, p99 is over all rounds. CPU is per request, for all processes of a server, without the fake model."""
 
 
@@ -77,21 +77,21 @@ class LatencyResults:
         return self._figures.setdefault((name, mode), ModeFigures())
 
     def added_ms(self, name: str, mode: RequestMode) -> float | None:
-        """Return the latency added to the upstream's p50: the median of the rounds' differences."""
-        return median([a - b for a, b in zip(self.of(name, mode).p50_ms, self.of(self.names[0], mode).p50_ms, strict=True)])
+        """Return the latency added to the upstream's p50: the mean of the rounds' differences."""
+        return mean([a - b for a, b in zip(self.of(name, mode).p50_ms, self.of(self.names[0], mode).p50_ms, strict=True)])
 
     def added_first_token_ms(self, name: str, mode: RequestMode) -> float | None:
         """Return the latency added to the upstream's time to first token."""
         ours, upstream = self.of(name, mode).first_token_ms, self.of(self.names[0], mode).first_token_ms
-        return median([a - b for a, b in zip(ours, upstream, strict=True)]) if len(ours) == len(upstream) else None
+        return mean([a - b for a, b in zip(ours, upstream, strict=True)]) if len(ours) == len(upstream) else None
 
     def added_p99_ms(self, name: str, mode: RequestMode) -> float | None:
         """Return the latency added to the upstream's p99."""
         return difference_of(self.of(name, mode).p99_ms(), self.of(self.names[0], mode).p99_ms())
 
     def per_s(self, name: str, mode: RequestMode) -> float | None:
-        """Return the median of the rounds' requests per second."""
-        return median(self.of(name, mode).per_s)
+        """Return the mean of the rounds' requests per second."""
+        return mean(self.of(name, mode).per_s)
 
 
 def _present(value: float | None) -> list[float]:
@@ -122,14 +122,14 @@ def _single_client_table(results: LatencyResults, mode: RequestMode) -> str:
 
 def _single_client_row(results: LatencyResults, mode: RequestMode, name: str) -> list[str]:
     figures = results.of(name, mode)
-    row = [name, format_figure(median(figures.p50_ms), digits=2), format_figure(figures.p99_ms())]
+    row = [name, format_figure(mean(figures.p50_ms), digits=2), format_figure(figures.p99_ms())]
     row += _ratio_cells(results, name, partial(results.added_ms, mode=mode))
     row += [format_figure(results.added_p99_ms(name, mode)) if name != results.names[0] else ""]
-    row += [format_figure(median(figures.cpu_ms), digits=2)]
+    row += [format_figure(mean(figures.cpu_ms), digits=2)]
     if not mode.is_streamed:
         return row
     first_token = partial(results.added_first_token_ms, mode=mode)
-    return [*row, format_figure(median(figures.first_token_ms), digits=2), *_ratio_cells(results, name, first_token)]
+    return [*row, format_figure(mean(figures.first_token_ms), digits=2), *_ratio_cells(results, name, first_token)]
 
 
 def _ratio_cells(results: LatencyResults, name: str, measure: Measure) -> list[str]:
@@ -155,9 +155,9 @@ def _many_clients_cells(results: LatencyResults, name: str, mode: RequestMode) -
     return [
         format_figure(per_s(name)),
         ratio,
-        format_figure(median(figures.p50_ms)),
+        format_figure(mean(figures.p50_ms)),
         format_figure(figures.p99_ms()),
-        format_figure(median(figures.cpu_ms), digits=2),
+        format_figure(mean(figures.cpu_ms), digits=2),
     ]
 
 
