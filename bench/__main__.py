@@ -31,7 +31,7 @@ BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], Section]] = {
     "conversation_length": lambda args: conversation_length.run(rounds=args.rounds * 20),
     "freshness": lambda args: freshness.run(statements=args.rounds * 2, clients=8, turns=300),
     "imports": lambda args: imports.run(conversations=args.rounds * 10, messages=20),
-    "fairness": lambda args: fairness.run(turns=args.rounds * 5),
+    "fairness": lambda args: fairness.run(turns=args.rounds * 8),
     "further_worker": lambda args: further_worker.run(rounds=args.rounds),
     "health_share": lambda args: health_share.run(rounds=args.rounds),
     "cold_start": lambda args: cold_start.run(rounds=args.rounds),
