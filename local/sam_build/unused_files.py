@@ -13,6 +13,8 @@ UNUSED = (
     "**/*.pyi",
     # Lists of installed files with their hashes, for uninstalling.
     "*.dist-info/RECORD",
+    # Bills of materials of what was linked into a package (PEP 770).
+    "*.dist-info/sboms",
     "anyio/pytest_plugin.py",
     "anyio/_backends/_trio.py",
     # Powertools: Parley uses its logger and metrics.
