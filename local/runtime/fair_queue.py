@@ -4,14 +4,14 @@ from collections import Counter, deque
 from collections.abc import Iterable
 
 from local.runtime.invocation import Invocation
-from local.runtime.processor_share import UNLIMITED, ProcessorShare
+from local.runtime.processor_share import BULK, ProcessorShare
 
 
 class FairQueue:
     """A queue per user. The user with the fewest running invocations is next; in a tie, the user served longest ago.
 
-    Invocations without a user (queues, schedules, the control API) share a queue and have no limit. Users who already compute
-    on their share of the processors wait.
+    Invocations without a user (queues, schedules, the control API) share a queue and have no limit; neither have those of bulk
+    functions. Users who already compute on their share of the processors wait.
     """
 
     def __init__(self, share: ProcessorShare | None = None) -> None:
@@ -73,7 +73,7 @@ class FairQueue:
 
     def _free(self, user: str, running: Counter[str], limit: int) -> int:
         """Return how many further invocations of the user may run. A nested one needs no share: its user waits for it."""
-        if not user:
-            return UNLIMITED
+        if not user or user == BULK:
+            return self._share.free(user)
         free = max(0, limit - running[user])
         return free if not free or self._waiting[user][0].is_nested else min(free, self._share.free(user))

@@ -12,7 +12,7 @@ from local.runtime.fork_server import ForkServer
 from local.runtime.invocation import Invocation
 from local.runtime.launch import LaunchSpec
 from local.runtime.outcome import Failure
-from local.runtime.processor_share import ProcessorShare
+from local.runtime.processor_share import BULK, ProcessorShare
 from local.runtime.worker import Worker
 from local.template.stack import Function
 
@@ -87,7 +87,7 @@ class Pool:
         """
         if is_for_bulk and not self.function.niceness:
             self._bulk_pool = self._bulk_pool or self._new_bulk_pool()
-            return self._bulk_pool.submit(payload, trace_id=trace_id, user=user, is_nested=is_nested)
+            return self._bulk_pool.submit(payload, trace_id=trace_id, user=BULK)
         invocation = Invocation(payload, trace_id=trace_id, user=user, is_nested=is_nested)
         self.counts.invocations += 1
         self._share.see(user)

@@ -11,6 +11,8 @@ from typing import Protocol
 from local.runtime.invocation import Invocation
 
 UNLIMITED = 1_000_000
+# The user of the invocations of bulk functions. It is never active, so that it takes no share from users.
+BULK = "bulk work"
 _ACTIVE_S = 2.0
 # A worker that has just received its event does not compute yet. Beside other users, an invocation counts longer, because while
 # its worker waits for the database, the database computes.
@@ -85,7 +87,9 @@ class ProcessorShare:
     next invocation also waits as long as an invocation of a lighter user computes: one who has recently used less than half as
     much processor time. It waits for `_PAUSE_S` more, in which the lighter user's next request may come, but one invocation every
     `_LONGEST_HOLD_S` may begin in such pauses. An invocation that only waits, such as for a model, does not count. Invocations
-    without a user are not bounded. Without /proc, only the beginning of an invocation counts.
+    without a user are not bounded. Those of `BULK` compute one at a time if users have computed recently and no processor is free:
+    a low priority alone leaves each of them a part of a processor, and several of them a large part. Without /proc, only the
+    beginning of an invocation counts.
     """
 
     def __init__(self, *, cores: int | None = None, is_contended: Callable[[], bool] = is_contended) -> None:
@@ -138,6 +142,8 @@ class ProcessorShare:
         """Return how many further invocations of the user may begin now."""
         if not user:
             return UNLIMITED
+        if user == BULK:
+            return self._free_for_bulk()
         users = self._active_users() | {user}
         fresh_ms = _FRESH_BESIDE_OTHERS_MS if len(users) > 1 else _FRESH_MS
         left = max(1, self._cores // len(users))
@@ -145,6 +151,15 @@ class ProcessorShare:
             if left and run.invocation.user == user and not run.invocation.is_over and run.is_computing(fresh_ms=fresh_ms):
                 left -= 1
         return 0 if left and len(users) > 1 and self._gives_way(user) else left
+
+    def _free_for_bulk(self) -> int:
+        """Return how many further bulk invocations may begin now."""
+        self._age()
+        have_users_computed = any(used_s >= _LEAST_S for user, used_s in self._used.items() if user != BULK)
+        if not have_users_computed or not self._is_contended():
+            return UNLIMITED
+        runs = [run for run in self._runs if run.invocation.user == BULK and not run.invocation.is_over]
+        return 0 if any(run.is_computing(fresh_ms=_FRESH_BESIDE_OTHERS_MS) for run in runs) else 1
 
     def _gives_way(self, user: str) -> bool:
         """Return whether a lighter user computes and no processor is free."""
@@ -194,4 +209,4 @@ class ProcessorShare:
         self._seen_at = {user: seen for user, seen in self._seen_at.items() if seen > since}
         self._began_at = {user: began for user, began in self._began_at.items() if began > since}
         self._computed_at = {user: computed for user, computed in self._computed_at.items() if computed > since}
-        return self._seen_at.keys() | {run.invocation.user for run in self._runs if not run.invocation.is_over}
+        return (self._seen_at.keys() | {run.invocation.user for run in self._runs if not run.invocation.is_over}) - {BULK}

@@ -8,6 +8,7 @@ from pathlib import Path
 from local.runtime.fleet import Fleet
 from local.runtime.launch import launch_from_sources
 from local.runtime.outcome import HandlerResult, Outcome
+from local.runtime.processor_share import BULK
 from local.template.stack import BULK_NICENESS, Function
 from tests.local.runtime.test_pool import RecordingLog
 from tests.support.time_limits import HANG_S
@@ -59,7 +60,9 @@ async def priorities(fleet: Fleet) -> list[int]:
     """Return the niceness of a function that a bulk function invokes, of the same one invoked by another, and the number of workers."""
     try:
         bulk = fleet.submit("bulk", b"1", trace_id="Root=1")
-        found = [await fleet.submit("plain", b"0", trace_id=trace_id).outcome for trace_id in ("Root=1", "Root=2")]
+        invoked = [fleet.submit("plain", b"0", trace_id=trace_id) for trace_id in ("Root=1", "Root=2")]
+        assert [invocation.user for invocation in invoked] == [BULK, ""]
+        found = [await invocation.outcome for invocation in invoked]
         await bulk.outcome
         return [*map(niceness, found), fleet.pools["plain"].states().total()]
     finally:

@@ -13,7 +13,7 @@ import pytest
 from local.processes import start_process
 from local.runtime.fair_queue import FairQueue
 from local.runtime.invocation import Invocation
-from local.runtime.processor_share import ProcessorShare, is_computing, is_contended, processor_time_s
+from local.runtime.processor_share import BULK, UNLIMITED, ProcessorShare, is_computing, is_contended, processor_time_s
 from tests.local.running_emulator import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -152,6 +152,51 @@ def test_a_lighter_user_who_only_waits_holds_nobody_back() -> None:
             await running_invocation(share, "bob", process, elapsed_s=0.2)
 
             assert share.free("alice") == 2
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("is_full", "user", "free"),
+    [(True, "alice", 0), (False, "alice", UNLIMITED), (True, BULK, UNLIMITED)],
+    ids=["beside a user without a free processor", "beside a user with a free processor", "beside no user"],
+)
+def test_bulk_work_computes_one_at_a_time_beside_users(is_full: bool, user: str, free: int) -> None:
+    async def run() -> None:
+        share = ProcessorShare(cores=4, is_contended=lambda: is_full)
+        await compute(share, user)
+        with running(COMPUTE) as process:
+            bulk = await running_invocation(share, BULK, process, elapsed_s=0.2)
+            assert share.free(BULK) == free
+            bulk.answer(b"")
+
+            assert share.free(BULK) > 0
+
+    asyncio.run(run())
+
+
+def test_bulk_work_that_only_waits_holds_no_other_back() -> None:
+    async def run() -> None:
+        share = ProcessorShare(cores=4, is_contended=lambda: True)
+        await compute(share, "alice")
+        with running(WAIT) as process:
+            assert process.stdout
+            process.stdout.readline()
+            await running_invocation(share, BULK, process, elapsed_s=0.2)
+
+            assert share.free(BULK) == 1
+
+    asyncio.run(run())
+
+
+def test_bulk_work_takes_no_share_from_users() -> None:
+    async def run() -> None:
+        share = ProcessorShare(cores=2)
+        with running(COMPUTE) as process:
+            await running_invocation(share, BULK, process)
+            share.see("alice")
+
+            assert (share.free("alice"), share.has_several_users) == (2, False)
 
     asyncio.run(run())
 
