@@ -2,162 +2,106 @@
 
 A patch lives at `<area>/<sentence>.patch`. It begins with `# <what the defect does>`, followed by one
 `# kills: tests/…::test_…` line for each test that must fail. A test that cannot be collected, or that fails
-because the patched code is not valid Python, does not count as a kill.
+because the patched code is not valid Python or SQL, does not count as a kill.
+
+The tests run in processes that `tests.mutation.worker` forks, because a run of pytest costs some 10 s for imports and migrations
+alone. A defect of a migration, and one whose tests a worker cannot run, gets a run of pytest.
 """
 
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import batched
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from xml.etree import ElementTree
 
-from local.sam_build.embedding_model import MODEL_FOLDER
+from tests.mutants.tree_copy import ROOT, Copy, MutantError, Verdicts, run_command
+from tests.mutation.worker import MutantJob, Outcome
+from tests.mutation.worker_process import WorkerProcess, running_workers
 
-ROOT = Path(__file__).parents[2]
 PATCHES = Path(__file__).parent
-PACKAGES = ("parley", "functions", "local", "cli", "tests")
 BROKEN_CODE = ("ImportError", "ModuleNotFoundError", "NameError", "SyntaxError", "IndentationError", "fixture ")
-# Only guards against hangs: the slowest single run takes about a minute.
-TIMEOUT_S = 1800
+BROKEN_SQL = ("psycopg.errors.SyntaxError", "psycopg.errors.Undefined")
+_MIGRATIONS = "layers/shared/parley/db/migrations/"
 _KILLS = "kills:"
-
-
-class MutantError(Exception):
-    """A mutant cannot be judged because of a problem with its patch or the tree. The message is for the patch's author."""
+# Guards against hangs only: a worker ends tests that take a few times as long.
+_SECONDS = 60.0
+_BATCH = 40
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A seeded defect and the tests that must fail because of it."""
+    """A seeded defect, the files that it changes, and the tests that must fail because of it."""
 
     patch: Path
     title: str
+    files: tuple[str, ...]
     kills: tuple[str, ...]
 
     @classmethod
     def read(cls, patch: Path) -> "Mutant":
         """Parse a patch's header. Raises MutantError if it has no title or names no test that must fail."""
-        header = [line[2:].strip() for line in patch.read_text().splitlines() if line.startswith("# ")]
+        lines = patch.read_text().splitlines()
+        header = [line[2:].strip() for line in lines if line.startswith("# ")]
+        files = tuple(line.removeprefix("+++ b/").strip() for line in lines if line.startswith("+++ b/"))
         kills = tuple(line.removeprefix(_KILLS).strip() for line in header if line.startswith(_KILLS))
         titles = [line for line in header if not line.startswith(_KILLS)]
         if not titles or not kills:
             raise MutantError(f"{patch.name} must begin with `# what the defect does` and `# kills: test`")
-        return cls(patch, titles[0], kills)
+        return cls(patch, titles[0], files, kills)
 
     @property
     def path(self) -> str:
         """The patch's path below `tests/mutants`, without its suffix: `login/one_time_code_works_twice`."""
         return self.patch.relative_to(PATCHES).with_suffix("").as_posix()
 
+    @property
+    def is_in_migration(self) -> bool:
+        """Whether the defect is in a migration, which a worker's database has behind it."""
+        return any(file.startswith(_MIGRATIONS) for file in self.files)
 
-@dataclass(frozen=True)
-class Verdicts:
-    """The result of one pytest run: ids of the tests that ran, and messages of failures and errors by test id."""
-
-    ran: set[str]
-    failed: dict[str, str]
-    errors: dict[str, str]
-
-
-class Copy:
-    """A copy of the working tree whose tests import the copy's own code."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
-        self.root = folder / "tree"
-        self._report = folder / "report.xml"
-        self._temporary = folder / "pytest"
-        path = os.pathsep.join(map(str, (self.root, self.root / "layers" / "shared")))
-        # No bytecode: Python would not notice an edit within the same second that keeps the file's size.
-        self.environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-
-    def fill(self) -> None:
-        """Copy all files that git tracks or would add. Raises MutantError if Python still imports the original tree."""
-        listed = _run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT).stdout
-        for name in filter(None, listed.split("\0")):
-            if (ROOT / name).is_file():
-                (self.root / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, self.root / name)
-        if MODEL_FOLDER.is_dir():  # built, not listed by git
-            shutil.copytree(MODEL_FOLDER, self.root / MODEL_FOLDER.relative_to(ROOT))
-        code = f"import {', '.join(PACKAGES)}; print(*({', '.join(PACKAGES)}), sep='\\n')"
-        imported = _run(sys.executable, "-c", code, cwd=self.root, env=self.environment).stdout.splitlines()
-        if outside := [line for line in imported if str(self.root) not in line]:
-            raise MutantError(f"these packages are not imported from the copy: {outside}")
-
-    @contextmanager
-    def patched(self, mutant: Mutant) -> Iterator[None]:
-        """Apply a patch for the duration of the block."""
-        _run("git", "apply", str(mutant.patch), cwd=self.root)
-        try:
-            yield
-        finally:
-            _run("git", "apply", "--reverse", str(mutant.patch), cwd=self.root)
-
-    def test(self, names: Iterable[str]) -> Verdicts:
-        """Run the named tests. Raises MutantError if pytest cannot run them, for example because a test does not exist."""
-        self._report.unlink(missing_ok=True)
-        done = self.pytest(names, timeout_s=TIMEOUT_S)
-        if done.returncode not in (0, 1) or not self._report.exists():
-            raise MutantError(f"pytest exited with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
-        return _verdicts(self._report)
-
-    def pytest(self, names: Iterable[str], *options: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
-        """Run pytest on the named tests or files, and return the ended process. Raises subprocess.TimeoutExpired."""
-        return subprocess.run(
-            [sys.executable, "-m", "pytest", *self._pytest_options(), *options, *names],
-            cwd=self.root,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-
-    def _pytest_options(self) -> list[str]:
-        files = [f"--junitxml={self._report}", f"--basetemp={self._temporary}"]
-        return ["-q", "-p", "no:cacheprovider", *files, "-o", "junit_family=xunit1"]
-
-
-def _verdicts(report: Path) -> Verdicts:
-    verdicts = Verdicts(set(), {}, {})
-    for case in ElementTree.parse(report).iter("testcase"):
-        test_id = f"{case.get('file')}::{case.get('name')}"
-        verdicts.ran.add(test_id)
-        for tag, messages in (("failure", verdicts.failed), ("error", verdicts.errors)):
-            if (element := case.find(tag)) is not None:
-                messages[test_id] = element.get("message") or ""
-    return verdicts
+    def sources(self, root: Path = ROOT) -> dict[str, str]:
+        """Return the changed files with the defect, by path. The tree at `root` stays as it is."""
+        with TemporaryDirectory() as folder:
+            for file in self.files:
+                Path(folder, file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(root / file, Path(folder, file))
+            run_command("git", "apply", str(self.patch), cwd=folder)
+            return {file: Path(folder, file).read_text() for file in self.files}
 
 
 def judge(mutant: Mutant, verdicts: Verdicts) -> str:
     """Return why a mutant does not count as killed, or an empty string if it is killed."""
     if verdicts.errors:
         return f"error, not failure: {next(iter(verdicts.errors.items()))}"
-    if broken := [(test_id, why) for test_id, why in verdicts.failed.items() if why.startswith(BROKEN_CODE)]:
+    if broken := [(test_id, why) for test_id, why in verdicts.failed.items() if is_broken(why)]:
         return f"the patch breaks the code itself: {broken[0]}"
     passed = [name for name in mutant.kills if not any(_is_case_of(test_id, name) for test_id in verdicts.failed)]
     return f"not noticed by {', '.join(passed)}" if passed else ""
 
 
+def is_broken(message: str) -> bool:
+    """Return whether a test failed because the code is not valid Python or SQL."""
+    return message.startswith(BROKEN_CODE) or any(error in message for error in BROKEN_SQL)
+
+
+def verdicts_of(outcome: Outcome) -> Verdicts:
+    """Return the results of a worker's tests. A process that a signal has ended, and tests that do not exist, are errors."""
+    errors = {test_id: outcome.messages[test_id] for test_id in outcome.broken}
+    if outcome.signal or outcome.exit_code not in (0, 1):
+        errors["the worker"] = f"{outcome.signal or outcome.exit_code}: {outcome.output}"
+    failed = {test_id: message for test_id, message in outcome.messages.items() if test_id not in errors}
+    return Verdicts({*outcome.passed, *outcome.failed}, failed, errors)
+
+
 def _is_case_of(test_id: str, name: str) -> bool:
     return test_id == name or test_id.startswith(f"{name}[")
-
-
-def _run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
-    if done.returncode:
-        raise MutantError(f"{' '.join(command[:4])} …: {done.stderr.strip()}")
-    return done
 
 
 def mutants(wanted: Iterable[str] = ()) -> list[Mutant]:
@@ -167,38 +111,72 @@ def mutants(wanted: Iterable[str] = ()) -> list[Mutant]:
     return [mutant for mutant in found if any(part in mutant.path for part in parts)]
 
 
+class Runner:
+    """Tests mutants in workers, several at a time."""
+
+    def __init__(self, workers: list[WorkerProcess]) -> None:
+        self._unfit: set[str] = set()
+        self._free: SimpleQueue[WorkerProcess] = SimpleQueue()
+        for worker in workers:
+            worker.wait_until_ready()
+            self._free.put(worker)
+
+    def require_green(self, names: Iterable[str]) -> int:
+        """Run the tests without any patch, and return how many ran. Raises MutantError if one fails."""
+        wanted, ran = sorted(names), 0
+        with self._worker() as worker:
+            for batch in batched(wanted, _BATCH, strict=False):
+                verdicts = verdicts_of(worker.run(MutantJob(list(batch), _SECONDS * _BATCH)))
+                passed = verdicts.ran - verdicts.failed.keys() - verdicts.errors.keys()
+                red = [name for name in batch if any(_is_case_of(test_id, name) for test_id in verdicts.ran - passed)]
+                self._unfit.update(red, [name for name in batch if not any(_is_case_of(test_id, name) for test_id in passed)])
+                ran += len(passed)
+            if self._unfit:
+                before = worker.copy.test(sorted(self._unfit))
+                ran += len(before.ran)
+                if failing := sorted({*before.failed, *before.errors}):
+                    raise MutantError(f"these tests fail without any patch: {failing}")
+        return ran
+
+    def reason(self, mutant: Mutant) -> str:
+        """Return why a mutant does not count as killed, or an empty string if it is killed."""
+        with self._worker() as worker:
+            if mutant.is_in_migration or self._unfit.intersection(mutant.kills):
+                with patched(worker.copy, mutant):
+                    return judge(mutant, worker.copy.test(mutant.kills))
+            return judge(mutant, verdicts_of(worker.run(MutantJob(list(mutant.kills), _SECONDS, mutant.sources(worker.copy.root)))))
+
+    @contextmanager
+    def _worker(self) -> Iterator[WorkerProcess]:
+        worker = self._free.get()
+        try:
+            yield worker
+        finally:
+            self._free.put(worker)
+
+
+@contextmanager
+def patched(copy: Copy, mutant: Mutant) -> Iterator[None]:
+    """Apply a patch to the copy for the duration of the block."""
+    run_command("git", "apply", str(mutant.patch), cwd=copy.root)
+    try:
+        yield
+    finally:
+        run_command("git", "apply", "--reverse", str(mutant.patch), cwd=copy.root)
+
+
 def main(wanted: list[str], *, jobs: int) -> int:
     """Print a table with one line per mutant; `jobs` run at a time. Return 1 if a mutant survives or none is selected."""
-    chosen = mutants(wanted)
-    copies: SimpleQueue[Copy] = SimpleQueue()
-
-    def reason_of(mutant: Mutant) -> str:
-        copy = copies.get()
-        try:
-            with copy.patched(mutant):
-                return judge(mutant, copy.test(mutant.kills))
-        finally:
-            copies.put(copy)
-
-    survivors = 0
-    with TemporaryDirectory(prefix="parley-mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
-        for number in range(jobs):
-            copies.put(copy := Copy(Path(folder, str(number))))
-            copy.fill()
-        if chosen:
-            _require_green(copy, chosen)
-        for mutant, reason in zip(chosen, pool.map(reason_of, chosen), strict=True):
+    chosen, survivors = mutants(wanted), 0
+    with running_workers(jobs) as workers, ThreadPoolExecutor(jobs) as pool:
+        runner = Runner(workers)
+        ran = runner.require_green({name for mutant in chosen for name in mutant.kills})
+        print(f"{ran} tests pass before; {len(chosen)} mutants", flush=True)
+        for mutant, reason in zip(chosen, pool.map(runner.reason, chosen), strict=True):
             survivors += bool(reason)
             print(f"{'LIVES ' if reason else 'killed'}  {mutant.path:70} {reason or mutant.title}", flush=True)
     print(f"{len(chosen) - survivors} of {len(chosen)} killed")
     return 1 if survivors or not chosen else 0
-
-
-def _require_green(copy: Copy, chosen: list[Mutant]) -> None:
-    before = copy.test(sorted({name for mutant in chosen for name in mutant.kills}))
-    if red := sorted({*before.failed, *before.errors}):
-        raise MutantError(f"these tests fail without any patch: {red}")
-    print(f"{len(before.ran)} tests pass before; {len(chosen)} mutants", flush=True)
 
 
 def _arguments() -> argparse.Namespace:

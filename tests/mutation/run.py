@@ -6,27 +6,23 @@ changed line decide (`line_map.py`), in processes that `worker.py` forks. A chan
 """
 
 import argparse
-import json
 import os
 import random
-import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from queue import SimpleQueue
-from tempfile import TemporaryDirectory
 from typing import Literal
 
-from tests.mutants.run import Copy, MutantError
+from tests.mutants.tree_copy import MutantError
 from tests.mutation.line_map import LineMap
 from tests.mutation.mutants import Mutant, draw, verdicts
 from tests.mutation.scope import files_in_scope, group_of
 from tests.mutation.worker import MutantJob, Outcome
+from tests.mutation.worker_process import WorkerProcess, running_workers
 
 # The end of pytest's output that explains why tests cannot run.
 _SHOWN = 300
@@ -41,35 +37,6 @@ class Judged:
     mutant: Mutant
     fate: Fate
     reason: str = ""
-
-
-class WorkerProcess:
-    """A worker in a copy of the tree of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        copy = Copy(folder)
-        copy.fill()
-        command = [sys.executable, "-m", "tests.mutation.worker"]
-        # Unlike the copy's own runs of pytest, the worker writes bytecode: it gives each changed file a time of its own.
-        environment = {name: value for name, value in copy.environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        self._process = subprocess.Popen(command, cwd=copy.root, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def wait_until_ready(self) -> None:
-        """Wait for the worker's database and packages. Raises MutantError if it ends instead."""
-        if self._process.stdout.readline() != "ready\n":
-            raise MutantError("the worker did not start: see its messages above")
-
-    def run(self, job: MutantJob) -> Outcome:
-        """Run the tests of a job. Raises MutantError if the worker has ended."""
-        self._process.stdin.write(f"{json.dumps(asdict(job))}\n")
-        self._process.stdin.flush()
-        if not (answer := self._process.stdout.readline()):
-            raise MutantError("the worker ended: see its messages above")
-        return Outcome(**json.loads(answer))
-
-    def stop(self) -> None:
-        self._process.stdin.close()
-        self._process.wait()
 
 
 class Judge:
@@ -92,7 +59,7 @@ class Judge:
         tests = self._line_map.tests_for(mutant.file, mutant.line)
         if not tests:
             return Judged(mutant, "untested")
-        outcome = self._run(MutantJob(tests, self._line_map.seconds_of(tests), mutant.file, mutant.source))
+        outcome = self._run(MutantJob(tests, self._line_map.seconds_of(tests), {mutant.file: mutant.source}, stops=True))
         print(
             f"{outcome.cpu_s:5.1f} s {outcome.failed or outcome.signal or outcome.exit_code} {mutant.file}:{mutant.line} {mutant.operator}",
             file=sys.stderr,
@@ -117,17 +84,6 @@ class Judge:
             return worker.run(job)
         finally:
             self._free.put(worker)
-
-
-@contextmanager
-def running_workers(count: int) -> Iterator[list[WorkerProcess]]:
-    """Start workers, and stop them at the end of the block."""
-    with TemporaryDirectory(prefix="parley-mutation-") as folder, ExitStack() as stack:
-        workers = []
-        for number in range(count):
-            workers.append(worker := WorkerProcess(Path(folder, str(number))))
-            stack.callback(worker.stop)
-        yield workers
 
 
 def score(fates: Iterable[Fate]) -> tuple[int, int]:

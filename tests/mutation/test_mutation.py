@@ -14,6 +14,7 @@ from tests.mutation.worker import MutantJob, Worker
 
 MODULE = "layers/shared/parley/metering/limits.py"
 HERE = "tests/mutation/test_mutation.py"
+ANSWER = "test_answers.py::test_it"
 QUICK, SLOW, GONE = f"{HERE}::test_every_group_has_files", f"{HERE}::test_a_mutant_that_loops_is_ended", f"{HERE}::test_gone"
 
 
@@ -154,15 +155,16 @@ def worker(tmp_path, monkeypatch):
     return worker
 
 
-@pytest.mark.parametrize(("body", "failed"), [("return 42", []), ("return 41", ["test_answers.py::test_it"])])
-def test_a_worker_tests_the_changed_code_and_leaves_the_file_as_it_was(worker, tmp_path, body, failed):
-    outcome = worker.run(MutantJob(["test_answers.py::test_it"], 1.0, "answers.py", f"def answer():\n    {body}\n"))
+@pytest.mark.parametrize(("body", "passed", "failed"), [("return 42", [ANSWER], []), ("return 41", [], [ANSWER])])
+def test_a_worker_tests_the_changed_code_and_leaves_the_file_as_it_was(worker, tmp_path, body, passed, failed):
+    outcome = worker.run(MutantJob([ANSWER], 1.0, {"answers.py": f"def answer():\n    {body}\n"}))
 
-    assert outcome.failed == failed, outcome.output
+    assert (outcome.passed, outcome.failed, outcome.broken) == (passed, failed, []), outcome.output
+    assert list(outcome.messages) == failed
     assert (tmp_path / "answers.py").read_text() == "def answer():\n    return 42\n"
 
 
 def test_a_mutant_that_loops_is_ended(worker, monkeypatch):
     monkeypatch.setattr("tests.mutation.worker._LEAST_CPU_S", 0.5)
 
-    assert worker.run(MutantJob(["test_answers.py"], 0.0, "answers.py", "while True:\n    pass\n")).signal == "SIGPROF"
+    assert worker.run(MutantJob(["test_answers.py"], 0.0, {"answers.py": "while True:\n    pass\n"})).signal == "SIGPROF"

@@ -41,19 +41,25 @@ _FUTURE_S = 10**6
 
 @dataclass(frozen=True)
 class MutantJob:
-    """The tests to run with a changed source of a file; without a file, on the code as it is, and all of the tests."""
+    """The tests to run with changed files, by path below the tree; `stops` at the first failure. They take about `seconds`."""
 
     tests: list[str]
     seconds: float
-    file: str = ""
-    source: str = ""
+    sources: dict[str, str] = field(default_factory=dict)
+    stops: bool = False
 
 
 @dataclass
 class Outcome:
-    """The tests that failed, pytest's exit code, or the signal that ended the process."""
+    """The tests that passed and failed, pytest's exit code, or the signal that ended the process.
 
+    `messages` has the error of each failed test; `broken` are those of `failed` that could not be collected or prepared.
+    """
+
+    passed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    messages: dict[str, str] = field(default_factory=dict)
     exit_code: int | None = None
     signal: str = ""
     is_database_used: bool = False
@@ -85,10 +91,17 @@ class Recorder:
         self.end(int(exitstatus))
 
     def _note(self, report: Any) -> None:
+        is_call = getattr(report, "when", "") == "call"
         if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
             self.outcome.failed.append(report.nodeid)
+            self.outcome.messages[report.nodeid] = crash.message if crash else str(report.longrepr)
+            if not is_call:
+                self.outcome.broken.append(report.nodeid)
             if self._stops:
                 self.end(None)
+        elif is_call:
+            self.outcome.passed.append(report.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> RunningPostgres | None:
@@ -143,20 +156,19 @@ class Worker:
 
     @contextmanager
     def _changed(self, job: MutantJob) -> Iterator[None]:
-        if not job.file:
-            yield
-            return
-        path = self._root / job.file
-        original, moment = path.read_text(), path.stat()
         self._version += 1
-        path.write_text(job.source)
         later_s = time.time() + _FUTURE_S + self._version
-        os.utime(path, (later_s, later_s))
+        paths = [self._root / file for file in job.sources]
+        originals = [(path.read_text(), path.stat()) for path in paths]
+        for path, source in zip(paths, job.sources.values(), strict=True):
+            path.write_text(source)
+            os.utime(path, (later_s, later_s))
         try:
             yield
         finally:
-            path.write_text(original)
-            os.utime(path, ns=(moment.st_atime_ns, moment.st_mtime_ns))
+            for path, (original, moment) in zip(paths, originals, strict=True):
+                path.write_text(original)
+                os.utime(path, ns=(moment.st_atime_ns, moment.st_mtime_ns))
 
     def _forked(self, run: Callable[[], None]) -> tuple[int, float]:
         """Run a function in a child without the product's modules, and end the processes that it leaves.
@@ -190,7 +202,7 @@ class Worker:
     def _test(self, job: MutantJob, report: Path) -> None:
         signal.setitimer(signal.ITIMER_PROF, _LEAST_CPU_S + 3 * job.seconds)
         signal.setitimer(signal.ITIMER_REAL, _LEAST_WAIT_S + 5 * job.seconds)
-        recorder = Recorder(self._server, report, stops=bool(job.file))
+        recorder = Recorder(self._server, report, stops=job.stops)
         options = [*_OPTIONS, f"--rootdir={self._root}", f"--basetemp={self._folder / 'pytest'}"]
         os.chdir(self._root)
         recorder.end(int(pytest.main([*options, *job.tests], plugins=[recorder])))  # unless the session ended: nothing was collected
