@@ -7,8 +7,14 @@ documents of other users waiting.
 A lease lasts 60 seconds, and every stored batch renews it. The worker that holds it also queues a delayed message, which
 arrives after the worker's deadline and the end of the lease. If the worker has died by then, the message makes another
 worker continue. All other messages for a leased document can therefore be dropped.
+
+A worker also leaves the database to others for a part of the time (`DatabaseShare`).
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
 from uuid import UUID
 
 from functions.ingest.messages import DocumentMessage
@@ -26,6 +32,10 @@ LEASE_S = 60.0
 # The longest delay that SQS accepts.
 SQS_MAX_DELAY_S = 900.0
 _TAKEOVER_MARGIN_S = 30.0
+# A transaction that takes much longer waits for something else than the processor.
+LONGEST_PAUSE_S = 1.0
+# A transaction that takes so many times as long as the quickest of its kind shares the database with others.
+_SHARED_TIMES = 1.25
 
 
 class ContinueLater(Exception):
@@ -94,3 +104,30 @@ def release_until_uploaded(engine: Engine, document: Document) -> None:
     """End the lease of a document whose file has not arrived; the attempt does not count. Raises NotFound."""
     with user_scope(engine, document.user_id) as connection:
         documents.requeue(connection, document.id, user_id=document.user_id)
+
+
+class DatabaseShare:
+    """Spaces the large transactions of a document.
+
+    After a transaction, the document leaves the database alone for as long as the transaction took. If the transaction was slower
+    than others of its kind, somebody else needs the database: then the `documents` that a user may have in work together use half of
+    its time, and each of them an equal part of that. The time between two transactions counts, such as that of an embedding.
+    """
+
+    def __init__(self, documents: int) -> None:
+        self._documents = documents
+        self._quickest_s: dict[str, float] = {}
+        self._free_at_s = 0.0
+
+    @contextmanager
+    def transaction(self, kind: Literal["chunks", "vectors"], *, rows: int) -> Iterator[None]:
+        """Wait until the next transaction is due, and measure it. `rows` is the number of rows that it stores."""
+        if (wait_s := self._free_at_s - time.monotonic()) > 0:
+            time.sleep(wait_s)
+        started_s = time.monotonic()
+        yield
+        ended_s = time.monotonic()
+        took_s = ended_s - started_s
+        quickest_s = self._quickest_s[kind] = min(took_s / rows, self._quickest_s.get(kind, took_s / rows))
+        is_shared = took_s > quickest_s * rows * _SHARED_TIMES
+        self._free_at_s = ended_s + min(took_s * (2 * self._documents - 1 if is_shared else 1), LONGEST_PAUSE_S)

@@ -14,7 +14,6 @@ step raises NotFound.
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import timedelta
 from itertools import batched, islice
 
@@ -25,6 +24,7 @@ from functions.ingest.lease import (
     LEASE_S,
     SQS_MAX_DELAY_S,
     ContinueLater,
+    DatabaseShare,
     acquire,
     queue_waiting,
     release,
@@ -73,8 +73,6 @@ _STORED_PROGRESS = 0.5
 # Used to estimate the number of chunks while the file is still being read.
 _CHARACTERS_PER_CHUNK = 1000
 _BUSY_PAUSES_S = (1.0, 4.0, 15.0)
-# The longest pause between two batches. A transaction that takes longer waits for something else than the processor.
-_LONGEST_PAUSE_S = 1.0
 
 
 def ingest(services: IngestServices, message: DocumentMessage, *, deadline: Deadline) -> None:
@@ -107,10 +105,11 @@ def _process_or_release(services: IngestServices, document: Document, message: D
 
 
 def _process(services: IngestServices, document: Document, message: DocumentMessage, deadline: Deadline) -> None:
+    share = DatabaseShare(services.max_per_user)
     try:
-        count = _read_and_store(services, document, message, deadline)
+        count = _read_and_store(services, document, message, share, deadline)
         _describe(services, document, count, deadline)
-        note = _embed(services, document, count, deadline)
+        note = _embed(services, document, count, share, deadline)
     except ContinueLater as later:
         requeue(services, document, delay_s=later.delay_s)
         return
@@ -119,7 +118,9 @@ def _process(services: IngestServices, document: Document, message: DocumentMess
         services.queue.send(document.id, user_id=document.user_id, delay_s=SQS_MAX_DELAY_S)
 
 
-def _read_and_store(services: IngestServices, document: Document, message: DocumentMessage, deadline: Deadline) -> int:
+def _read_and_store(
+    services: IngestServices, document: Document, message: DocumentMessage, share: DatabaseShare, deadline: Deadline
+) -> int:
     """Store the file's chunks and return their number. A file that was once read to its end is not read again.
 
     Raises Unreadable, FileMissing, NotFound, Unavailable, and ContinueLater near the deadline.
@@ -134,7 +135,7 @@ def _read_and_store(services: IngestServices, document: Document, message: Docum
     with services.files.local_copy(message.file_key, size=document.bytes) as (path, sha256):
         schedule_takeover(services.queue, document, deadline=deadline)
         _check_not_duplicate(services.engine, document, sha256)
-        return _store_chunks(services.engine, document, path, deadline)
+        return _store_chunks(services.engine, document, path, share, deadline)
 
 
 def _check_not_duplicate(engine: Engine, document: Document, sha256: bytes) -> None:
@@ -145,7 +146,7 @@ def _check_not_duplicate(engine: Engine, document: Document, sha256: bytes) -> N
         raise DuplicateDocument(duplicate.title)
 
 
-def _store_chunks(engine: Engine, document: Document, path: str, deadline: Deadline) -> int:
+def _store_chunks(engine: Engine, document: Document, path: str, share: DatabaseShare, deadline: Deadline) -> int:
     """Split the file, store the chunks that are not stored yet, and return the total number of chunks."""
     with user_scope(engine, document.user_id) as connection:
         stored = chunks.count(connection, document.id, user_id=document.user_id)
@@ -154,7 +155,8 @@ def _store_chunks(engine: Engine, document: Document, path: str, deadline: Deadl
     count = sum(1 for _ in islice(all_chunks, stored))
     for batch in batched(_new_chunks(all_chunks, document), _STORE_BATCH, strict=False):
         count += len(batch)
-        _add_chunks(engine, document, batch, count)
+        with share.transaction("chunks", rows=len(batch)):
+            _add_chunks(engine, document, batch, count)
         if deadline.left_s < _BATCH_TIME_S:
             raise ContinueLater
     if parsing_deadline.left_s <= 0:
@@ -183,19 +185,11 @@ def _new_chunks(source: Iterable[Chunk], document: Document) -> Iterator[NewChun
 def _add_chunks(engine: Engine, document: Document, batch: Sequence[NewChunk], count: int) -> None:
     expected = max(document.bytes / _CHARACTERS_PER_CHUNK, count + 1)
     progress = _STORED_PROGRESS * count / expected
-    with _leaving_half(), user_scope(engine, document.user_id) as connection:
+    with user_scope(engine, document.user_id) as connection:
         # First, because this locks the document's row: a deletion or a change of `is_shared` happens entirely before or after.
         documents.report_progress(connection, document.id, user_id=document.user_id, progress=progress, lease_s=LEASE_S)
         is_shared = documents.get(connection, document.id, user_id=document.user_id).is_shared
         chunks.add(connection, document.id, batch, user_id=document.user_id, is_shared=is_shared)
-
-
-@contextmanager
-def _leaving_half() -> Iterator[None]:
-    """Pause after a transaction for as long as it took. So ingestion leaves users half of the time of a database that it keeps busy."""
-    started_s = time.monotonic()
-    yield
-    time.sleep(min(time.monotonic() - started_s, _LONGEST_PAUSE_S))
 
 
 def _describe(services: IngestServices, document: Document, count: int, deadline: Deadline) -> None:
@@ -211,14 +205,14 @@ def _describe(services: IngestServices, document: Document, count: int, deadline
         logger.warning("chunk_descriptions_skipped", document_id=str(document.id), reason=str(exc))
 
 
-def _embed(services: IngestServices, document: Document, count: int, deadline: Deadline) -> str | None:
+def _embed(services: IngestServices, document: Document, count: int, share: DatabaseShare, deadline: Deadline) -> str | None:
     """Embed the chunks. Return a note for the owner if the budget is exhausted or the model fails, else None.
 
     The sweep queues such a document again, because a new month brings a new budget and the model may have recovered.
     Raises NotFound, Unavailable, and ContinueLater near the deadline.
     """
     try:
-        _embed_chunks(services, document, count, deadline)
+        _embed_chunks(services, document, count, share, deadline)
     except BudgetExhausted:
         return NO_BUDGET
     except ProviderFailed as exc:
@@ -227,7 +221,7 @@ def _embed(services: IngestServices, document: Document, count: int, deadline: D
     return None
 
 
-def _embed_chunks(services: IngestServices, document: Document, count: int, deadline: Deadline) -> None:
+def _embed_chunks(services: IngestServices, document: Document, count: int, share: DatabaseShare, deadline: Deadline) -> None:
     # Read the model's name for each batch: the catalogue may change meanwhile.
     while (model := services.embedding.model_name()) is not None:
         with user_scope(services.engine, document.user_id) as connection:
@@ -238,7 +232,8 @@ def _embed_chunks(services: IngestServices, document: Document, count: int, dead
             raise ContinueLater
         vectors = _embed_batch(services.embedding, document, [chunk.embedded_text for chunk in batch], deadline)
         progress = _STORED_PROGRESS + (1 - _STORED_PROGRESS) * (batch[-1].number + 1) / max(count, 1)
-        _store_vectors(services.engine, document, batch, vectors, progress=progress)
+        with share.transaction("vectors", rows=len(batch)):
+            _store_vectors(services.engine, document, batch, vectors, progress=progress)
 
 
 def _embed_batch(embedding: MeteredEmbedder, document: Document, texts: Sequence[str], deadline: Deadline) -> list[Vector]:
@@ -258,7 +253,7 @@ def _store_vectors(
     engine: Engine, document: Document, batch: Sequence[UnembeddedChunk], vectors: Sequence[Vector], *, progress: float
 ) -> None:
     vectors_by_number = {chunk.number: vector for chunk, vector in zip(batch, vectors, strict=True)}
-    with _leaving_half(), user_scope(engine, document.user_id) as connection:
+    with user_scope(engine, document.user_id) as connection:
         documents.report_progress(connection, document.id, user_id=document.user_id, progress=progress, lease_s=LEASE_S)
         chunks.put_vectors(connection, document.id, vectors_by_number, user_id=document.user_id)
 

@@ -10,8 +10,8 @@ from local.runtime.processor_share import BULK, ProcessorShare
 class FairQueue:
     """A queue per user. The user with the fewest running invocations is next; in a tie, the user served longest ago.
 
-    Invocations without a user (queues, schedules, the control API) share a queue and have no limit; neither have those of bulk
-    functions. Users who already compute on their share of the processors wait.
+    Invocations without a user (queues, schedules, the control API) share a queue and have no limit. Users who already compute
+    on their share of the processors wait, and so does bulk work.
     """
 
     def __init__(self, share: ProcessorShare | None = None) -> None:

@@ -12,8 +12,9 @@ from uuid import UUID
 import boto3
 import pytest
 
+from functions.ingest import lease as leases
 from functions.ingest import messages, parser_process, pipeline
-from functions.ingest.lease import LEASE_S, queue_waiting
+from functions.ingest.lease import LEASE_S, LONGEST_PAUSE_S, DatabaseShare, queue_waiting
 from functions.ingest.pipeline import ingest
 from parley.db import documents as stored_documents
 from parley.db.engine import make_engine
@@ -209,14 +210,36 @@ def test_the_sweep_queues_waiting_documents_only_if_no_worker_can(documents, eng
     assert ((alice.id, waiting) in stalled) == is_stalled
 
 
-def test_each_batch_leaves_the_database_to_others_for_as_long_as_it_took(documents, ingest_services, bob, monkeypatch):
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock of the share of the database that stands still: `passed_s` moves it, and `pauses_s` has the pauses."""
+    clock = SimpleNamespace(now_s=0.0, pauses_s=[])
+    clock.passed_s = lambda seconds: setattr(clock, "now_s", clock.now_s + seconds)
+    monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=lambda: clock.now_s, sleep=clock.pauses_s.append))
+    return clock
+
+
+def test_each_batch_leaves_the_database_to_others_for_as_long_as_it_took(documents, ingest_services, bob, clock, monkeypatch):
     text = "\n\n".join(["A word of many. " * 150] * 100)
     message = messages.DocumentMessage(bob.id, UUID(upload_document(documents, bob, text).json["id"]))
-    pauses_s, add = [], pipeline.chunks.add
-    monkeypatch.setattr(pipeline, "time", SimpleNamespace(monotonic=time.monotonic, sleep=pauses_s.append))
-    monkeypatch.setattr(pipeline.chunks, "add", lambda *args, **options: (time.sleep(0.1), add(*args, **options)))
+    add = pipeline.chunks.add
+    monkeypatch.setattr(pipeline.chunks, "add", lambda *args, **options: (clock.passed_s(0.001 * len(args[2])), add(*args, **options)))
     ingest(ingest_services, message, deadline=Deadline.after(PATIENCE_S * 10))
 
-    assert len(pauses_s) > 2
-    assert min(pauses_s) >= 0.1
-    assert max(pauses_s) <= pipeline._LONGEST_PAUSE_S
+    assert len(clock.pauses_s) > 2
+    assert clock.pauses_s == [pytest.approx(0.064)] * len(clock.pauses_s)
+
+
+@pytest.mark.parametrize(
+    ("took_s", "between_s", "pauses_s"),
+    [(0.1, 0.0, [0.1]), (0.2, 0.0, [0.6]), (0.2, 0.5, [0.1]), (0.1, 0.5, []), (9.0, 0.0, [LONGEST_PAUSE_S])],
+    ids=["as quick as others", "slower than others", "slower, with time between", "quick, with time between", "very slow"],
+)
+def test_a_batch_that_is_slower_than_others_leaves_the_database_for_longer(clock, took_s, between_s, pauses_s):
+    share = DatabaseShare(documents=2)
+    for seconds in (0.1, took_s):
+        with share.transaction("chunks", rows=64):
+            clock.passed_s(seconds)
+    clock.passed_s(between_s)
+    with share.transaction("chunks", rows=64):
+        assert clock.pauses_s[1:] == pytest.approx(pauses_s)
