@@ -1,5 +1,7 @@
 """Events reach web hooks signed and once, are retried with growing pauses, and never reach a private address."""
 
+import base64
+import hmac
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -95,6 +97,11 @@ def log(engine, alice):
     return log
 
 
+def signature_of(text, secret):
+    """Return a signature as a receiver computes it, without Parley's own code."""
+    return "v1," + base64.b64encode(hmac.digest(base64.b64decode(secret.removeprefix("whsec_")), text.encode(), "sha256")).decode()
+
+
 def test_an_event_is_signed_and_names_what_happened(worker, alice, receiver, add_hook, note):
     _, secret = add_hook()
     (delivery_id,) = note()
@@ -103,7 +110,7 @@ def test_an_event_is_signed_and_names_what_happened(worker, alice, receiver, add
     at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
 
     assert (path, json.loads(body)["type"], json.loads(body)["data"]) == ("/hook", "budget.warning", {"spent_usd": 4.0})
-    assert signed_headers([secret], str(delivery_id), body, at=at)["webhook-signature"] == headers["webhook-signature"]
+    assert signature_of(f"{delivery_id}.{headers['webhook-timestamp']}.{body}", secret) == headers["webhook-signature"]
     assert abs(utc_now() - at) < timedelta(minutes=1)
 
 

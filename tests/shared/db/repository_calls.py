@@ -197,6 +197,8 @@ class Rows:
             "prompts.add": {"prompt_id": new_id()},
             "prompts.restore": {"prompt": ImportedPrompt(new_id(), "x", NOW, [_PROMPT_VERSION])},
             "projects.change": {"changes": {"name": "x"}},
+            # With a project of the owner, another user would be refused because of the project already.
+            "bulk_changes.change_many": {"project_id": None, "action": "archive"},
             "mcp_servers.add": {"server_id": new_id()},
             "webhooks.add": {"webhook_id": new_id()},
             "scheduled_prompts.add": {"schedule_id": new_id(), "next_at": LATER},
