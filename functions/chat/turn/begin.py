@@ -156,13 +156,13 @@ def _begin_once(
             if not preconditions.is_key_expired:
                 return _turn_of_key(preconditions.same_key_turn, idempotency_key, joins=joins)
             turn_begin.release_key(connection, idempotency_key, user_id=user_id)
-        _require_no_open_turn(preconditions, question)
+        waiting_turn = _waiting_turn(preconditions, question)
         question = with_assistant(connection, question, preconditions.conversation, principal)
         question_with_history = add_history(connection, preconditions.conversation, question, user_id=user_id)
         turn = _prepare_turn(services, catalogue, connection, principal, question_with_history, preconditions, toolbox_in(connection))
-        if preconditions.open_turn and _denies_pending_calls(preconditions, question_with_history.question):
+        if waiting_turn:
             # Only now, so that a refused message does not deny the pending calls.
-            raise _WaitingTurnFound(preconditions.open_turn.id)
+            raise _WaitingTurnFound(waiting_turn.id)
         turn_begin.store_turn(
             connection,
             _new_turn(turn, question_with_history.question, preconditions, idempotency_key),
@@ -188,21 +188,17 @@ def _turn_of_key(existing: ExistingTurn, idempotency_key: IdempotencyKey, *, joi
     return existing
 
 
-def _require_no_open_turn(preconditions: TurnPreconditions, question: Question) -> None:
-    """Raise ConversationBusy if the conversation has an open turn, or _StaleTurnFound if that turn is stale.
+def _waiting_turn(preconditions: TurnPreconditions, question: Question) -> ExistingTurn | None:
+    """Return the conversation's turn that waits for the user, None if no turn is open. A new message denies the turn's pending calls.
 
-    A turn that waits for the user does not block a new message.
+    Raises ConversationBusy if another turn is open, or _StaleTurnFound if that turn is stale.
     """
-    if preconditions.open_turn is None or _denies_pending_calls(preconditions, question):
-        return
-    if preconditions.open_turn.is_stale:
-        raise _StaleTurnFound(preconditions.open_turn.id)
-    raise ConversationBusy(f"turn {preconditions.open_turn.id} is {preconditions.open_turn.status}")
-
-
-def _denies_pending_calls(preconditions: TurnPreconditions, question: Question) -> bool:
-    """Whether the question is a new message that denies the pending calls of a waiting turn."""
-    return preconditions.open_turn is not None and preconditions.open_turn.status == "waiting" and not question.is_regeneration
+    open_turn = preconditions.open_turn
+    if open_turn is None or (open_turn.status == "waiting" and not question.is_regeneration):
+        return open_turn
+    if open_turn.is_stale:
+        raise _StaleTurnFound(open_turn.id)
+    raise ConversationBusy(f"turn {open_turn.id} is {open_turn.status}")
 
 
 def _prepare_turn(
