@@ -1,7 +1,8 @@
 """Tables of values separated by commas, semicolons, tabs or vertical bars."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import batched, islice
 
 from functions.ingest.block import Block
 from functions.ingest.errors import Corrupt
@@ -13,15 +14,16 @@ _SAMPLE_CHARACTERS = 8192
 def read(text: str) -> Iterator[Block]:
     """Yield tables of up to 50 rows, each beginning with the first row of the file. Formulas are treated as text."""
     rows = _rows(text)
-    header = next(rows, "")
-    batch: list[str] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == _ROWS:
-            yield Block("table", "\n".join([header, *batch]))
-            batch = []
-    if batch or header:
-        yield Block("table", "\n".join([header, *batch]))
+    if (header := next(rows, None)) is None:
+        return
+    # The first batch may be empty: a table without rows still has its column names.
+    yield _table(header, islice(rows, _ROWS))
+    for batch in batched(rows, _ROWS, strict=False):
+        yield _table(header, batch)
+
+
+def _table(header: str, rows: Iterable[str]) -> Block:
+    return Block("table", "\n".join([header, *rows]))
 
 
 def _rows(text: str) -> Iterator[str]:
