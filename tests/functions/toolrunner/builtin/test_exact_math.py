@@ -1,0 +1,107 @@
+"""The calculator's bounds, and how exact and rounded results are written."""
+
+import pytest
+
+from functions.toolrunner.builtin.calculator import evaluate
+from functions.toolrunner.builtin.exact_math import format_number
+from parley.tools.spec import ToolFailed
+
+
+def value_of(expression):
+    return format_number(evaluate(expression))
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("1/(3*10^37)", f"{'3.' + '3' * 19}E-38 (rounded; exactly 1/3{'0' * 37})"),
+        ("1/(3*10^38)", f"{'3.' + '3' * 19}E-39 (rounded)"),
+        ("10^361", "1" + "0" * 361),
+        ("10^362", "1E+362 (rounded)"),
+        ("exp(45)", "34934271057485095348"),
+        ("exp(47)", "2.5813128861900673962E+20"),
+        ("exp(-46)", "0.000000000000000000010530617357553812379"),
+        ("exp(-47)", "3.8739976286871871129E-21"),
+        ("pi^2", "9.8696044010893586188"),
+        ("sin(1)", "0.841470984807897"),
+        ("cbrt(2)", "1.2599210498948731648"),
+        ("cbrt(-2)", "-1.2599210498948731648"),
+        ("cbrt(0)", "0"),
+        ("cbrt(27)", "3"),
+        ("4^0.5", "2"),
+        ("4^1.5", "8"),
+        ("4^-0.5", "0.5"),
+        ("2^0.5", "1.4142135623730950488"),
+        ("0^0", "1"),
+        ("0^0.5", "0"),
+        ("1^100000", "1"),
+        ("(-1)^100001", "-1"),
+        ("log10(1000) + log2(8) + ln(1) + exp(0)", "7"),
+        ("log(2, 8) * 3", "1"),
+        ("degrees(1)", "57.295779513082320877"),
+        ("round(1234, -2)", "1200"),
+        ("round(2.5)", "3"),
+        ("round(-0.4)", "0"),
+        ("round(0.05, 1)", "0.1"),
+        ("mean(1, 2, 6)", "3"),
+        ("0!", "1"),
+        ("1e3000 / 1e2999", "10"),
+        ("-" * 59 + "1", "-1"),
+        ("200 - 10% - 10%", "162"),
+        ("10% + 200", "200.1"),
+    ],
+)
+def test_a_result_has_the_digits_that_it_should(expression, value):
+    assert value_of(expression) == value
+
+
+def test_a_fraction_has_three_hundred_places_or_is_rounded():
+    assert len(value_of("1 / 2^300")) == len("0.") + 300
+    assert value_of("1 / 2^301").endswith("(rounded)")
+
+
+@pytest.mark.parametrize(
+    ("expression", "is_small_enough"), [("2^15999", True), ("2^16000", False), ("1/2^15999", True), ("1/2^16000", False)]
+)
+def test_a_number_has_sixteen_thousand_bits_at_most(expression, is_small_enough):
+    if is_small_enough:
+        assert evaluate(expression).is_exact
+    else:
+        with pytest.raises(ToolFailed, match="too large"):
+            evaluate(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("1e3001", "too large"),
+        ("1e-3001", "too large"),
+        ("0^-1", "Division by zero"),
+        ("0^-0.5", "Division by zero"),
+        ("(-4)^0.5", "negative number"),
+        ("1.5!", "0 to 1000"),
+        ("(0-1)!", "0 to 1000"),
+        ("ln(0)", "too large"),
+        ("log(8, 1)", "does not exist"),
+        ("asin(2)", "does not exist"),
+        ("log(8)", "a value and a base"),
+        ("sqrt(1, 2)", "takes one value, not 2"),
+        ("gcd(1.5, 2)", "integers only"),
+        ("round(1, 2, 3)", "at most 300"),
+        ("round(1, 301)", "at most 300"),
+        ("round(1, 0.5)", "at most 300"),
+        ("-" * 60 + "1", "too deeply"),
+        ("sin", "'\\(' is missing"),
+        ("x + 1", "'x' is unknown"),
+        ("f(1)", "'f' is not a function"),
+        ("1 ? 2", "not arithmetic"),
+        ("1 +", "malformed"),
+    ],
+)
+def test_an_expression_without_a_value_gives_the_reason(expression, reason):
+    with pytest.raises(ToolFailed, match=reason):
+        evaluate(expression)
+
+
+def test_a_value_is_rounded_to_three_hundred_places():
+    assert value_of("round(1/3, 300)") == "0." + "3" * 300

@@ -1,0 +1,198 @@
+"""The exact bounds of schemas, forms, results and tools, and the reasons that models and users are told."""
+
+import json
+
+import pytest
+
+from parley.errors import InvalidInput
+from parley.tools.arguments import argument_errors, parse_errors, rejected_arguments, render_errors
+from parley.tools.forms import Form, FormField, FormOption, UnusableForm, form_of_model, form_of_server
+from parley.tools.outcome import ArgumentError, truncate_result
+from parley.tools.schema_bounds import SchemaTooComplex, check_schema
+from parley.tools.spec import Tool, ToolSpec, ToolUnusable
+
+OPTIONS = tuple(FormOption(value=value, label=value) for value in ("a", "b", "c"))
+
+
+# Schemas
+
+
+def chain(levels):
+    return {"x": chain(levels - 1)} if levels else {}
+
+
+def is_accepted(schema):
+    try:
+        check_schema(schema)
+    except SchemaTooComplex:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("schema", "is_within"),
+    [
+        (chain(32), True),
+        (chain(33), False),
+        ({"allOf": [{"$ref": "#/$defs/a"}] * 100, "$defs": {"a": {}}}, True),
+        ({"allOf": [{"$ref": "#/$defs/a"}] * 101, "$defs": {"a": {}}}, False),
+        ({"properties": {str(number): {} for number in range(4_998)}}, True),
+        ({"properties": {str(number): {} for number in range(4_999)}}, False),
+        ({"$defs": {str(number): {} for number in range(9_000)}}, True),
+        ({"definitions": {str(number): {} for number in range(9_000)}}, True),
+        ({"allOf": [{"$ref": "#/$defs/a"}] * 50, "$defs": {"a": {"items": [{}] * 96}}}, True),
+        ({"allOf": [{"$ref": "#/$defs/a"}] * 50, "$defs": {"a": {"items": [{}] * 97}}}, False),
+        ({"properties": {"a": {"$ref": "#/$defs/a~1b~0c"}}, "$defs": {"a/b~c": {}}}, True),
+        ({"properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": "text"}}, True),
+        ({"properties": {"a": {"$ref": "#/properties/a/x"}}}, False),
+        ({"properties": {"$ref": {"type": "string"}, "$id": {"type": "string"}}}, True),
+        ({"properties": {"a": {"$id": "https://example.com"}}}, False),
+        ({"properties": {"a": {"$recursiveRef": "#"}}}, False),
+    ],
+)
+def test_a_schema_may_reach_each_bound_and_not_exceed_it(schema, is_within):
+    assert is_accepted(schema) is is_within
+
+
+def test_arguments_have_ten_short_errors_that_survive_the_way_back():
+    schema = {"type": "object", "properties": {"a": {"items": {"type": "integer"}}}}
+    errors = argument_errors(schema, {"a": ["x" * 1_000] * 20})
+
+    assert (len(errors), {len(error.msg) for error in errors}) == (10, {300})
+    assert parse_errors(json.loads(json.dumps(render_errors(errors)))) == errors
+    assert rejected_arguments([ArgumentError(("a", 1), "no"), ArgumentError((), "why")]).content.endswith("schema: /a/1: no; /: why")
+    assert parse_errors(None) == []
+
+
+# Forms
+
+
+@pytest.mark.parametrize(
+    ("field", "answer", "reason"),
+    [
+        ({"kind": "boolean"}, 0, "must be true or false"),
+        ({"kind": "number", "minimum": 1.5}, 1.4, "must be at least 1.5"),
+        ({"kind": "number", "maximum": 3}, 3.1, "must be at most 3"),
+        ({"kind": "number", "is_integer": True}, 1.5, "must be a whole number"),
+        ({"kind": "number"}, float("inf"), "must be a number"),
+        ({"kind": "text", "max_length": 3}, "four", "must have at most 3 characters"),
+        ({"kind": "text", "max_length": 9_000}, "x" * 4_001, "must have at most 4000 characters"),
+        ({"kind": "text", "min_length": 3}, "no", "must have at least 3 characters"),
+        ({"kind": "text", "format": "date-time"}, "noon", "must have the format date-time"),
+        ({"kind": "multiple", "options": OPTIONS}, [], "must have at least 1 options"),
+        ({"kind": "multiple", "options": OPTIONS, "min_length": 2}, ["a"], "must have at least 2 options"),
+        ({"kind": "multiple", "options": OPTIONS, "max_length": 1}, ["a", "b"], "must have at most 1 options"),
+        ({"kind": "multiple", "options": OPTIONS}, ["d"], "must be a list of different options"),
+        ({"kind": "choice", "options": OPTIONS}, "d", "must be one of the options"),
+    ],
+)
+def test_an_answer_is_refused_with_its_reason(field, answer, reason):
+    assert FormField(id="x", text="Well?", **field).error_in(answer) == reason
+
+
+@pytest.mark.parametrize(
+    ("field", "answer"),
+    [
+        ({"kind": "number", "is_integer": True}, 2.0),
+        ({"kind": "number", "maximum": 3}, 3),
+        ({"kind": "text", "required": False}, " "),
+        ({"kind": "multiple", "options": OPTIONS, "min_length": 0}, ["a"]),
+        ({"kind": "text", "format": "email"}, "a@b"),
+    ],
+)
+def test_an_answer_at_a_bound_fits(field, answer):
+    assert FormField(id="x", text="Well?", **field).error_in(answer) is None
+
+
+@pytest.mark.parametrize("address", ["@example.com", "ada@", "ada example.com", "ada @example.com", "ada@example.com "])
+def test_an_address_needs_a_name_a_host_and_no_spaces(address):
+    assert FormField(id="x", text="Well?", kind="text", format="email").error_in(address)
+
+
+def test_a_form_names_the_answer_that_does_not_fit_and_its_model_sees_all_questions():
+    fields = tuple(FormField(id=id, text=f"{id}?", kind="boolean", required=id == "b") for id in "abc")
+    form = Form(fields=fields)
+    with pytest.raises(InvalidInput) as refused:
+        form.checked({"a": True, "c": None})
+
+    assert refused.value.errors[0]["msg"] == "answer 2 must be answered"
+    assert form.checked({"b": False, "c": None}) == {"b": False}
+    assert json.loads(form.render({"b": False}))["answers"][1:] == [{"question": "b?", "answer": False}, {"question": "c?", "answer": None}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_usable"),
+    [
+        ({"kind": "choice", "options": OPTIONS[:1]}, True),
+        ({"kind": "choice", "options": (*OPTIONS, OPTIONS[0])}, False),
+        ({"kind": "choice"}, False),
+        ({"kind": "text", "options": OPTIONS}, False),
+        ({"kind": "text", "default": ""}, False),
+        ({"kind": "boolean", "default": False}, True),
+    ],
+)
+def test_a_field_is_usable_if_its_options_and_its_default_fit(fields, is_usable):
+    try:
+        FormField(id="x", text="Well?", **fields)
+    except ValueError:
+        assert not is_usable
+    else:
+        assert is_usable
+
+
+def test_the_questions_of_a_model_are_numbered_from_one():
+    form = form_of_model({"questions": [{"text": "Well?", "kind": "text", "required": False}] * 4})
+
+    assert [(field.id, field.required) for field in form.fields] == [(id, False) for id in "1234"]
+    with pytest.raises(UnusableForm, match=r"^Not asked: /questions"):
+        form_of_model({"questions": [{"text": "Well?", "kind": "text"}] * 5})
+
+
+def test_a_server_may_ask_ten_questions_and_its_options_may_have_no_titles():
+    properties = {str(number): {"type": "string", "oneOf": [{"const": "s"}, {"const": "b", "title": "Big"}]} for number in range(10)}
+    form = form_of_server("Book?", {"properties": properties, "required": ["3"]})
+
+    assert [field.id for field in form.fields if field.required] == ["3"]
+    assert {option.label for option in form.fields[0].options} == {"s", "Big"}
+    assert form_of_server("Book?", {"properties": {"a": {"type": "integer"}}}).fields[0].required is False
+
+
+def test_a_reason_that_a_form_is_unusable_is_short():
+    with pytest.raises(UnusableForm) as refused:
+        form_of_server("Book?", {"properties": {"x" * 90: {"type": "boolean", "minimum": 1, "default": "y" * 900}}})
+
+    assert len(refused.value.public_message) <= 300
+
+
+# Results and tools
+
+
+@pytest.mark.parametrize(("text", "is_cut"), [("x" * 100, False), ("x" * 101, True), ("ä" * 50, False), ("ä" * 51, True)])
+def test_a_result_that_just_fits_is_whole(text, is_cut):
+    result = truncate_result(text, max_bytes=100)
+
+    assert (result == text, len(result.encode()) <= 100) == (not is_cut, True)
+    assert not is_cut or len(result.encode()) >= 99
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_usable"),
+    [
+        ({}, True),
+        ({"timeout_s": 10}, True),
+        ({"timeout_s": 10.1}, False),
+        ({"timeout_s": 0}, False),
+        ({"name": "a" * 64}, True),
+        ({"name": "a" * 65}, False),
+        ({"name": "a.b"}, False),
+        ({"description": " "}, False),
+    ],
+)
+def test_a_tool_has_a_name_a_description_and_at_most_ten_seconds(fields, is_usable):
+    spec = ToolSpec(**{"name": "echo", "description": "Echoes.", "parameters": {}, "source": "plugin"} | fields)
+    try:
+        Tool(spec, lambda arguments, context: "")
+    except ToolUnusable:
+        assert not is_usable
+    else:
+        assert is_usable
