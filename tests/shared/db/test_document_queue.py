@@ -1,0 +1,164 @@
+"""The queue of documents: which worker may have a document, what counts as a failure, and what the sweep finds."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from parley.db import documents
+from parley.db.documents import Document
+from parley.db.transactions import user_scope
+from parley.errors import NotFound
+from parley.ids import new_id
+
+LIVE, PAST = "now() + interval '1 minute'", "now() - interval '1 minute'"
+
+
+class Queue:
+    """The documents of one user, in one transaction."""
+
+    def __init__(self, connection: Any, user_id: UUID) -> None:
+        self.connection, self.user = connection, {"user_id": user_id}
+
+    def add(self, *, sha256: bytes | None = None, **columns: str) -> UUID:
+        """Store a document, and set columns to SQL expressions."""
+        fields = {"title": "t", "filename": "t.txt", "content_type": "text/plain", "bytes": 1, "sha256": sha256}
+        documents.add(self.connection, id := new_id(), **self.user, **fields)
+        changes = ", ".join(f"{name} = {value}" for name, value in columns.items())
+        if changes:
+            self.connection.execute(text(f"UPDATE documents SET {changes} WHERE id = :id"), {"id": id})
+        return id
+
+    def get(self, id: UUID) -> Document:
+        return documents.get(self.connection, id, **self.user)
+
+    def acquire(self, id: UUID) -> Document | None:
+        return documents.acquire_lease(self.connection, id, **self.user, lease_s=60)
+
+    def processed(self) -> int:
+        return documents.lock_processed(self.connection, **self.user)
+
+
+@pytest.fixture
+def queue(engine, alice):
+    with user_scope(engine, alice.id) as connection:
+        yield Queue(connection, alice.id)
+        connection.rollback()
+
+
+@pytest.mark.parametrize(
+    ("columns", "status"),
+    [
+        ({}, "processing"),
+        ({"leased_until": PAST}, "processing"),
+        ({"status": "'ready'"}, "ready"),
+        ({"leased_until": LIVE}, None),
+        ({"status": "'failed'"}, None),
+    ],
+)
+def test_one_worker_has_a_document_and_none_has_a_failed_one(queue, columns, status):
+    leased = queue.acquire(id := queue.add(**columns))
+
+    assert (leased and leased.status) == status
+    assert queue.acquire(id) is None
+    assert (queue.get(id).attempts, queue.get(id).failures) == ((1, 1) if status else (0, 0))
+
+
+def test_an_unknown_document_is_not_found(queue):
+    for change in (queue.acquire, lambda id: documents.set_waiting(queue.connection, id, **queue.user)):
+        with pytest.raises(NotFound):
+            change(new_id())
+
+
+@pytest.mark.parametrize(("is_excused", "failures"), [(True, 0), (False, 1)])
+def test_an_excused_attempt_is_no_failure(queue, is_excused, failures):
+    queue.acquire(id := queue.add())
+    documents.release_lease(queue.connection, id, **queue.user, is_excused=is_excused)
+    documents.release_lease(queue.connection, id, **queue.user, is_excused=is_excused)
+
+    assert queue.get(id).failures == failures
+    assert queue.acquire(id)
+
+
+def test_a_released_document_stays_leased_for_the_delay_without_a_worker(queue):
+    queue.acquire(id := queue.add())
+    before = queue.processed()
+    documents.release_lease(queue.connection, id, **queue.user, after_s=30)
+
+    assert (before, queue.processed(), queue.acquire(id)) == (1, 0, None)
+
+
+def test_progress_never_falls_ends_failures_and_keeps_the_lease(queue):
+    queue.acquire(id := queue.add())
+    shown = []
+    for progress in (0.5, 0.25):
+        documents.report_progress(queue.connection, id, **queue.user, progress=progress, lease_s=60)
+        shown.append((queue.get(id).progress, queue.get(id).failures, queue.get(id).attempts))
+    ready = queue.add(status="'ready'", progress="1")
+    documents.report_progress(queue.connection, ready, **queue.user, progress=0.5, lease_s=60)
+
+    assert (shown, queue.get(ready).progress, queue.acquire(id)) == ([(0.5, 0, 0)] * 2, 1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("columns", "count"),
+    [({"leased_until": LIVE}, 1), ({"leased_until": PAST}, 0), ({"has_worker": "false", "leased_until": LIVE}, 0)],
+)
+def test_only_documents_with_a_live_worker_take_a_share(queue, columns, count):
+    queue.add(**{"has_worker": "true"} | columns)
+
+    assert queue.processed() == count
+
+
+def test_documents_wait_in_order_and_are_taken_once(queue):
+    ids = {status: queue.add(status=f"'{status}'") for status in ("ready", "queued", "processing", "failed")}
+    leased = queue.add(leased_until=LIVE)
+    for id in (*ids.values(), leased):
+        documents.set_waiting(queue.connection, id, **queue.user)
+    taken = [documents.take_waiting(queue.connection, **queue.user, limit=limit) for limit in (1, 5, 5)]
+
+    assert [taken[0], set(taken[1]), taken[2]] == [[ids["processing"]], {ids["queued"], ids["ready"]}, []]
+
+
+def test_a_document_whose_file_is_missing_is_queued_as_if_new(queue):
+    queue.acquire(id := queue.add())
+    documents.requeue(queue.connection, id, **queue.user)
+
+    assert (queue.get(id).status, queue.get(id).attempts, queue.get(id).failures) == ("queued", 0, 0)
+
+
+@pytest.mark.parametrize(("status", "is_failed"), [("queued", True), ("processing", True), ("ready", False), ("failed", False)])
+def test_only_an_unfinished_document_fails(queue, status, is_failed):
+    id = queue.add(status=f"'{status}'", chunks="3")
+    try:
+        documents.mark_failed(queue.connection, id, **queue.user, code="corrupt", reason="Broken.")
+    except NotFound:
+        assert not is_failed
+    else:
+        assert (queue.get(id).status, queue.get(id).chunks, queue.get(id).error_code) == ("failed", 0, "corrupt")
+
+
+def test_the_same_file_is_found_unless_it_failed(queue):
+    first, failed = queue.add(sha256=b"1" * 32), queue.add(sha256=b"2" * 32, status="'failed'")
+    found = [documents.find_by_content(queue.connection, sha256, **queue.user) for sha256 in (b"1" * 32, b"2" * 32, b"3" * 32)]
+    duplicate = documents.set_content_hash(queue.connection, queue.add(), b"1" * 32, **queue.user)
+
+    assert [each and each.id for each in found] == [first, None, None]
+    assert (duplicate.id, queue.get(failed).status) == (first, "failed")
+
+
+def test_the_sweep_finds_stalled_documents_oldest_first_and_not_those_that_a_worker_will_queue(engines, alice, bob):
+    long_ago = "now() - interval '40 years' + interval '{} hours'"
+    with engines["owner"].connect() as connection:
+        mine, other = Queue(connection, alice.id), Queue(connection, bob.id)
+        found = [mine.add(created_at=long_ago.format(1)), mine.add(created_at=long_ago.format(2), leased_until=PAST, status="'processing'")]
+        mine.add(created_at=long_ago.format(0), leased_until=LIVE)
+        mine.add(created_at=long_ago.format(0), is_waiting="true")
+        mine.add(created_at=long_ago.format(0), status="'ready'")
+        mine.add(created_at=long_ago.format(0), status="'failed'")
+        mine.add()
+        found.append(other.add(created_at=long_ago.format(3), is_waiting="true"))
+        stalled = documents.find_stalled(connection, limit=3, older_than_s=30)
+
+    assert [id for _, id in stalled] == found

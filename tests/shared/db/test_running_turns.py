@@ -1,0 +1,162 @@
+"""Turns while they run, wait and are forgotten: heartbeats, stops, pauses, and what the sweep finds."""
+
+import pytest
+
+from parley.db.transactions import user_scope
+from parley.db.turn import approvals, steering_messages, turn_begin, turn_checkpoint, turns
+from parley.db.turn.stream_leases import TooManyStreams
+from parley.db.turn.turn_begin import IdempotencyKey
+from parley.db.turn.turn_events import LoggedEvent
+from parley.errors import NotFound
+from tests.shared.db.test_turns import FRESH, Turns
+from tests.shared.db.test_turns import mine as mine
+
+# Heartbeats, stops and messages
+
+
+def beat(engine, turn, person, entries=()):
+    return turns.record_heartbeat(engine, turn.turn_id, user_id=person.id, entries=entries, principal=person.principal)
+
+
+@pytest.fixture
+def begun(engine, postgres, alice):
+    """Return a function that begins a turn of Alice's in a transaction of its own."""
+
+    def begin(status="running"):
+        with user_scope(engine, alice.id) as connection:
+            mine = Turns(connection, alice.id)
+            turn = mine.begin()
+            mine.change(turn, f"status = '{status}'")
+        return turn
+
+    yield begin
+    postgres.execute(f"DELETE FROM turns WHERE user_id = '{alice.id}'", dbname="parley")
+
+
+def test_a_heartbeat_logs_keeps_the_last_number_and_tells_of_stops_and_messages(engine, begun, alice):
+    turn = begun()
+    beat(engine, turn, alice, [LoggedEvent(5, "text.delta", {"texts": ["a"]})])
+    before = beat(engine, turn, alice)
+    with user_scope(engine, alice.id) as connection:
+        steering_messages.add(connection, turn.turn_id, "u", "Hurry!", user_id=alice.id)
+        assert turns.request_stop(connection, turn.turn_id, user_id=alice.id) == "running"
+        last_event = turns.get(connection, turn.turn_id, user_id=alice.id).last_event
+
+    assert (before.is_running, before.is_stop_requested, before.steering_messages, last_event) == (True, False, 0, 5)
+    assert beat(engine, turn, alice) == turns.HeartbeatReply(True, True, is_access_ended=False, steering_messages=1)
+
+
+@pytest.mark.parametrize("status", ["waiting", "completed"])
+def test_a_turn_that_does_not_run_has_no_heartbeat(engine, begun, alice, status):
+    turn = begun(status)
+
+    assert beat(engine, turn, alice, [LoggedEvent(5, "message.read", {})]).is_running is False
+    with user_scope(engine, alice.id) as connection:
+        assert [entry.number for entry in turns.read_events(connection, turn.turn_id, user_id=alice.id)] == [1]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "UPDATE sessions SET ended_at = now() WHERE user_id = '{id}'",
+        "UPDATE sessions SET expires_at = now() - interval '1 second' WHERE user_id = '{id}'",
+        "UPDATE users SET disabled_at = now() WHERE id = '{id}'",
+    ],
+)
+def test_a_turn_learns_that_its_session_or_its_account_has_ended(engine, begun, postgres, alice, end):
+    turn = begun()
+    before = beat(engine, turn, alice).is_access_ended
+    postgres.execute(end.format(id=alice.id), dbname="parley")
+    progress = turns.progress(engine, turn.turn_id, user_id=alice.id, after=0, principal=alice.principal)
+
+    assert (before, beat(engine, turn, alice).is_access_ended, progress.is_access_ended) == (False, True, True)
+
+
+def test_a_stop_is_noted_only_while_a_turn_runs(mine):
+    turn = mine.begin()
+    mine.end(turn)
+
+    assert turns.request_stop(mine.connection, turn.turn_id, **mine.user) == "completed"
+    mine.change(turn, "status = 'running'")
+    assert mine.pause(turn, 3).is_done
+
+
+# Pauses
+
+
+def test_a_turn_is_paused_once_and_not_after_a_stop(mine):
+    turn, stopped = mine.begin(), mine.begin()
+    turns.request_stop(mine.connection, stopped.turn_id, **mine.user)
+    results = [mine.pause(turn), mine.pause(turn), mine.pause(turn, 3), mine.pause(stopped)]
+
+    assert [(result.is_done, result.last_event) for result in results] == [(True, 1), (True, 2), (False, 2), (False, 1)]
+    assert [call.call_id for call in approvals.list_for_turn(mine.connection, turn.turn_id, **mine.user)] == ["c"]
+
+
+def test_a_turn_that_went_on_is_not_paused_again_by_a_late_attempt(mine):
+    turn = mine.begin()
+    mine.pause(turn)
+    turn_checkpoint.resume(mine.connection, turn.turn_id, **mine.user, max_running=1)
+
+    assert (mine.pause(turn).is_done, mine.read(turn).status) == (False, "running")
+
+
+@pytest.mark.parametrize(("age", "is_expired"), [("25 hours", True), ("23 hours", False)])
+def test_a_turn_waits_for_a_day(mine, age, is_expired):
+    turn = mine.begin()
+    mine.pause(turn)
+    mine.age(turn, age, column="waiting_since")
+    locked = turn_checkpoint.lock_turn(mine.connection, turn.turn_id, **mine.user, conversation_too=True)
+
+    assert (locked.is_expired, locked.status) == (is_expired, "waiting")
+
+
+def test_a_turn_goes_on_only_if_it_waits_and_few_others_run(mine):
+    turn, other = mine.begin(), mine.begin()
+    mine.pause(turn)
+    with pytest.raises(TooManyStreams):
+        turn_checkpoint.resume(mine.connection, turn.turn_id, **mine.user, max_running=1)
+    turn_checkpoint.resume(mine.connection, turn.turn_id, **mine.user, max_running=2)
+
+    assert [entry.name for entry in turns.read_events(mine.connection, turn.turn_id, **mine.user)] == ["turn.started"]
+    assert turns.open_turn(mine.connection, other.conversation_id, **mine.user) == other.turn_id
+
+
+def test_a_decision_is_kept_against_a_later_one(mine):
+    turn = mine.begin()
+    mine.pause(turn)
+    decided = [approvals.decide(mine.connection, turn.turn_id, "c", **mine.user, is_approved=value) for value in (False, True)]
+
+    assert decided == [False, False]
+    with pytest.raises(NotFound):
+        approvals.decide(mine.connection, turn.turn_id, "d", **mine.user, is_approved=True)
+
+
+# The sweep
+
+
+def test_the_sweep_finds_a_few_of_the_stale_and_of_the_expired_turns_oldest_first(engines, alice):
+    with engines["owner"].connect() as connection:
+        mine = Turns(connection, alice.id)
+        found = [mine.begin() for _ in range(6)]
+        for turn, age in zip(found[:3], ("40 years", "30 years", FRESH), strict=True):
+            mine.age(turn, age)
+        for turn, age in zip(found[3:], ("40 years", "30 years", "23 hours"), strict=True):
+            mine.pause(turn)
+            mine.age(turn, age, column="waiting_since")
+            mine.age(turn, "50 years")
+        stale, expired = turns.find_stale(connection, limit=2), turn_checkpoint.find_expired(connection, limit=2)
+
+    assert (stale, expired) == ([(alice.id, turn.turn_id) for turn in found[:2]], [(alice.id, turn.turn_id) for turn in found[3:5]])
+
+
+def test_keys_are_released_after_a_day(engines, alice):
+    with engines["owner"].connect() as connection:
+        mine = Turns(connection, alice.id)
+        keyed = [mine.begin(idempotency_key=IdempotencyKey("chat", str(number), b"f")) for number in range(2)]
+        for turn, age in zip(keyed, ("25 hours", "23 hours"), strict=True):
+            mine.age(turn, age, column="started_at")
+        turn_begin.release_expired_keys(connection)
+        held = [mine.key_of(turn) for turn in keyed]
+
+    assert held == [None, "1"]
