@@ -3,7 +3,7 @@
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_PRODUCT = ("functions/auth", "functions/authorizer", "functions/chat/turn", "functions/ingest", "functions/toolrunner")
+_PRODUCT = tuple(f"functions/{name}" for name in ("auth", "authorizer", "chat/turn", "conversation", "ingest", "toolrunner"))
 _LAYER = tuple(f"layers/shared/parley/{name}" for name in ("auth", "db", "metering", "llm", "tools", "http"))
 # Scores are printed for each of these folders.
 GROUPS = (*_PRODUCT, *_LAYER)
