@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from samtranslator.model.exceptions import InvalidDocumentException
+from samtranslator.swagger import swagger
 from samtranslator.translator.transform import transform
 
 from local.template.errors import Problem
@@ -18,6 +19,9 @@ _PACKAGED_CODE = "s3://local/build"
 _CODE_PROPERTIES = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
 # This logger warns about metrics, which the emulator does not publish.
 logging.getLogger("samtranslator.metrics.metrics").disabled = True
+# For each route the translator copies the whole API definition twice, in Python, and replaces the original by the changed copy. Without
+# copies it changes the original, which nothing else reads: for the product's template this takes a tenth of the time.
+swagger._deepcopy = lambda definition: definition
 
 
 def translate(source: TemplateSource, parameters: Mapping[str, str]) -> Fragment:

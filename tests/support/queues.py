@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -75,8 +76,13 @@ class UpkeepFunction(QueueFunction):
 
     def recover(self) -> dict[str, int | None]:
         """Invoke the handler with the input that the template defines for the recovery schedule."""
-        (schedule,) = [schedule for schedule in load(_TEMPLATE, overrides={}).schedules if schedule.name.endswith("Recovery")]
-        return self.handler(json.loads(schedule.input or ""), Function.CONTEXT)
+        return self.handler(json.loads(_recovery_input()), Function.CONTEXT)
+
+
+@cache
+def _recovery_input() -> str:
+    (schedule,) = [schedule for schedule in load(_TEMPLATE, overrides={}).schedules if schedule.name.endswith("Recovery")]
+    return schedule.input or ""
 
 
 def message_body(message: Any) -> str:

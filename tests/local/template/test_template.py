@@ -1,13 +1,18 @@
 """The stack that a template describes, and the errors in a template."""
 
+import copy
 import json
+import re
 from pathlib import Path
 
 import pytest
+from samtranslator.swagger import swagger
 
 from local.template.errors import TemplateInvalid
 from local.template.load import load
+from local.template.source import read_source
 from local.template.stack import LambdaIntegration, MockIntegration, RateLimit, Route, Stack
+from local.template.translate import translate
 from tests.local.conftest import STACK
 
 
@@ -104,6 +109,19 @@ def test_parameters_take_overrides_and_only_the_offers_they_know() -> None:
 
     assert stack.api.stage == "blue"
     assert stack.functions["EchoFunction"].environment["DATABASE_PORT"] == "99"
+
+
+def test_the_translation_is_that_of_the_translator_with_its_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = translated_text()
+    monkeypatch.setattr(swagger, "_deepcopy", copy.deepcopy)
+
+    assert ours == translated_text()
+
+
+def translated_text() -> str:
+    """Return the translated stack without the deployment's id, which depends on the order of keys."""
+    text = json.dumps(translate(read_source(STACK), {}), sort_keys=True)
+    return re.sub(r"(ApiDeployment|deployment id: )[0-9a-f]+", r"\1", text)
 
 
 FUNCTION = """\
