@@ -225,13 +225,6 @@ def fault_stack(vendor: Vendor) -> Iterator[Stack]:
         yield running
 
 
-@pytest.fixture
-def own_stack(vendor: Vendor) -> Iterator[Stack]:
-    """A separate stack, for a test that leaves it broken."""
-    with running_stack(vendor) as running:
-        yield running
-
-
 @pytest.fixture(scope="session")
 def keyless_stack() -> Iterator[Stack]:
     """A stack as a new user has it: the shipped catalogue, no vendor's key, and the built-in embedding model."""

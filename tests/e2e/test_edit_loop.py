@@ -2,14 +2,11 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import MODELS, Stack, copy_of_sources
+from tests.e2e.conftest import Stack
 from tests.e2e.test_streaming import events_of
 from tests.fakes.vendor import streams
 from tests.support.time_limits import HANG_S
@@ -18,8 +15,8 @@ from tests.support.time_limits import HANG_S
 class EditableStack:
     """A running stack and its copy of the sources."""
 
-    def __init__(self, stack: Stack, sources: Path) -> None:
-        self.stack, self.sources = stack, sources
+    def __init__(self, stack: Stack) -> None:
+        self.stack, self.sources = stack, stack.sources
 
     def append(self, name: str, text: str) -> str:
         """Append a line to a file and return the previous content."""
@@ -34,16 +31,10 @@ class EditableStack:
         return text in log.read_text()
 
 
-@pytest.fixture(scope="module")
-def editable(vendor: Any) -> Iterator[EditableStack]:
-    """A copy of the product, running."""
-    with TemporaryDirectory(prefix="parley-edit-") as folder:
-        sources, models = copy_of_sources(Path(folder) / "sources"), Path(folder) / "models.toml"
-        models.write_text(MODELS.format(url=vendor.url))
-        stack = Stack(Path(folder) / "data", models, "--template", str(sources / "template.yaml"))
-        stack.start()
-        yield EditableStack(stack, sources)
-        stack.stop()
+@pytest.fixture
+def editable(fault_stack: Stack) -> EditableStack:
+    """The stack that tests may break, and its sources."""
+    return EditableStack(fault_stack)
 
 
 def test_an_answer_that_is_being_written_survives_an_edit(editable: EditableStack, vendor: Any) -> None:

@@ -107,13 +107,14 @@ def test_an_incognito_conversation_is_never_mined(stack, ada):
     assert (memories(ada), recalled(friday)) == ({}, set())
 
 
-def test_a_backup_has_no_memory_of_an_incognito_conversation(own_stack):
-    ada = own_stack.register()
+def test_a_backup_has_no_memory_of_an_incognito_conversation(fault_stack):
+    ada = fault_stack.register()
     say(ada, "I live in Oslo.")
-    remember(own_stack, ada, "I live in Lisbon.", incognito=True)
-    own_stack.stop()
-    folder = own_stack.data.parent / "backup"
-    saved = own_stack.parley("backup", str(folder))
+    remember(fault_stack, ada, "I live in Lisbon.", incognito=True)
+    fault_stack.kill()
+    folder = fault_stack.data.parent / "backup"
+    saved = fault_stack.parley("backup", str(folder))
+    fault_stack.start()
     assert saved.returncode == 0, saved.stderr
 
     assert tables_with("Oslo", folder) >= {"messages", "passages", "memories"}

@@ -6,7 +6,6 @@ import json
 import openai
 import pytest
 
-from tests.e2e.conftest import running_stack
 from tests.fakes.vendor import USAGE, chunk, refuses, says, streams
 from tests.support.api_gateway import PASSWORD
 
@@ -14,8 +13,8 @@ ASK = {"model": "vendor", "messages": [{"role": "user", "content": "hello"}]}
 ADD = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}}
 
 
-def key_of(person):
-    return person.post("/auth/api-keys", {"name": "sdk", "password": PASSWORD}).json()["key"]
+def key_of(person, **limits):
+    return person.post("/auth/api-keys", {"name": "sdk", "password": PASSWORD} | limits).json()["key"]
 
 
 def client_of(stack, person, **options):
@@ -179,14 +178,12 @@ RATE = 20
 FREE = ASK | {"model": "offline"}
 
 
-@pytest.fixture(scope="module")
-def tight(vendor):
-    """A stack with a low rate limit and a minimal budget."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PARLEY_RATE_PER_MINUTE", str(RATE))
-        patch.setenv("PARLEY_BUDGET_USD", "0.000001")
-        with running_stack(vendor) as stack:
-            yield stack
+@pytest.fixture
+def limited(stack, ada):
+    """The client of a key with a low rate limit and a minimal budget."""
+    key = key_of(ada, rate_per_minute=RATE, monthly_budget_usd=0.000001)
+    with openai.OpenAI(base_url=f"{stack.url}/v1", api_key=key, max_retries=5) as client:
+        yield client
 
 
 def use_up(client):
@@ -197,24 +194,22 @@ def use_up(client):
     return caught.value
 
 
-def test_who_asks_too_often_is_told_when_to_come_back(tight):
-    with client_of(tight, tight.register()) as client:
-        refusal = use_up(client)
+def test_who_asks_too_often_is_told_when_to_come_back(limited):
+    refusal = use_up(limited)
 
     assert (refusal.code, 1 <= int(refusal.response.headers["retry-after"]) <= 60 // RATE) == ("rate_limit_exceeded", True)
 
 
-def test_the_sdk_comes_back_by_itself(tight):
-    with client_of(tight, tight.register(), max_retries=5) as client:
-        use_up(client)
-        answer = client.chat.completions.with_raw_response.create(**FREE)
+def test_the_sdk_comes_back_by_itself(limited):
+    use_up(limited)
+    answer = limited.chat.completions.with_raw_response.create(**FREE)
 
     assert (answer.retries_taken > 0, answer.parse().choices[0].finish_reason) == (True, "stop")
 
 
-def test_a_spent_budget_is_an_insufficient_quota_and_not_tried_again(tight, vendor):
+def test_a_spent_budget_is_an_insufficient_quota_and_not_tried_again(limited, vendor):
     before = len(vendor.requests)
-    with client_of(tight, tight.register()) as client, pytest.raises(openai.RateLimitError) as caught:
-        client.chat.completions.create(**ASK)
+    with pytest.raises(openai.RateLimitError) as caught:
+        limited.chat.completions.create(**ASK)
 
     assert (caught.value.type, caught.value.code, len(vendor.requests) - before) == ("insufficient_quota", "insufficient_quota", 0)

@@ -14,7 +14,7 @@ from tests.support import xdist_scheduler
         ("tests/shared/test_ids.py::test_a", "tests/shared/test_observability.py::test_a", False),
         ("tests/e2e/test_turns.py::test_a", "tests/e2e/test_faults.py::test_b", True),
         ("tests/e2e/test_turns.py::test_a", "tests/e2e/test_built.py::test_b", False),
-        ("tests/e2e/test_edit_loop.py::test_a", "tests/e2e/test_edit_loop.py::test_b", True),
+        ("tests/e2e/test_built.py::test_a", "tests/e2e/test_built.py::test_b", True),
     ],
 )
 def test_a_file_runs_in_one_process_and_so_do_all_tests_of_the_shared_stack(one, other, is_together):

@@ -12,7 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 E2E = "tests/e2e/"
 PAGE = "tests/page/"
 # The tests of these files start their own stacks.
-WITHOUT_SHARED_STACK = tuple(f"{E2E}test_{name}.py" for name in ("built", "edit_loop"))
+WITHOUT_SHARED_STACK = (f"{E2E}test_built.py",)
 # Tests spend part of their time waiting, so one extra process keeps all processors busy.
 EXTRA_PROCESSES = 1
 
