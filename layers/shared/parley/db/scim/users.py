@@ -108,8 +108,13 @@ def _where(conditions: Sequence[Condition]) -> list[ColumnElement[bool]]:
 
 
 def _named(condition: Condition) -> CompoundSelect[tuple[UUID]]:
-    """Select the ids of the accounts with a user name, each part by an index: a comparison of `coalesce` would read all accounts."""
+    """Select the id of the account with a user name, each part by an index: a comparison of `coalesce` would read all accounts.
+
+    A name that the provider has written comes before the same name as an address, which anybody may have registered since.
+    """
     written, user = scim_users.alias("written"), users.alias("named")
-    by_name = select(written.c.user_id).where(func.lower(written.c.user_name) == condition.value)
+    has_name = (func.lower(written.c.user_name) == condition.value, written.c.removed_at.is_(None))
     is_written = select(written.c.user_id).where(written.c.user_id == user.c.id).exists()
-    return union_all(by_name, select(user.c.id).where(user.c.email == condition.value, ~is_written))
+    is_name = select(written.c.user_id).where(*has_name).exists()
+    by_address = select(user.c.id).where(user.c.email == condition.value, ~is_written, ~is_name)
+    return union_all(select(written.c.user_id).where(*has_name), by_address)
