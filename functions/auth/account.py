@@ -70,10 +70,11 @@ def reset_password(services: AuthServices, *, email: str, code: str, new_passwor
         user = users.get(connection, parsed_code.owner_id)
         if user.email != email or user.disabled_at:
             raise InvalidCode(f"user {user.id} has another address or is disabled")
+        # First, as it locks the credentials: a passkey that is added meanwhile waits or is removed too.
+        users.set_password_hash(connection, user.id, password_hash)
         if not users.is_email_verified(connection, user.id):
             second_factors.remove(connection, user_id=user.id)
             passkeys.remove_all(connection, user_id=user.id)
-        users.set_password_hash(connection, user.id, password_hash)
         users.set_verified_email(connection, user.id, email)
         sessions.end_all(connection, user_id=user.id)
         revoked = api_keys.revoke_all(connection, user_id=user.id)

@@ -15,7 +15,7 @@ from parley.auth.signing_keys import KeyRing
 from parley.clock import utc_now
 from parley.db.accounts import api_keys, audit, login_throttle, users
 from parley.db.engine import Connection
-from parley.db.transactions import lock_until_end, principal_scope
+from parley.db.transactions import lock_access, lock_until_end, principal_scope
 from parley.errors import InvalidInput
 from parley.http.idempotency import IdempotentRequest, IdempotentResult
 from parley.ids import new_id
@@ -63,6 +63,7 @@ def create_key(
     key_ring = services.key_ring()
     with principal_scope(services.engine, principal) as connection:
         # A concurrent password reset either waits for this transaction and then revokes the key, or commits first and is noticed here.
+        lock_access(connection, principal)
         if not users.lock_password_hash(connection, user.id, proof.password_hash):
             raise WrongPassword(f"the password of {user.id} was changed concurrently")
         login_throttle.reset(connection, proof.buckets.account_keys)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import count
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
@@ -149,6 +150,31 @@ def meet_after(monkeypatch: Any, module: Any, name: str, *, callers: int = 2) ->
         return result
 
     monkeypatch.setattr(module, name, call_and_meet)
+
+
+def act_inside(monkeypatch: Any, module: Any, action: Callable[[], object], *, entry: int = 1) -> None:
+    """Do `action` in the `entry`-th transaction that `module` opens for a principal, after its first statement."""
+    scope, entries = module.principal_scope, count(1)
+
+    @contextmanager
+    def scope_with_action(*args: Any) -> Iterator[Any]:
+        with scope(*args) as connection:
+            if next(entries) == entry:
+                action()
+            yield connection
+
+    monkeypatch.setattr(module, "principal_scope", scope_with_action)
+
+
+@contextmanager
+def impatient(connection: Any) -> Iterator[None]:
+    """Wait for a lock for a tenth of a second only, and leave the block then."""
+    from sqlalchemy import text
+    from sqlalchemy.exc import OperationalError
+
+    connection.execute(text("SET LOCAL lock_timeout = '100ms'"))
+    with suppress(OperationalError):
+        yield
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from parley.auth.principal import Principal
 from parley.db.accounts import audit, login_throttle, passkeys, users
 from parley.db.accounts.passkeys import Passkey
 from parley.db.engine import Connection
-from parley.db.transactions import lock_until_end, principal_scope
+from parley.db.transactions import lock_access, lock_until_end, principal_scope
 from parley.ids import new_id
 from parley.jobs import AccountNotice
 
@@ -46,7 +46,7 @@ def begin(services: AuthServices, principal: Principal, *, password: str | None,
 def add(services: AuthServices, principal: Principal, *, name: str, answer: NewCredential, origin: ClientOrigin) -> Passkey:
     """Store the passkey that a browser made, and queue a mail about it.
 
-    Raises PasskeysOff, InvalidPasskey, PasskeyKnown and TooManyPasskeys.
+    Raises PasskeysOff, InvalidPasskey, PasskeyKnown and TooManyPasskeys, and Unauthorized if the session has ended meanwhile.
     """
     party = relying_party(services)
     with principal_scope(services.engine, principal) as connection:
@@ -55,6 +55,7 @@ def add(services: AuthServices, principal: Principal, *, name: str, answer: NewC
     challenges.use(services, challenge, "add", principal.user_id)
     verified = party.verify_new(answer, challenge)
     with principal_scope(services.engine, principal) as connection:
+        lock_access(connection, principal)
         added = store(connection, principal.user_id, name, verified)
         audit.add(connection, principal.user_id, "passkey_added", origin, passkey_id=str(added.id))
     if may_notify(services.background, email):

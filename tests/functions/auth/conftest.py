@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from functions.auth.registration_policy import RegistrationPolicy
+from functions.auth.services import AuthServices
 from parley.jobs import CheckTurn, Job, parse_job
 from tests.fakes.oidc_issuer import Browser, FakeIssuer, directory_of, person, serving_issuer
 from tests.support.api_gateway import Function, Person
@@ -42,6 +43,14 @@ def change_services(auth: Function, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     state = app._app.state._state
     return lambda **parts: monkeypatch.setitem(state, "services", replace(state["services"], **parts))
+
+
+@pytest.fixture
+def elsewhere(auth: Function, engines: Any) -> AuthServices:
+    """The services of another worker, whose transactions run beside those of the function under test."""
+    from functions.auth.app import services
+
+    return replace(services, engine=engines["app"], background=engines["background"])
 
 
 @pytest.fixture

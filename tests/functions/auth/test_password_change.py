@@ -1,17 +1,26 @@
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
+from functions.auth import account
+from functions.auth.passkeys import passkeys
+from parley.auth.client_origin import ClientOrigin
 from parley.auth.one_time_codes import OneTimeCode
 from parley.db.accounts import one_time_codes, users
-from parley.db.transactions import user_scope
+from parley.db.accounts import passkeys as stored_passkeys
+from parley.db.accounts.passkeys import Credential
+from parley.db.transactions import lock_access, principal_scope, user_scope
+from parley.ids import new_id
 from parley.jobs import AccountNotice, ResetPassword
 from tests.functions.auth import test_passkeys, test_second_factor
 from tests.functions.auth.authenticator import Authenticator
 from tests.support.api_gateway import PASSWORD, Person
+from tests.support.concurrency import act_inside, impatient
 
 NEW = "quite another sentence to remember"
+ORIGIN = ClientOrigin("192.0.2.9")
 
 
 def change(auth, person, current=PASSWORD, new=NEW, **fields):
@@ -164,6 +173,33 @@ def test_a_reset_at_a_proven_address_keeps_passkeys_and_the_app(auth, alice, cod
     reset(auth, alice, code)
 
     assert (login(auth, alice, NEW).status, test_passkeys.sign_in(auth, device).status) == (202, 200)
+
+
+def passkeys_of(engine, person):
+    with user_scope(engine, person.id) as connection:
+        return stored_passkeys.credentials(connection, user_id=person.id)
+
+
+def test_a_passkey_that_was_begun_before_a_reset_is_not_stored_after_it(auth, alice, code, elsewhere, monkeypatch):
+    reset_meanwhile = partial(account.reset_password, elsewhere, email=alice.email, code=code, new_password=NEW, origin=ORIGIN)
+    act_inside(monkeypatch, passkeys, reset_meanwhile, entry=3)
+
+    assert test_passkeys.add(auth, alice, Authenticator()).status == 401
+    assert passkeys_of(elsewhere.engine, alice) == []
+
+
+def test_a_passkey_that_is_stored_during_a_reset_does_not_stay(auth, alice, code, engine, monkeypatch):
+    def remove_then_add(connection, *, user_id):
+        remove_all(connection, user_id=user_id)
+        with principal_scope(engine, alice.principal) as own, impatient(own):
+            lock_access(own, alice.principal)
+            stored_passkeys.add(own, new_id(), Credential(b"id", b"key", 0, []), user_id=user_id, name="Thief's", is_backed_up=False)
+
+    remove_all = stored_passkeys.remove_all
+    monkeypatch.setattr(stored_passkeys, "remove_all", remove_then_add)
+
+    assert reset(auth, alice, code).status == 204
+    assert passkeys_of(engine, alice) == []
 
 
 def test_a_password_change_revokes_the_api_keys(auth, alice, has_key, queued):

@@ -49,6 +49,7 @@ _AS_USER = text("SELECT set_config('parley.user_id', :user_id, true) AS user_id"
 _AS_GLOBAL = text("SELECT 1")
 # A transaction-level lock, because PgBouncer or RDS Proxy would have to pin the connection for a session-level lock.
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_LOCK_CREDENTIALS = text("SELECT user_id FROM credentials WHERE user_id = CAST(:user_id AS uuid) FOR SHARE")
 
 # A dead pooled connection fails fast. A slow failure means that the pooler had no free connection: do not retry.
 _DEAD_CONNECTION_S = 1.0
@@ -61,17 +62,38 @@ def principal_scope(engine: Engine, principal: Principal) -> Iterator[Connection
     Raises Unauthorized if the session or the scheduled run has ended, the API key is revoked or the account is disabled, and
     Unavailable if PostgreSQL cannot be reached.
     """
-    by_key = principal.api_key_id is not None
-    parameters = {"user_id": str(principal.user_id), "id": str(principal.session_id or principal.api_key_id or principal.run_id)}
-    statement = _BY_SESSION if principal.session_id else _BY_API_KEY if by_key else _BY_RUN
+    statement, parameters = _access_of(principal)
     with _transaction(engine, statement, parameters) as (connection, first):
-        if not (first.is_use_note_due is not None if by_key else first.is_live):
-            kind = "session" if principal.session_id else "API key" if by_key else "run"
-            raise Unauthorized(f"{kind} {parameters['id']} has ended or was revoked")
-        if by_key and first.is_use_note_due:
+        _require_access(principal, first)
+        if principal.api_key_id is not None and first.is_use_note_due:
             # At most once an hour, so that a busy key does not write on every request.
             connection.execute(_RECORD_KEY_USE, parameters)
         yield connection
+
+
+def lock_access(connection: Connection, principal: Principal) -> None:
+    """Check the principal of `principal_scope` again, and let the account's credentials not change until the transaction ends.
+
+    For rows that open the account, such as passkeys: a password reset or an identity provider changes the credentials, then removes such
+    rows and ends sessions. It either waits and removes the new row too, or came first and is noticed here. Raises Unauthorized.
+    """
+    statement, parameters = _access_of(principal)
+    connection.execute(_LOCK_CREDENTIALS, parameters)
+    _require_access(principal, connection.execute(statement, parameters).one())
+
+
+def _access_of(principal: Principal) -> tuple[TextClause, dict[str, str]]:
+    """Return the statement that sets the user and reads whether the principal's access is valid, and its parameters."""
+    id = principal.session_id or principal.api_key_id or principal.run_id
+    statement = _BY_SESSION if principal.session_id else _BY_API_KEY if principal.api_key_id else _BY_RUN
+    return statement, {"user_id": str(principal.user_id), "id": str(id)}
+
+
+def _require_access(principal: Principal, row: Row[Any]) -> None:
+    by_key = principal.api_key_id is not None
+    if not (row.is_use_note_due is not None if by_key else row.is_live):
+        kind = "session" if principal.session_id else "API key" if by_key else "run"
+        raise Unauthorized(f"{kind} {principal.session_id or principal.api_key_id or principal.run_id} has ended or was revoked")
 
 
 @contextmanager
