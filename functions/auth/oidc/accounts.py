@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
-from functions.auth.oidc.errors import AccountDisabled, AccountExists, EmailUnverified, GroupMissing, LogoutTokenInvalid
+from functions.auth.oidc.errors import AccountDisabled, AccountExists, EmailUnverified, GroupMissing, LoginExpired, LogoutTokenInvalid
 from functions.auth.oidc.id_tokens import LogoutToken
 from functions.auth.oidc.issuers import OidcIssuer
 from functions.auth.passwords import NO_PASSWORD
@@ -52,7 +52,7 @@ class Identity:
 def account_of(services: AuthServices, issuer: OidcIssuer, identity: Identity, *, origin: ClientOrigin) -> UUID:
     """Return the id of the identity's account, after joining or creating it at the first login, with its role up to date.
 
-    Raises GroupMissing, EmailUnverified, AccountExists, AccountDisabled and the errors of the registration policy.
+    Raises GroupMissing, EmailUnverified, AccountExists, AccountDisabled, LoginExpired and the errors of the registration policy.
     """
     if issuer.allowed_groups and identity.groups.isdisjoint(issuer.allowed_groups):
         raise GroupMissing(f"in no allowed group of {issuer.id}")
@@ -103,9 +103,9 @@ def _first_account(services: AuthServices, background: Connection, issuer: OidcI
     if not holder.is_verified:
         raise AccountExists(f"the address of {holder.user_id} was never verified")
     with user_scope(services.engine, holder.user_id) as connection:
-        user = users.get(connection, holder.user_id)
-        if user.email != identity.email or user.disabled_at:
-            raise AccountDisabled(f"{user.id} is disabled or has another address")
+        is_same = users.lock_verified_email(connection, holder.user_id, identity.email)
+        if not is_same or users.get(connection, holder.user_id).disabled_at:
+            raise AccountDisabled(f"{holder.user_id} is disabled or has another address")
         _link(connection, issuer, identity, holder.user_id, origin=origin)
     return holder.user_id
 
@@ -128,14 +128,20 @@ def _link(connection: Connection, issuer: OidcIssuer, identity: Identity, user_i
 
 
 def _set_role(services: AuthServices, issuer: OidcIssuer, identity: Identity, user_id: UUID) -> None:
-    """Make the user an admin or not, as the issuer's groups say. The configured admin address always stays an admin."""
-    with user_scope(services.engine, user_id) as connection:
-        user = users.get(connection, user_id)
-    is_admin = not identity.groups.isdisjoint(issuer.admin_groups) or services.registration_policy.role_of(user.email) == "admin"
-    role = "admin" if is_admin else "user"
-    if user.role == role:
-        return
+    """Make the user an admin or not, as the issuer's groups say. The configured address and the last admin stay admins.
+
+    SCIM changes an address under the same lock, never an admin's, and ends the identities with it: an account whose address SCIM has
+    changed since the identity joined is not promoted. Raises LoginExpired if the identity has ended.
+    """
     with global_scope(services.background) as connection:
+        lock_until_end(connection, "admins")
+        if oidc.find_owner(connection, issuer=issuer.issuer, subject=identity.subject) != user_id:
+            raise LoginExpired(f"the identity of {user_id} has ended")
+        account = administration.change(connection, user_id, {})
+        is_admin = not identity.groups.isdisjoint(issuer.admin_groups) or services.registration_policy.role_of(account.email) == "admin"
+        role = "admin" if is_admin else "user"
+        if account.role == role or (not is_admin and not administration.has_other_admin(connection, user_id)):
+            return
         administration.change(connection, user_id, {"role": role})
         audit.add(connection, user_id, "role_changed_by_issuer", None, issuer=issuer.id, role=role)
 

@@ -29,6 +29,7 @@ from parley.auth.one_time_codes import InvalidCode, OneTimeCode
 from parley.clock import utc_now
 from parley.db.accounts import authorization_codes, oidc
 from parley.db.accounts.oidc import LoginCode, OidcLogin, OidcSession
+from parley.db.engine import Connection
 from parley.db.transactions import global_scope, user_scope
 from parley.errors import InvalidInput, ParleyError
 from parley.ids import new_id
@@ -219,6 +220,7 @@ def _start_session(services: AuthServices, client: IssuerClient, identity: Ident
     key_ring, token = services.key_ring(), RefreshToken.new(user_id)
     session = OidcSession(new_id(), client.issuer.issuer, identity.issuer_session, utc_now() + services.lifetimes.absolute)
     with user_scope(services.engine, user_id) as connection:
+        _lock_identity(connection, client, identity, user_id)
         user = oidc.start_session(connection, user_id, session, token_hash=token.hash, origin=origin)
     if user is None:
         raise AccountDisabled(str(user_id))
@@ -233,10 +235,17 @@ def _start_program(
     session = OidcSession(new_id(), client.issuer.issuer, identity.issuer_session, expires_at)
     stored = LoginCode(code.hash, program.redirect_uri, program.code_challenge, expires_at)
     with user_scope(services.engine, user_id) as connection:
+        _lock_identity(connection, client, identity, user_id)
         user = oidc.start_session_by_code(connection, user_id, session, stored, origin=origin)
     if user is None:
         raise AccountDisabled(str(user_id))
     return str(code)
+
+
+def _lock_identity(connection: Connection, client: IssuerClient, identity: Identity, user_id: UUID) -> None:
+    """Keep the identity until the transaction ends: its later removal ends the new session too. Raises LoginExpired."""
+    if not oidc.lock_identity(connection, user_id=user_id, issuer=client.issuer.issuer, subject=identity.subject):
+        raise LoginExpired(f"the identity of {user_id} was removed meanwhile")
 
 
 def _back(error: ParleyError, redirect_uri: str | None, home: str) -> BrowserStep:

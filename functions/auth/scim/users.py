@@ -18,7 +18,7 @@ from functions.auth.scim.filters import Term
 from functions.auth.scim.schemas import MAX_NAME, ScimUserIn
 from functions.auth.services import AuthServices
 from parley.auth.client_origin import ClientOrigin
-from parley.db.accounts import administration, api_keys, audit, one_time_codes, passkeys, second_factors, sessions, users
+from parley.db.accounts import administration, api_keys, audit, oidc, one_time_codes, passkeys, second_factors, sessions, users
 from parley.db.engine import Connection
 from parley.db.scim import groups as stored_groups
 from parley.db.scim import users as stored
@@ -258,14 +258,17 @@ def _change(connection: Connection, user: ScimUser, profile: Profile, changes: l
 
 
 def _drop_credentials(connection: Connection, user_id: UUID) -> None:
-    """Remove password, passkeys, second factor, sessions and API keys.
+    """Remove password, passkeys, second factor, identities at issuers, sessions and API keys.
 
     If nobody has proven the account's address, somebody else may have registered it before its owner came. And if the provider changes
-    the address, who had the address before may have set a password: a thief of the token would keep it after changing the address back.
+    the address, the holder of the address before may have set a password or joined an identity: a thief of the token would keep it
+    after changing the address back. The owner's identity joins again at the next login, by the address.
     """
+    # First, as it locks the credentials: what is added meanwhile waits or is removed too.
     users.set_password_hash(connection, user_id, NO_PASSWORD)
     second_factors.remove(connection, user_id=user_id)
     passkeys.remove_all(connection, user_id=user_id)
+    oidc.remove_identities(connection, user_id=user_id)
     _end_access(connection, user_id)
 
 

@@ -1,7 +1,8 @@
 """Fixtures of the SCIM tests: an identity provider with a token, and addresses of its own."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,17 @@ def provider(auth: Function, admin: Person) -> Provider:
 def email() -> str:
     """An address without an account."""
     return f"{secrets.token_hex(6)}@example.com"
+
+
+@pytest.fixture
+def only_admin(postgres: Any, admin: Person) -> Iterator[Person]:
+    """The admin, while all other admins are disabled."""
+    others = f"role = 'admin' AND disabled_at IS NULL AND id <> '{admin.id}'"
+    ids = [id for (id,) in postgres.execute(f"SELECT id FROM users WHERE {others}", dbname="parley")]
+    postgres.execute(f"UPDATE users SET disabled_at = now() WHERE {others}", dbname="parley")
+    yield admin
+    for id in ids:
+        postgres.execute(f"UPDATE users SET disabled_at = NULL WHERE id = '{id}'", dbname="parley")
 
 
 @pytest.fixture

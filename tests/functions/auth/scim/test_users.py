@@ -99,6 +99,15 @@ def test_a_user_whose_name_somebody_registers_as_an_address_is_disabled(auth, pr
     assert refusal(provider.call("PUT", f"/Users/{stranger.id}", {"userName": stranger.email})) == (409, "uniqueness")
 
 
+def test_a_name_that_somebody_registers_as_an_address_finds_the_users_account_alone(auth, provider, email):
+    id = provider.create(f"name-{email}", emails=[{"value": email}])["id"]
+    stranger = Person.registered(auth, email=f"name-{email}")
+    assert provider.find("Users", f'userName eq "NAME-{email}"') == [id]
+
+    provider.call("DELETE", f"/Users/{id}")
+    assert provider.find("Users", f'userName eq "name-{email}"') == [str(stranger.id)]
+
+
 def test_a_disabled_user_does_not_sign_in_at_an_issuer(browser, issuer, provider, email):
     provider.create(email, active=False)
     issuer.person["email"] = email
@@ -176,17 +185,6 @@ def test_a_new_address_is_proven_and_taken_once(auth, browser, issuer, provider,
 
     assert refresh(auth, refresh_token_of(browser.sign_in())).json["user"]["id"] == id
     assert refusal(provider.patch(f"/Users/{id}", change | {"value": alice.email})) == (409, "uniqueness")
-
-
-@pytest.fixture
-def only_admin(postgres, admin):
-    """The admin, while all other admins are disabled."""
-    others = f"role = 'admin' AND disabled_at IS NULL AND id <> '{admin.id}'"
-    ids = [id for (id,) in postgres.execute(f"SELECT id FROM users WHERE {others}", dbname="parley")]
-    postgres.execute(f"UPDATE users SET disabled_at = now() WHERE {others}", dbname="parley")
-    yield admin
-    for id in ids:
-        postgres.execute(f"UPDATE users SET disabled_at = NULL WHERE id = '{id}'", dbname="parley")
 
 
 def test_the_last_admin_is_neither_disabled_nor_deleted(provider, only_admin, verify):

@@ -105,6 +105,19 @@ def add_identity(connection: Connection, *, user_id: UUID, issuer: str, subject:
     connection.execute(insert(oidc_identities).values(user_id=user_id, issuer=issuer, subject=subject))
 
 
+def remove_identities(connection: Connection, *, user_id: UUID) -> None:
+    """Delete the user's identities at all issuers. The caller has changed the user's credentials, so that none is added meanwhile."""
+    connection.execute(delete(oidc_identities).where(oidc_identities.c.user_id == user_id))
+
+
+def lock_identity(connection: Connection, *, user_id: UUID, issuer: str, subject: str) -> bool:
+    """Return whether the user has this identity. If so, it is not removed until the transaction ends."""
+    # Two statements: the second one sees what the owner of the lock did while the first one waited.
+    connection.execute(select(credentials.c.user_id).where(credentials.c.user_id == user_id).with_for_update(read=True))
+    which = (oidc_identities.c.user_id == user_id, oidc_identities.c.issuer == issuer, oidc_identities.c.subject == subject)
+    return connection.execute(select(oidc_identities.c.user_id).where(*which)).one_or_none() is not None
+
+
 def start_session(connection: Connection, user_id: UUID, session: OidcSession, *, token_hash: bytes, origin: ClientOrigin) -> User | None:
     """Store a session with its first refresh token and log the login; return the user, or None if the account is disabled."""
     return _started(connection, _START, user_id, session, origin, {"hash": token_hash})

@@ -90,6 +90,13 @@ def is_email_verified(connection: Connection, user_id: UUID) -> bool:
     return connection.execute(statement).one_or_none() is not None
 
 
+def lock_verified_email(connection: Connection, user_id: UUID, email: str) -> bool:
+    """Return whether `email` is the account's address and proven. If so, the proof stays until the transaction ends."""
+    statement = select(users.c.id).join(credentials, credentials.c.user_id == users.c.id)
+    statement = statement.where(users.c.id == user_id, users.c.email == email, credentials.c.verified_email == email)
+    return connection.execute(statement.with_for_update(read=True, of=credentials)).one_or_none() is not None
+
+
 def set_verified_email(connection: Connection, user_id: UUID, email: str) -> None:
     """Record that the account's owner has proven the address."""
     connection.execute(update(credentials).where(credentials.c.user_id == user_id).values(verified_email=email))
