@@ -71,9 +71,13 @@ def login(api: ApiClient, email: str | None, password_stdin: bool, oidc: str | N
 @click.option("--everywhere", is_flag=True, help="End your sessions on all devices.")
 @with_api
 def logout(api: ApiClient, everywhere: bool) -> None:
-    """Log out. The tokens on this computer are removed even if the server cannot be reached."""
+    """Log out. The tokens on this computer are removed even if the server cannot be reached.
+
+    After a login at an issuer, the command prints the address at which you log out there too.
+    """
+    answer: object = None
     try:
-        api.fetch(HttpCall("POST", "/auth/logout", {"everywhere": True} if everywhere else {}))
+        answer = api.fetch(HttpCall("POST", "/auth/logout", {"everywhere": True} if everywhere else {}))
     except NotLoggedIn:
         raise
     except SessionEnded:
@@ -82,6 +86,9 @@ def logout(api: ApiClient, everywhere: bool) -> None:
         click.echo(f"The session could not be ended on the server: {exc.message}", err=True)
     api.sessions.forget(api.url)
     click.echo(f"Logged out from {api.url}")
+    if answer is not None:
+        issuer = Fields.of(answer)
+        click.echo(f"To log out of {one_line(issuer.text('label'))} too, visit:\n{one_line(issuer.text('url'))}")
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Changes to the caller's own account: password, e-mail address, data export and deletion.
+"""Changes to the caller's own account: logout, password, e-mail address, data export and deletion.
 
 The upkeep function sends the mails, writes the exports and deletes the data; this module only queues that work.
 """
@@ -8,19 +8,38 @@ from uuid import UUID
 from functions.auth.errors import EmailTaken, WrongPassword
 from functions.auth.login import reauthenticate
 from functions.auth.login_throttle import count_attempt, may_mail
+from functions.auth.oidc.issuers import IssuerLogout
 from functions.auth.services import AuthServices
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.one_time_codes import InvalidCode, OneTimeCode
 from parley.auth.principal import Principal
 from parley.db import outbox
-from parley.db.accounts import api_keys, audit, exports, login_throttle, one_time_codes, passkeys, second_factors, sessions, users
+from parley.db.accounts import api_keys, audit, exports, login_throttle, oidc, one_time_codes, passkeys, second_factors, sessions, users
 from parley.db.accounts.exports import Export
 from parley.db.transactions import lock_until_end, principal_scope, user_scope
-from parley.errors import NotFound
+from parley.errors import Forbidden, NotFound
 from parley.ids import new_id
 from parley.jobs import AccountNotice, ChangeEmail, OutboxJob, ResetPassword
 
 EXPORT_URL_LIFETIME_S = 24 * 3600
+
+
+def log_out(services: AuthServices, principal: Principal, *, everywhere: bool, origin: ClientOrigin) -> IssuerLogout | None:
+    """End the caller's session, or all of the user's, and return where the user logs out of the session's issuer too, if there is one.
+
+    Raises Forbidden for an API key, which has no session.
+    """
+    if principal.session_id is None:
+        raise Forbidden(f"an API key of {principal.user_id} cannot log out")
+    with principal_scope(services.engine, principal) as connection:
+        issuer = oidc.issuer_of(connection, principal.session_id, user_id=principal.user_id)
+        if everywhere:
+            sessions.end_all(connection, user_id=principal.user_id)
+        else:
+            sessions.end(connection, principal.session_id, user_id=principal.user_id)
+        audit.add(connection, principal.user_id, "logout_everywhere" if everywhere else "logout", origin)
+    # No transaction is open while the issuer is asked for its address.
+    return services.issuers.logout_of(issuer) if issuer else None
 
 
 def change_password(

@@ -20,6 +20,7 @@ from functions.auth.schemas import (
     EmailChange,
     EmailConfirmation,
     ExportOut,
+    IssuerLogoutOut,
     Logout,
     PasswordChange,
     ProfileChange,
@@ -40,21 +41,30 @@ from parley.http.problems import error_responses
 ACCOUNT_SCOPE = [Depends(requires("account"))]
 PASSWORD_ERRORS = error_responses(WrongPassword, LoginTooOld, TooManyAttempts)
 
+ISSUER_LOGOUT: dict[int | str, dict[str, Any]] = {200: {"model": IssuerLogoutOut, "description": "The issuer has a logout too"}}
+
 router = APIRouter(route_class=LazyRoute)
 
 
-@router.post("/auth/logout", status_code=204, responses=error_responses(CrossSiteRequest))
+@router.post("/auth/logout", status_code=204, response_model=None, responses=ISSUER_LOGOUT | error_responses(CrossSiteRequest))
 def log_out(
+    services: AuthServicesDep,
     principal: CurrentPrincipal,
-    transaction: Transaction,
     origin: RequestOrigin,
     response: Response,
     cookie: RefreshCookieDep,
     body: Logout | None = None,
-) -> None:
-    """End this session, or all of the user's sessions if `everywhere` is true."""
-    sessions.log_out(transaction, principal, everywhere=body.everywhere if body else False, origin=origin)
+) -> IssuerLogoutOut | None:
+    """End this session, or all of the user's sessions if `everywhere` is true.
+
+    If an issuer started the session and has a logout of its own, the response is 200 with the address to open for it.
+    """
+    issuer = account.log_out(services, principal, everywhere=body.everywhere if body else False, origin=origin)
     cookie.clear(response)
+    if issuer is None:
+        return None
+    response.status_code = 200
+    return IssuerLogoutOut.model_validate(issuer)
 
 
 @router.get("/auth/me", dependencies=ACCOUNT_SCOPE)

@@ -138,6 +138,13 @@ class Logout(Input):
     everywhere: bool = False
 
 
+class IssuerLogoutOut(Output):
+    """The session has ended here. At `url`, the user logs out of the issuer `label` too."""
+
+    label: str
+    url: str
+
+
 class ProfileChange(Input):
     """PATCH /auth/me. Omitted fields stay unchanged."""
 

@@ -26,7 +26,7 @@ from parley.clock import utc_now
 from parley.db.accounts import audit, sessions, users
 from parley.db.engine import Connection, Engine
 from parley.db.transactions import user_scope
-from parley.errors import Forbidden, NotFound
+from parley.errors import NotFound
 from parley.ids import new_id
 
 REFRESH_SECRET_BYTES = 32
@@ -140,17 +140,6 @@ def end_session(connection: Connection, principal: Principal, session_id: UUID, 
     if not sessions.end(connection, session_id, user_id=principal.user_id):
         raise NotFound("session", session_id)
     audit.add(connection, principal.user_id, "session_ended", origin, session_id=str(session_id))
-
-
-def log_out(connection: Connection, principal: Principal, *, everywhere: bool, origin: ClientOrigin) -> None:
-    """End the caller's session, or all of the user's sessions. Raises Forbidden for an API key, which has no session."""
-    if principal.session_id is None:
-        raise Forbidden(f"an API key of {principal.user_id} cannot log out")
-    if everywhere:
-        sessions.end_all(connection, user_id=principal.user_id)
-    else:
-        sessions.end(connection, principal.session_id, user_id=principal.user_id)
-    audit.add(connection, principal.user_id, "logout_everywhere" if everywhere else "logout", origin)
 
 
 def refresh(

@@ -99,7 +99,8 @@ def serving_issuer(issuer: FakeIssuer) -> Iterator[FakeIssuer]:
                 self._authorize(dict(parse_qsl(address.query)))
                 return
             documents = {"/.well-known/openid-configuration": issuer.document, "/keys": issuer.keys, "/userinfo": lambda: issuer.userinfo}
-            self._send(documents[self.path]())
+            documents |= {"/end": lambda: {"signed": "out"}}
+            self._send(documents[address.path]())
 
         def do_POST(self) -> None:
             issuer.fetched.append(self.path)

@@ -4,6 +4,7 @@ An issuer is trusted to say who its users are, and no more. Its addresses come f
 configured issuer, and are fetched by the guarded client: only the issuer's own host may have a private address.
 """
 
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from functions.auth.oidc.errors import IssuerAnswerInvalid, IssuerUnavailable
 from functions.auth.oidc.id_tokens import Algorithm, VerificationKey, usable_keys
 from parley.aws.secrets import SecretUnreadable, read_secret
 from parley.errors import NotFound
+from parley.observability import logger
 from parley.tools.guarded_http.client import FetchResult, GuardedHttp
 from parley.tools.guarded_http.errors import FetchFailed
 
@@ -34,7 +36,8 @@ Text = Annotated[str, Field(min_length=1, max_length=500)]
 class OidcIssuer(BaseModel):
     """An issuer as the operator configures it. `client_secret` is best a reference, `secret:name`; public clients have none.
 
-    With `admin_groups`, the issuer decides at each login who is an admin. With `allowed_groups`, only their members may log in.
+    With `admin_groups`, the issuer decides at each login who is an admin. With `allowed_groups`, only their members may log in. To
+    `post_logout_redirect_uri`, the issuer sends the browser after a logout there.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
@@ -49,6 +52,14 @@ class OidcIssuer(BaseModel):
     groups_claim: Text = "groups"
     admin_groups: tuple[Text, ...] = ()
     allowed_groups: tuple[Text, ...] = ()
+    post_logout_redirect_uri: Text | None = None
+
+    @field_validator("post_logout_redirect_uri")
+    @classmethod
+    def _require_address(cls, value: str | None) -> str | None:
+        if value is not None and not is_secure(value):
+            raise ValueError("must be an https address")
+        return value
 
     @field_validator("issuer")
     @classmethod
@@ -95,6 +106,7 @@ class IssuerMetadata:
     token_endpoint: str
     jwks_uri: str
     userinfo_endpoint: str | None
+    end_session_endpoint: str | None
     names_itself: bool
     accepts_basic: bool
 
@@ -104,11 +116,14 @@ class IssuerMetadata:
         if not isinstance(document, dict) or document.get("issuer") != issuer:
             raise IssuerAnswerInvalid("the discovery document is not this issuer's")
         methods = document.get("token_endpoint_auth_methods_supported")
+        logout = document.get("end_session_endpoint")
         return cls(
             authorization_endpoint=_address(document, "authorization_endpoint"),
             token_endpoint=_address(document, "token_endpoint"),
             jwks_uri=_address(document, "jwks_uri"),
             userinfo_endpoint=_address(document, "userinfo_endpoint") if "userinfo_endpoint" in document else None,
+            # Without it, users log in all the same.
+            end_session_endpoint=logout if isinstance(logout, str) and is_secure(logout) else None,
             names_itself=document.get("authorization_response_iss_parameter_supported") is True,
             accepts_basic=not isinstance(methods, list) or "client_secret_basic" in methods,
         )
@@ -119,6 +134,14 @@ def _address(document: Mapping[str, Any], name: str) -> str:
     if not isinstance(address, str) or not is_secure(address):
         raise IssuerAnswerInvalid(f"the discovery document has no secure {name}")
     return address
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerLogout:
+    """The issuer's name for the page, and the address at which the user logs out there too."""
+
+    label: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +185,21 @@ class IssuerClient:
 
     def authorization_url(self, **parameters: str) -> str:
         """Return the address at which the user logs in."""
-        endpoint = self.metadata().authorization_endpoint
         asked = {"response_type": "code", "client_id": self.issuer.client_id, "scope": " ".join(self.issuer.scopes)} | parameters
-        return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(asked)}"
+        return _with_query(self.metadata().authorization_endpoint, asked)
+
+    def logout(self) -> IssuerLogout | None:
+        """Return where the user logs out (OpenID Connect RP-Initiated Logout 1.0, 2), or None if the issuer has no such address.
+
+        There is no `id_token_hint`: no ID token is kept, and `client_id` is enough. Raises IssuerUnavailable and IssuerAnswerInvalid.
+        """
+        endpoint, returns_to = self.metadata().end_session_endpoint, self.issuer.post_logout_redirect_uri
+        if endpoint is None:
+            return None
+        asked = {"client_id": self.issuer.client_id}
+        if returns_to is not None:
+            asked |= {"post_logout_redirect_uri": returns_to, "state": secrets.token_urlsafe(16)}
+        return IssuerLogout(self.issuer.label, _with_query(endpoint, asked))
 
     def exchange(self, code: str, *, code_verifier: str, redirect_uri: str) -> TokenAnswer:
         """Exchange a code for tokens. Raises IssuerUnavailable and IssuerAnswerInvalid."""
@@ -234,12 +269,25 @@ class IssuerDirectory:
             raise NotFound("issuer", id)
         return self.clients[id]
 
+    def logout_of(self, issuer: str) -> IssuerLogout | None:
+        """Return where users log out of the issuer with this address, or None if it has no such page or cannot be asked."""
+        client = next((client for client in self.clients.values() if client.issuer.issuer == issuer), None)
+        try:
+            return client.logout() if client else None
+        except (IssuerUnavailable, IssuerAnswerInvalid) as exc:
+            logger.warning("issuer_logout_unknown", issuer=issuer, reason=str(exc))
+            return None
+
 
 def _matching(keys: list[VerificationKey], kid: str | None, algorithm: Algorithm) -> VerificationKey | None:
     fitting = [key for key in keys if key.fits(algorithm)]
     if kid is None:
         return fitting[0] if len(fitting) == 1 else None
     return next((key for key in fitting if key.kid == kid), None)
+
+
+def _with_query(address: str, parameters: Mapping[str, str]) -> str:
+    return f"{address}{'&' if urlsplit(address).query else '?'}{urlencode(parameters)}"
 
 
 def _basic(client_id: str, secret: str) -> str:

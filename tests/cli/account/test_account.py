@@ -74,6 +74,13 @@ def test_logout_removes_the_tokens_and_tells_the_server(server, alice, parley):
     assert alice.read().by_url == {}
 
 
+def test_logout_names_the_address_at_which_the_issuer_logs_out(server, alice, parley):
+    server.on("POST /auth/logout", replies.reply(200, {"label": "Corp", "url": "https://id.example.com/end?client_id=parley"}))
+
+    shown = parley("logout").stdout.splitlines()
+    assert shown[1:] == ["To log out of Corp too, visit:", "https://id.example.com/end?client_id=parley"]
+
+
 def test_logout_removes_the_tokens_even_if_the_server_fails(server, alice, parley):
     server.on("POST /auth/logout", replies.problem(500, "internal", "Something broke."))
 

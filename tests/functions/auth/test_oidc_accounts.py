@@ -1,7 +1,11 @@
 """The accounts of identities at an issuer: joined by a proven address only, with the issuer's role, and ended by the issuer."""
 
+import json
+from urllib.parse import parse_qsl
+
 import pytest
 
+from functions.auth.oidc.issuers import parse_issuers
 from tests.fakes.oidc_issuer import FakeIssuer, error_of, person, refresh_token_of, serving_issuer
 from tests.functions.auth.refresh_tokens import refresh
 from tests.support.api_gateway import PASSWORD, Person
@@ -87,7 +91,7 @@ def test_the_registration_policy_applies_to_new_accounts(browser, set_registrati
     assert error_of(browser.sign_in()) == code
 
 
-def test_groups_make_an_admin_and_take_the_role_again(auth, browser, issuer, configure):
+def test_groups_make_an_admin_and_take_the_role_again(auth, browser, issuer, configure, admin):
     configure(groups_claim="realm_access.roles", admin_groups=["chiefs"])
     issuer.person["realm_access"] = {"roles": ["chiefs", "staff"]}
     roles = [user_of(auth, browser.sign_in())["role"]]
@@ -219,3 +223,54 @@ def test_an_id_token_is_no_logout_token(auth, browser, issuer):
     browser.sign_in()
 
     assert log_out(auth, issuer.sign({"nonce": "n"} | issuer.person)).status == 400
+
+
+@pytest.fixture
+def log_out_here(auth, browser, issuer, configure):
+    """Return a function that signs in, configures the issuer with these options and logs out here. The issuer has a page for its own."""
+    issuer.metadata = {"end_session_endpoint": f"{issuer.url}/end?lang=en"}
+
+    def log_out_here(**options):
+        user = Person.of("", refresh(auth, refresh_token_of(browser.sign_in())).json)
+        configure(**options)
+        answer = auth.post("/auth/logout", as_=user, headers={"Host": "evil.example"})
+        assert auth.get("/auth/me", as_=user).status == 401
+        return answer
+
+    return log_out_here
+
+
+def test_a_logout_says_where_the_issuer_logs_out(log_out_here, issuer):
+    answer = log_out_here(post_logout_redirect_uri="https://chat.example.com/")
+    address, _, query = answer.json["url"].partition("?")
+    asked = dict(parse_qsl(query))
+
+    assert (answer.status, answer.json["label"], address, len(asked.pop("state"))) == (200, "Corp", f"{issuer.url}/end", 22)
+    assert asked == {"lang": "en", "client_id": "parley", "post_logout_redirect_uri": "https://chat.example.com/"}
+
+
+def test_without_an_address_to_return_to_the_issuer_is_told_none(log_out_here, issuer):
+    assert log_out_here().json == {"label": "Corp", "url": f"{issuer.url}/end?lang=en&client_id=parley"}
+
+
+@pytest.mark.parametrize("endpoint", [None, "http://id.example.com/end", 7])
+def test_an_issuer_without_a_secure_page_for_it_is_not_offered(log_out_here, issuer, endpoint):
+    issuer.metadata = {"end_session_endpoint": endpoint}
+    answer = log_out_here()
+
+    assert (answer.status, answer.body) == (204, b"")
+
+
+def test_a_logout_does_not_fail_with_the_issuer(auth, browser, issuer, configure):
+    user = Person.of("", refresh(auth, refresh_token_of(browser.sign_in())).json)
+    configure()
+    issuer.status = 500
+
+    assert auth.post("/auth/logout", as_=user).status == 204
+    assert auth.get("/auth/me", as_=user).status == 401
+
+
+def test_an_insecure_address_to_return_to_is_a_mistake_of_the_operator():
+    issuer = {"id": "corp", "label": "Corp", "issuer": "https://id.example.com", "client_id": "parley"}
+    with pytest.raises(ValueError, match="post_logout_redirect_uri"):
+        parse_issuers(json.dumps([issuer | {"post_logout_redirect_uri": "http://chat.example.com/"}]))

@@ -146,6 +146,13 @@ def end_sessions(connection: Connection, *, user_id: UUID, issuer: str, issuer_s
     return connection.execute(update(sessions).where(*which, sessions.c.ended_at.is_(None)).values(ended_at=func.now())).rowcount
 
 
+def issuer_of(connection: Connection, session_id: UUID, *, user_id: UUID) -> str | None:
+    """Return the address of the issuer that started this session, or None."""
+    which = (sessions.c.user_id == user_id, sessions.c.id == session_id)
+    issuer: str | None = connection.execute(select(sessions.c.oidc_issuer).where(*which)).scalar_one_or_none()
+    return issuer
+
+
 def has_recent_login(connection: Connection, session_id: UUID, *, user_id: UUID, within: timedelta) -> bool:
     """Return whether an issuer started this session within this time."""
     which = (sessions.c.user_id == user_id, sessions.c.id == session_id, sessions.c.oidc_issuer.is_not(None))
