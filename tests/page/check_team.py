@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -35,8 +36,9 @@ COST_USD = 12 * 1e-6 + 1000 * 2e-6
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[FakeIssuer]:
-    """The team's issuer. Its group `chiefs` are admins."""
+    """The team's issuer. Its group `chiefs` are admins, and it has a page on which users sign out."""
     with serving_issuer(FakeIssuer()) as served:
+        served.metadata = {"end_session_endpoint": f"{served.url}/end"}
         yield served
 
 
@@ -46,7 +48,7 @@ def stack(vendor, browser_path, issuer) -> Iterator[Stack]:
     if not EMBEDDING_MODEL.exists():
         pytest.skip("the built-in embedding model is not installed: run `make embedder`")
     configured = {"id": "corp", "label": "Corp", "issuer": issuer.url, "client_id": CLIENT_ID, "client_secret": SECRET}
-    issuers = json.dumps([configured | {"admin_groups": ["chiefs"]}])
+    issuers = json.dumps([configured | {"admin_groups": ["chiefs"], "post_logout_redirect_uri": "https://chat.example.com/"}])
     # All requests of the race are in progress at once.
     parameters = {"OidcIssuers": issuers, "AnswersPerUser": str(AT_ONCE), "RatePerMinute": "1000"}
     options = [part for name, value in parameters.items() for part in ("--parameter", f"{name}={value}")]
@@ -84,6 +86,18 @@ def test_a_team_of_three_works_in_the_page(sign_in, stack, vendor, chromium):
     import_conversations(ada, stack.url)
     share_and_revoke_link(ada, chromium, stack.url)
     read_audit(root, stack.url)
+    sign_out(grace, stack.url)
+
+
+def sign_out(tab, url):
+    """The member signs out here and at the issuer, and comes back."""
+    tab.goto(url)
+    tab.get_by_role("button", name="Sign out", exact=True).click()
+    tab.get_by_role("button", name="Sign out of Corp too").click()
+    tab.wait_for_url(re.compile(r"/end\?"))
+    (state,) = parse_qs(urlsplit(tab.url).query)["state"]
+    tab.goto(f"{url}/?state={state}")
+    expect(tab.get_by_role("status")).to_have_text("You have signed out of Corp too.")
 
 
 def found_group(owner, member, url):

@@ -1,7 +1,7 @@
 /** HTTP requests to the API: the access token, its renewal with the session cookie, and errors. */
 
 import { ApiError, errorOf, Offline, SignedOut } from "./errors.ts";
-import type { Tokens } from "./types.ts";
+import type { IssuerLogout, Tokens } from "./types.ts";
 
 const COOKIE_MODE = { "X-Session-Mode": "cookie" };
 const RENEW_BEFORE_MS = 60_000;
@@ -85,11 +85,12 @@ export class Client {
     return this.#renewal;
   }
 
-  /** End the session on the server and forget its token. */
-  async signOut(everywhere = false): Promise<void> {
+  /** End the session on the server and forget its token. Returns the logout of the issuer that started it, if there is one. */
+  async signOut(everywhere = false): Promise<IssuerLogout | null> {
     const token = this.#token;
     this.forget();
-    await this.#fetch("POST", "auth/logout", { body: { everywhere } }, token, COOKIE_MODE);
+    const response = await this.#fetch("POST", "auth/logout", { body: { everywhere } }, token, COOKIE_MODE);
+    return response.ok ? ((await readJson(response)) as IssuerLogout | null) : null;
   }
 
   forget(): void {

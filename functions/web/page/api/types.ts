@@ -487,6 +487,12 @@ export interface LoginOptions {
   issuers: { id: string; label: string }[];
 }
 
+/** Where the user signs out of the issuer too. */
+export interface IssuerLogout {
+  label: string;
+  url: string;
+}
+
 /** An application's request to use the MCP server for the user. */
 export interface Authorization {
   client_name: string;

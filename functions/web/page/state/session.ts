@@ -4,6 +4,7 @@ import { computed, signal } from "@preact/signals";
 import { Client } from "../api/client.ts";
 import { isTransient } from "../api/errors.ts";
 import type { Model, Tokens, User } from "../api/types.ts";
+import { issuerLogout } from "./issuerLogout.ts";
 import { forgetUser } from "./preferences.ts";
 
 const RETRY_MS = 2000;
@@ -46,6 +47,7 @@ export async function resume(): Promise<void> {
 export function enter(signedIn: User): void {
   isOffline.value = false;
   hasEnded.value = false;
+  issuerLogout.value = null;
   user.value = signedIn;
   // Also wakes the function that answers, while the person still types.
   api
@@ -71,8 +73,9 @@ export async function signIn(path: string, body: unknown): Promise<"in" | "pendi
 }
 
 export async function signOut(everywhere = false): Promise<void> {
-  await api.signOut(everywhere).catch(() => undefined);
+  const found = await api.signOut(everywhere).catch(() => null);
   leave();
+  issuerLogout.value = found;
 }
 
 export function leave(): void {

@@ -42,6 +42,8 @@ export const en = {
     by: (label: string) => `Sign in with ${label}`,
     failed: "The sign-in failed. Try again.",
     ended: "Your session has ended. Sign in again: your drafts are still here.",
+    outToo: (label: string) => `Sign out of ${label} too`,
+    outOfIssuer: (label: string) => `You have signed out of ${label} too.`,
   },
   secondFactor: {
     title: "Second factor",

@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { LoginOptions } from "../api/types.ts";
 import { Button, Field, Form } from "../components/controls.tsx";
 import { Mark } from "../components/Icon.tsx";
+import { issuerLogout, leaveToSignOut, returnedFrom } from "../state/issuerLogout.ts";
 import { canUsePasskeys, signInByPasskey } from "../state/passkeys.ts";
 import { href, leaveToSignIn, navigate, route } from "../state/router.ts";
 import { api, hasEnded, signIn } from "../state/session.ts";
@@ -48,6 +49,7 @@ function SignIn() {
     <>
       <Head title={t.signIn.title} lead={lead} />
       {problem && <p role="alert">{t.errors.known[problem] ?? t.signIn.failed}</p>}
+      <IssuerSignOut />
       {options.issuers.length > 0 && (
         <div class="entry-issuers">
           {options.issuers.map(({ id, label }) => (
@@ -59,6 +61,16 @@ function SignIn() {
       )}
       {options.password_login && <PasswordSignIn hasPasskeys={canUsePasskeys(options)} />}
     </>
+  );
+}
+
+function IssuerSignOut() {
+  const issuer = issuerLogout.value;
+  if (issuer === null) return returnedFrom && <p role="status">{t.signIn.outOfIssuer(returnedFrom)}</p>;
+  return (
+    <Button kind="plain" onClick={() => leaveToSignOut(issuer)}>
+      {t.signIn.outToo(issuer.label)}
+    </Button>
   );
 }
 
