@@ -128,13 +128,16 @@ def get(id: UUID, principal: CurrentPrincipal, transaction: Transaction) -> Docu
 
 
 @documents_router.patch("/documents/{id}", responses=error_responses(NotFound))
-def change(id: UUID, body: DocumentFields, principal: CurrentPrincipal, transaction: Transaction) -> DocumentOut:
+def change(id: UUID, body: DocumentFields, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> DocumentOut:
     """Change the title. An admin may also share the document with all users of this deployment."""
     if body.shared is not None:
         principal.require("admin")
     fields = {"title": body.title, "is_shared": body.shared}
     changes = {name: value for name, value in fields.items() if value is not None}
-    return _document_out(documents.change(transaction, id, user_id=principal.user_id, changes=changes), principal)
+    document = documents.change(transaction, id, user_id=principal.user_id, changes=changes)
+    if body.shared is not None:
+        audit.record_share(transaction, principal.user_id, "document", id, origin, is_shared=body.shared)
+    return _document_out(document, principal)
 
 
 @documents_router.delete("/documents/{id}", status_code=204, responses=error_responses(NotFound))
@@ -163,16 +166,14 @@ def list_shares(id: UUID, principal: CurrentPrincipal, transaction: Transaction)
 def share(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """Share the user's own document with a group of the user. Its members can then read, search and cite the document."""
     shares.add(transaction, shares.DOCUMENTS, id, body.group_id, user_id=principal.user_id)
-    detail = {"document_id": str(id), "group_id": str(body.group_id)}
-    audit.record_own(transaction, principal.user_id, "document_shared", origin, **detail)
+    audit.record_share(transaction, principal.user_id, "document", id, origin, is_shared=True, group_id=body.group_id)
 
 
 @documents_router.delete("/documents/{id}/shares", status_code=204, responses=error_responses(NotFound))
 def unshare(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """End the share of the user's own document with a group, with immediate effect."""
     shares.remove(transaction, shares.DOCUMENTS, id, body.group_id, user_id=principal.user_id)
-    detail = {"document_id": str(id), "group_id": str(body.group_id)}
-    audit.record_own(transaction, principal.user_id, "document_unshared", origin, **detail)
+    audit.record_share(transaction, principal.user_id, "document", id, origin, is_shared=False, group_id=body.group_id)
 
 
 imports_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])

@@ -103,7 +103,7 @@ def _first_account(services: AuthServices, background: Connection, issuer: OidcI
     if not holder.is_verified:
         raise AccountExists(f"the address of {holder.user_id} was never verified")
     with user_scope(services.engine, holder.user_id) as connection:
-        is_same = users.lock_verified_email(connection, holder.user_id, identity.email)
+        is_same = users.lock_verified_email(connection, holder.user_id) == identity.email
         if not is_same or users.get(connection, holder.user_id).disabled_at:
             raise AccountDisabled(f"{holder.user_id} is disabled or has another address")
         _link(connection, issuer, identity, holder.user_id, origin=origin)

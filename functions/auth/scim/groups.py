@@ -70,7 +70,7 @@ def create(connection: Connection, given: ScimGroupIn, *, origin: ClientOrigin) 
     _check_free(connection, given.external_id, but=None)
     group_id = new_id()
     groups.add(connection, group_id, name=given.display_name, external_id=given.external_id)
-    _add_members(connection, group_id, member_ids([member.value for member in given.members]))
+    _add_members(connection, group_id, member_ids([member.value for member in given.members]), origin=origin)
     _record(connection, "scim_group_made", group_id, origin)
     return get(connection, group_id)
 
@@ -93,7 +93,7 @@ def _change(connection: Connection, group_id: UUID, changes: GroupChanges, given
     after = given or validate(ScimGroupIn, before | changes.attributes)
     _check_free(connection, after.external_id, but=group_id)
     groups.change(connection, group_id, name=after.display_name, external_id=after.external_id)
-    _change_members(connection, group_id, changes.members)
+    _change_members(connection, group_id, changes.members, origin=origin)
     _record(connection, "scim_group_changed", group_id, origin)
     return get(connection, group_id)
 
@@ -118,18 +118,22 @@ def _condition(term: Term) -> Condition | None:
     return Condition(field, term.operator, value.lower() if field == "name" else value)
 
 
-def _change_members(connection: Connection, group_id: UUID, changes: MemberChanges) -> None:
+def _change_members(connection: Connection, group_id: UUID, changes: MemberChanges, *, origin: ClientOrigin) -> None:
+    removed: set[UUID] = set()
     if changes.replaces:
-        groups.keep_members(connection, group_id, changes.added)
+        removed = groups.keep_members(connection, group_id, changes.added)
     elif changes.removed:
-        groups.remove_members(connection, group_id, changes.removed)
-    _add_members(connection, group_id, changes.added)
+        removed = groups.remove_members(connection, group_id, changes.removed)
+    audit.record_members(connection, "group_left", removed, group_id=group_id, origin=origin)
+    _add_members(connection, group_id, changes.added, origin=origin)
 
 
-def _add_members(connection: Connection, group_id: UUID, user_ids: Collection[UUID]) -> None:
+def _add_members(connection: Connection, group_id: UUID, user_ids: Collection[UUID], *, origin: ClientOrigin) -> None:
     if not user_ids:
         return
-    if groups.add_members(connection, group_id, user_ids):
+    joined, unknown = groups.add_members(connection, group_id, user_ids)
+    audit.record_members(connection, "group_joined", joined, group_id=group_id, origin=origin)
+    if unknown:
         raise ScimError("invalidValue", "A member's value is the id of a user.")
     if groups.count_members(connection, [group_id]).get(group_id, 0) > MAX_MEMBERS:
         raise ScimError("tooMany", f"A group has {MAX_MEMBERS} members at most.")
@@ -145,7 +149,7 @@ def _check_free(connection: Connection, external_id: str | None, *, but: UUID | 
 
 def _record(connection: Connection, action: DeploymentAction, group_id: UUID, origin: ClientOrigin) -> None:
     detail = {"group_id": str(group_id)}
-    audit.record(connection, action, actor="issuer", actor_id=None, account_id=None, origin=origin, detail=detail)
+    audit.record(connection, action, actor="scim", actor_id=None, account_id=None, origin=origin, detail=detail)
 
 
 def _lock(connection: Connection) -> None:

@@ -5,8 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from functions.conversation.assistants.schemas import AssistantChanges
+from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
 from parley.db import documents
+from parley.db.accounts import audit
 from parley.db.assistants import assistants, versions
 from parley.db.assistants.assistants import ASSISTANTS, Assistant
 from parley.db.engine import Connection
@@ -36,7 +38,9 @@ def create(connection: Connection, principal: Principal, settings: Mapping[str, 
     return assistants.get(connection, assistant_id)
 
 
-def change(connection: Connection, principal: Principal, assistant_id: UUID, changes: AssistantChanges) -> Assistant:
+def change(
+    connection: Connection, principal: Principal, assistant_id: UUID, changes: AssistantChanges, *, origin: ClientOrigin
+) -> Assistant:
     """Store the changed settings as a new version of the caller's own assistant. The owner may always end its share with everybody.
 
     Raises NotFound for the assistant or an unreadable document, and ScopeMissing.
@@ -45,6 +49,7 @@ def change(connection: Connection, principal: Principal, assistant_id: UUID, cha
         principal.require("admin")
     if changes.shared is not None:
         versions.set_shared(connection, ASSISTANTS, assistant_id, user_id=principal.user_id, is_shared=changes.shared)
+        audit.record_share(connection, principal.user_id, "assistant", assistant_id, origin, is_shared=changes.shared)
     _check_may_change(connection, principal, assistant_id)
     _check_documents(connection, principal.user_id, settings := changes.settings())
     versions.change(connection, ASSISTANTS, assistant_id, user_id=principal.user_id, changes=settings)

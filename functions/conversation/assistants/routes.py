@@ -62,9 +62,11 @@ def get_assistant(id: UUID, principal: CurrentPrincipal, transaction: Transactio
 
 
 @router.patch("/assistants/{id}", responses=error_responses(NotFound))
-def change_assistant(id: UUID, body: AssistantChanges, principal: CurrentPrincipal, transaction: Transaction) -> AssistantOut:
+def change_assistant(
+    id: UUID, body: AssistantChanges, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin
+) -> AssistantOut:
     """Change the caller's own assistant. Changed settings become a new version, which the next turns use; the last 50 versions are kept."""
-    return _shown(transaction, principal, assistants.change(transaction, principal, id, body))
+    return _shown(transaction, principal, assistants.change(transaction, principal, id, body, origin=origin))
 
 
 @router.delete("/assistants/{id}", status_code=204, responses=error_responses(NotFound))
@@ -99,16 +101,14 @@ def list_assistant_shares(id: UUID, principal: CurrentPrincipal, transaction: Tr
 def share_assistant(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """Share the caller's own assistant with a group of the caller. Its members can use it, but get no document that they cannot read."""
     shares.add(transaction, shares.ASSISTANTS, id, body.group_id, user_id=principal.user_id)
-    detail = {"assistant_id": str(id), "group_id": str(body.group_id)}
-    audit.record_own(transaction, principal.user_id, "assistant_shared", origin, **detail)
+    audit.record_share(transaction, principal.user_id, "assistant", id, origin, is_shared=True, group_id=body.group_id)
 
 
 @router.delete("/assistants/{id}/shares", status_code=204, responses=error_responses(NotFound))
 def unshare_assistant(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """End the share of the caller's own assistant with a group, with immediate effect."""
     shares.remove(transaction, shares.ASSISTANTS, id, body.group_id, user_id=principal.user_id)
-    detail = {"assistant_id": str(id), "group_id": str(body.group_id)}
-    audit.record_own(transaction, principal.user_id, "assistant_unshared", origin, **detail)
+    audit.record_share(transaction, principal.user_id, "assistant", id, origin, is_shared=False, group_id=body.group_id)
 
 
 def _shown(connection: Connection, principal: Principal, assistant: Assistant) -> AssistantOut:

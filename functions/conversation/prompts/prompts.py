@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from functions.conversation.prompts.schemas import PromptChanges, PromptIn
+from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
+from parley.db.accounts import audit
 from parley.db.assistants import prompts, versions
 from parley.db.assistants.prompts import MAX_PROMPTS, PROMPTS, Prompt
 from parley.db.engine import Connection
@@ -33,7 +35,7 @@ def create(connection: Connection, principal: Principal, new: PromptIn) -> Promp
     return prompts.get(connection, prompt_id, user_id=user_id)
 
 
-def change(connection: Connection, principal: Principal, prompt_id: UUID, changes: PromptChanges) -> Prompt:
+def change(connection: Connection, principal: Principal, prompt_id: UUID, changes: PromptChanges, *, origin: ClientOrigin) -> Prompt:
     """Change the caller's own prompt; a new text or description is a new version. The owner may always end its share with everybody.
 
     Raises NotFound, InvalidInput, PromptNameTaken and ScopeMissing.
@@ -43,6 +45,7 @@ def change(connection: Connection, principal: Principal, prompt_id: UUID, change
         principal.require("admin")
     if changes.shared is not None:
         versions.set_shared(connection, PROMPTS, prompt_id, user_id=user_id, is_shared=changes.shared)
+        audit.record_share(connection, user_id, "prompt", prompt_id, origin, is_shared=changes.shared)
     _check_may_change(connection, principal, prompt_id)
     if changes.text is not None:
         find_variables(changes.text)

@@ -20,13 +20,14 @@ from functions.conversation.prompts.schemas import (
 )
 from functions.conversation.schemas import VERSION_KEY, RollbackIn
 from parley.auth.principal import Principal
+from parley.db.accounts import audit
 from parley.db.assistants import prompts as stored
 from parley.db.assistants import versions
 from parley.db.assistants.prompts import PROMPTS, Prompt, PromptNameTaken
 from parley.db.engine import Connection
 from parley.db.groups import shares
 from parley.errors import IdempotencyKeyReused, NotFound
-from parley.http.dependencies import CurrentPrincipal, Transaction, requires
+from parley.http.dependencies import CurrentPrincipal, RequestOrigin, Transaction, requires
 from parley.http.idempotency import IdempotencyHeader, IdempotentRequest
 from parley.http.lazy_routes import LazyRoute
 from parley.http.paging import Listing, Page
@@ -66,9 +67,9 @@ def get_prompt(id: UUID, principal: CurrentPrincipal, transaction: Transaction) 
 
 
 @prompts_router.patch("/prompts/{id}", responses=error_responses(NotFound, PromptNameTaken))
-def change_prompt(id: UUID, body: PromptChanges, principal: CurrentPrincipal, transaction: Transaction) -> PromptOut:
+def change_prompt(id: UUID, body: PromptChanges, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> PromptOut:
     """Change the caller's own prompt. A changed text or description is a new version; the last 50 versions are kept."""
-    return _shown(transaction, principal, prompts.change(transaction, principal, id, body))
+    return _shown(transaction, principal, prompts.change(transaction, principal, id, body, origin=origin))
 
 
 @prompts_router.delete("/prompts/{id}", status_code=204, responses=error_responses(NotFound))
@@ -106,15 +107,17 @@ def list_prompt_shares(id: UUID, principal: CurrentPrincipal, transaction: Trans
 
 
 @prompts_router.put("/prompts/{id}/shares", status_code=204, responses=error_responses(NotFound))
-def share_prompt(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction) -> None:
+def share_prompt(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """Share the caller's own prompt with a group of the caller. Its members can use the prompt, and only its owner can change it."""
     shares.add(transaction, shares.PROMPTS, id, body.group_id, user_id=principal.user_id)
+    audit.record_share(transaction, principal.user_id, "prompt", id, origin, is_shared=True, group_id=body.group_id)
 
 
 @prompts_router.delete("/prompts/{id}/shares", status_code=204, responses=error_responses(NotFound))
-def unshare_prompt(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction) -> None:
+def unshare_prompt(id: UUID, body: ShareIn, principal: CurrentPrincipal, transaction: Transaction, origin: RequestOrigin) -> None:
     """End the share of the caller's own prompt with a group, with immediate effect."""
     shares.remove(transaction, shares.PROMPTS, id, body.group_id, user_id=principal.user_id)
+    audit.record_share(transaction, principal.user_id, "prompt", id, origin, is_shared=False, group_id=body.group_id)
 
 
 def _shown(connection: Connection, principal: Principal, prompt: Prompt) -> PromptOut:

@@ -9,6 +9,7 @@ import pytest
 from parley.clock import utc_now
 from parley.jobs import OutboxJob
 from tests.support.api_gateway import PASSWORD, Person
+from tests.support.builders import upload_document
 
 
 @pytest.fixture
@@ -98,6 +99,33 @@ def test_an_import_and_a_shared_assistant_are_listed_without_their_names(auth, c
 
     expected = [("assistant_unshared", shared), ("assistant_shared", shared), ("group_founded", {"group_id": group})]
     assert found == [*expected, ("import_announced", {"import_id": id})]
+
+
+def test_a_shared_prompt_and_shares_with_everybody_are_listed(auth, conversation, rows, admin):
+    group = auth.post("/auth/groups", {"name": "Secret"}, as_=admin).json["id"]
+    prompt = conversation.post("/prompts", {"name": "secret", "text": "Hide."}, as_=admin).json["id"]
+    for method in ("PUT", "DELETE"):
+        conversation.call(method, f"/prompts/{prompt}/shares", {"group_id": group}, as_=admin)
+    for is_shared in (True, False):
+        conversation.patch(f"/prompts/{prompt}", {"shared": is_shared}, as_=admin)
+    found = [(row["action"], row["detail"]) for row in rows(account_id=admin.id)[:4]]
+
+    everybody, members = {"prompt_id": prompt, "audience": "everybody"}, {"prompt_id": prompt, "group_id": group}
+    assert found[:2] == [("prompt_unshared", everybody), ("prompt_shared", everybody)]
+    assert found[2:] == [("prompt_unshared", members), ("prompt_shared", members)]
+
+
+def test_an_assistant_and_a_document_for_everybody_are_listed(conversation, documents, rows, admin):
+    assistant = conversation.post("/assistants", {"name": "Secret", "instructions": "Hide."}, as_=admin).json["id"]
+    document = upload_document(documents, admin).json["id"]
+    conversation.patch(f"/assistants/{assistant}", {"shared": True}, as_=admin)
+    documents.patch(f"/documents/{document}", {"shared": True}, as_=admin)
+    documents.patch(f"/documents/{document}", {"shared": False}, as_=admin)
+    found = [(row["action"], row["detail"]) for row in rows(account_id=admin.id)[:3]]
+
+    everybody = {"document_id": document, "audience": "everybody"}
+    assert found[:2] == [("document_unshared", everybody), ("document_shared", everybody)]
+    assert found[2] == ("assistant_shared", {"assistant_id": assistant, "audience": "everybody"})
 
 
 def test_pages_follow_each_other_without_gaps(auth, admin, alice):

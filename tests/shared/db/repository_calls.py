@@ -75,6 +75,7 @@ STATES = {
     "responses.record_pieces": "UPDATE responses SET heartbeat_at = now() WHERE user_id = :owner",
     "responses.finish": "UPDATE responses SET heartbeat_at = now() WHERE user_id = :owner",
     "users.is_email_verified": "UPDATE credentials SET verified_email = email FROM users WHERE user_id = id AND id = :owner",
+    "users.lock_verified_email": "UPDATE credentials SET verified_email = email FROM users WHERE user_id = id AND id = :owner",
     "budgets.key_budget": "UPDATE api_keys SET monthly_budget_usd = 5 WHERE user_id = :owner",
     "turn_begin.store_turn": "UPDATE turns SET status = 'completed' WHERE user_id = :owner",
     "summaries.lacking_tokens": "UPDATE messages SET seq = 5 WHERE user_id = :owner",

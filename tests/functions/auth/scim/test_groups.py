@@ -133,7 +133,21 @@ def test_a_deleted_group_is_gone(auth, provider, group, alice, admin):
     assert refusal(provider.call("GET", f"/Groups/{group['id']}")) == (404, None)
     assert auth.get("/auth/groups", as_=alice).json["items"] == []
     rows = auth.get("/admin/audit?action=scim_group_deleted", as_=admin).json["items"]
-    assert (rows[0]["actor"], rows[0]["detail"]) == ("issuer", {"group_id": group["id"]})
+    assert (rows[0]["actor"], rows[0]["detail"]) == ("scim", {"group_id": group["id"]})
+
+
+def test_the_audit_names_who_joins_and_leaves(auth, provider, group, alice, bob, admin):
+    add, remove = {"op": "add", "path": "members"}, {"op": "remove", "path": f'members[value eq "{bob.id}"]'}
+    provider.patch(f"/Groups/{group['id']}", add | {"value": [{"value": str(alice.id)}, {"value": str(admin.id)}]})
+    provider.patch(f"/Groups/{group['id']}", remove)
+    provider.call("PUT", f"/Groups/{group['id']}", {"displayName": "Sales", "members": [{"value": str(admin.id)}]})
+    listed = auth.get("/admin/audit?limit=100", as_=admin).json["items"]
+    rows = [row for row in listed if row["detail"] == {"group_id": group["id"]} and row["account_id"]]
+    found = [(row["action"], row["account_id"]) for row in rows]
+
+    assert found[:3] == [("group_left", str(alice.id)), ("group_left", str(bob.id)), ("group_joined", str(admin.id))]
+    assert set(found[3:]) == {("group_joined", str(alice.id)), ("group_joined", str(bob.id))}
+    assert {(row["actor"], row["actor_id"]) for row in rows} == {("scim", None)}
 
 
 def test_a_deleted_user_leaves_the_managed_groups_and_no_other(auth, provider, group, alice, verify):

@@ -174,7 +174,7 @@ def test_changes_are_in_the_audit_without_their_texts(auth, provider, admin, ema
 
     assert [row["action"] for row in rows] == ["changed_by_provider", "disabled_by_provider", "provisioned"]
     assert rows[0]["detail"] == {"attributes": ["family_name", "is_active"]}
-    assert {(row["actor"], row["actor_id"]) for row in rows} == {("issuer", None)}
+    assert {(row["actor"], row["actor_id"]) for row in rows} == {("scim", None)}
 
 
 def test_a_new_address_is_proven_and_taken_once(auth, browser, issuer, provider, email, alice):

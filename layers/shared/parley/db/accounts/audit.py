@@ -4,7 +4,7 @@ The user's events have the full address and are deleted with the account. The de
 and outlive the account. The login's statement (`sessions.py`, `oidc.py`) adds both by itself.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from types import MappingProxyType
@@ -71,6 +71,8 @@ type DeploymentAction = Literal[
     "document_unshared",
     "assistant_shared",
     "assistant_unshared",
+    "prompt_shared",
+    "prompt_unshared",
     "import_announced",
     "settings_changed",
     "tool_settings_changed",
@@ -82,7 +84,8 @@ type DeploymentAction = Literal[
     "scim_group_changed",
     "scim_group_deleted",
 ]
-type Actor = Literal["user", "admin", "issuer", "system", "stranger"]
+type Actor = Literal["user", "admin", "issuer", "scim", "system", "stranger"]
+type SharedKind = Literal["document", "assistant", "prompt"]
 
 # The details that the deployment keeps. Names of keys and of clients are texts that users wrote.
 DETAILS = {
@@ -99,14 +102,15 @@ DETAILS = {
     "scopes",
     "attributes",
 }
-_BY_ISSUER = {
-    "ended_by_issuer",
-    "role_changed_by_issuer",
-    "provisioned",
-    "changed_by_provider",
-    "enabled_by_provider",
-    "disabled_by_provider",
-    "deprovisioned",
+_BY_ISSUER = {"ended_by_issuer", "role_changed_by_issuer"}
+_BY_SCIM = {"provisioned", "changed_by_provider", "enabled_by_provider", "disabled_by_provider", "deprovisioned"}
+_SHARES: dict[tuple[SharedKind, bool], DeploymentAction] = {
+    ("document", True): "document_shared",
+    ("document", False): "document_unshared",
+    ("assistant", True): "assistant_shared",
+    ("assistant", False): "assistant_unshared",
+    ("prompt", True): "prompt_shared",
+    ("prompt", False): "prompt_unshared",
 }
 _REFUSED = {"login_failed", "refresh_token_reused", "authorization_code_reused", "passkey_cloned"}
 # An export has the newest rows up to this number.
@@ -172,8 +176,8 @@ def add(
     values = {"user_id": user_id, "id": new_id(), "event": event, "detail": detail}
     client = {"address": origin.address, "user_agent": origin.user_agent} if origin else {}
     connection.execute(insert(audit_events).values(values | client))
-    actor: Actor = "admin" if admin_id else "issuer" if event in _BY_ISSUER else "user"
-    actor_id = None if actor == "issuer" else admin_id or user_id
+    actor: Actor = "admin" if admin_id else "issuer" if event in _BY_ISSUER else "scim" if event in _BY_SCIM else "user"
+    actor_id = None if actor in ("issuer", "scim") else admin_id or user_id
     kept = {name: value for name, value in detail.items() if name in DETAILS}
     record(connection, event, actor=actor, actor_id=actor_id, account_id=user_id, origin=origin, detail=kept)
 
@@ -215,6 +219,35 @@ def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | Non
 def record_own(connection: Connection, user_id: UUID, action: DeploymentAction, origin: ClientOrigin, **detail: object) -> None:
     """Add an act of a user on what is the user's own to the deployment's audit."""
     record(connection, action, actor="user", actor_id=user_id, account_id=user_id, origin=origin, detail=detail)
+
+
+def record_share(
+    connection: Connection,
+    user_id: UUID,
+    kind: SharedKind,
+    object_id: UUID,
+    origin: ClientOrigin,
+    *,
+    is_shared: bool,
+    group_id: UUID | None = None,
+) -> None:
+    """Add to the deployment's audit that a user shares an object, or no longer does: with a group or, without one, with everybody."""
+    audience = {"group_id": str(group_id)} if group_id else {"audience": "everybody"}
+    record_own(connection, user_id, _SHARES[kind, is_shared], origin, **{f"{kind}_id": str(object_id)}, **audience)
+
+
+def record_members(
+    connection: Connection,
+    action: Literal["group_joined", "group_left"],
+    user_ids: Collection[UUID],
+    *,
+    group_id: UUID,
+    origin: ClientOrigin,
+) -> None:
+    """Add to the deployment's audit whom SCIM has added to a group or removed from it. Requires the background role."""
+    common = {"action": action, "actor": "scim", "network": origin.region, "outcome": "done", "detail": {"group_id": str(group_id)}}
+    if user_ids:
+        connection.execute(insert(deployment_audit), [common | {"id": new_id(), "account_id": user_id} for user_id in sorted(user_ids)])
 
 
 def deployment_page(connection: Connection, which: AuditFilter, *, limit: int, after: UUID | None) -> list[DeploymentEvent]:

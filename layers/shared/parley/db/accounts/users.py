@@ -90,11 +90,12 @@ def is_email_verified(connection: Connection, user_id: UUID) -> bool:
     return connection.execute(statement).one_or_none() is not None
 
 
-def lock_verified_email(connection: Connection, user_id: UUID, email: str) -> bool:
-    """Return whether `email` is the account's address and proven. If so, the proof stays until the transaction ends."""
-    statement = select(users.c.id).join(credentials, credentials.c.user_id == users.c.id)
-    statement = statement.where(users.c.id == user_id, users.c.email == email, credentials.c.verified_email == email)
-    return connection.execute(statement.with_for_update(read=True, of=credentials)).one_or_none() is not None
+def lock_verified_email(connection: Connection, user_id: UUID) -> str | None:
+    """Return the account's address if its owner has proven it, else None. The proof does not change until the transaction ends."""
+    statement = select(credentials.c.verified_email).join(users, credentials.c.user_id == users.c.id)
+    statement = statement.where(users.c.id == user_id, credentials.c.verified_email == users.c.email)
+    email: str | None = connection.execute(statement.with_for_update(read=True, of=credentials)).scalar_one_or_none()
+    return email
 
 
 def set_verified_email(connection: Connection, user_id: UUID, email: str) -> None:

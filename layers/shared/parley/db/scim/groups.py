@@ -92,30 +92,30 @@ def remove(connection: Connection, group_id: UUID) -> None:
     connection.execute(delete(groups).where(groups.c.id == group_id, _OF_PROVIDER))
 
 
-def add_members(connection: Connection, group_id: UUID, user_ids: Collection[UUID]) -> set[UUID]:
-    """Add users to a managed group, and return those of the ids that name no account.
+def add_members(connection: Connection, group_id: UUID, user_ids: Collection[UUID]) -> tuple[set[UUID], set[UUID]]:
+    """Add users to a managed group. Return those who were no members before, and those of the ids that name no account.
 
     Raises PaidByAnotherGroup if this group and another one of a user have a budget.
     """
     values = {"group_id": group_id, "ids": list(user_ids)}
     try:
         with connection.begin_nested():
-            known = set(connection.execute(_ADD_MEMBERS, values).scalars())
+            known = {row.id: row.is_new for row in connection.execute(_ADD_MEMBERS, values)}
     except IntegrityError as exc:
         raise PaidByAnotherGroup(f"a new member of group {group_id} is in another group with a budget") from exc
-    return set(user_ids) - known
+    return {id for id, is_new in known.items() if is_new}, set(user_ids) - known.keys()
 
 
-def remove_members(connection: Connection, group_id: UUID, user_ids: Collection[UUID]) -> None:
-    """Remove these users from a managed group."""
+def remove_members(connection: Connection, group_id: UUID, user_ids: Collection[UUID]) -> set[UUID]:
+    """Remove these users from a managed group, and return those who were members."""
     which = (group_members.c.group_id == group_id, group_members.c.user_id.in_(user_ids))
-    connection.execute(delete(group_members).where(*which))
+    return set(connection.execute(delete(group_members).where(*which).returning(group_members.c.user_id)).scalars())
 
 
-def keep_members(connection: Connection, group_id: UUID, user_ids: Collection[UUID]) -> None:
-    """Remove all users but these from a managed group. What those who stay have shared with the group stays shared."""
+def keep_members(connection: Connection, group_id: UUID, user_ids: Collection[UUID]) -> set[UUID]:
+    """Remove all users but these from a managed group, and return them. What those who stay have shared with the group stays shared."""
     which = (group_members.c.group_id == group_id, group_members.c.user_id.not_in(user_ids))
-    connection.execute(delete(group_members).where(*which))
+    return set(connection.execute(delete(group_members).where(*which).returning(group_members.c.user_id)).scalars())
 
 
 def leave_all(connection: Connection, user_id: UUID) -> None:
@@ -136,8 +136,8 @@ _ADD_MEMBERS = text(
     ), added AS (
         INSERT INTO group_members (user_id, group_id, role, pays)
         SELECT known.id, g.id, 'member', g.monthly_budget_usd IS NOT NULL FROM known, groups g WHERE g.id = :group_id AND g.is_managed
-        ON CONFLICT (user_id, group_id) DO NOTHING
+        ON CONFLICT (user_id, group_id) DO NOTHING RETURNING user_id
     )
-    SELECT id FROM known
+    SELECT known.id, added.user_id IS NOT NULL AS is_new FROM known LEFT JOIN added ON added.user_id = known.id
     """
 )

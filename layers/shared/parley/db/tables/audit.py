@@ -14,7 +14,7 @@ deployment_audit = Table(
     Column(
         "actor",
         Text,
-        CheckConstraint("actor IN ('user', 'admin', 'issuer', 'system', 'stranger')", name="deployment_audit_actor_check"),
+        CheckConstraint("actor IN ('user', 'admin', 'issuer', 'scim', 'system', 'stranger')", name="deployment_audit_actor_check"),
         nullable=False,
     ),
     Column("actor_id", Uuid),
