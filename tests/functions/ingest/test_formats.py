@@ -22,7 +22,10 @@ def test_a_pdf_gives_its_paragraphs_with_their_pages(tmp_path):
 def test_the_outline_of_a_pdf_gives_its_headings(tmp_path):
     path = stored(tmp_path, document_files.pdf(["One.", "Two."], headings=True))
 
-    assert [block.text for block in pdf.read(path) if block.kind == "heading"] == ["Part 1", "Part 2"]
+    assert [block for block in pdf.read(path) if block.kind == "heading"] == [
+        Block("heading", "Part 1", level=1, page=1),
+        Block("heading", "Part 2", level=1, page=2),
+    ]
 
 
 def test_the_lines_of_a_pdf_are_joined_to_paragraphs(tmp_path):

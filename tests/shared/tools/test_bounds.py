@@ -157,6 +157,15 @@ def test_a_server_may_ask_ten_questions_and_its_options_may_have_no_titles():
     assert form_of_server("Book?", {"properties": {"a": {"type": "integer"}}}).fields[0].required is False
 
 
+def test_a_message_of_a_server_has_two_thousand_characters_and_a_result_64_kib():
+    properties = {"properties": {"a": {"type": "boolean"}}}
+    assert form_of_server("x" * 2_000, properties).message == "x" * 2_000
+    with pytest.raises(UnusableForm):
+        form_of_server("x" * 2_001, properties)
+
+    assert [len(truncate_result("x" * size)) for size in (65_536, 65_537)] == [65_536, 65_536]
+
+
 def test_a_reason_that_a_form_is_unusable_is_short():
     with pytest.raises(UnusableForm) as refused:
         form_of_server("Book?", {"properties": {"x" * 90: {"type": "boolean", "minimum": 1, "default": "y" * 900}}})

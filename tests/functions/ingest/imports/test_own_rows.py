@@ -40,6 +40,7 @@ def test_conversations_are_read_with_their_messages_in_order():
         (1, "user", "completed", False),
         (2, "assistant", "stopped", True),
     ]
+    assert (first.variant, second.variant, other.conversation.mined_upto_seq) == (0, 0, 0)
     assert (read.conversation.mined_upto_seq, other.conversation.messages, other.conversation.title) == (1, [], "E" * 200)
     assert (other.conversation.is_pinned, other.conversation.is_archived) == (True, False)
 
