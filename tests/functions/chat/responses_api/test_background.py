@@ -108,11 +108,12 @@ def test_a_reader_follows_a_running_response_to_its_end(sdk, during, other):
 
 def test_a_response_is_cancelled_and_keeps_its_output_so_far(sdk, during, other, row, alice):
     seen = during(other.cancel)
-    *_, last = sdk.responses.create(**ASK, stream=True)
+    *events, last = sdk.responses.create(**ASK, stream=True)
     read = sdk.responses.retrieve(last.response.id)
 
     assert (last.type, last.response.status, last.response) == ("response.incomplete", "cancelled", read)
     assert read.output_text == seen[0].output[0].content[0].text == "Hello"
+    assert len([event for event in events if event.type == "response.output_text.delta"]) < len(LONG)
     assert row("SELECT count(*) AS n FROM usage WHERE user_id = :u", u=alice.id).n == 1
 
 
