@@ -3,6 +3,7 @@
 import compileall
 import copy
 import csv
+import hashlib
 import os
 import platform
 import py_compile
@@ -10,10 +11,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
-import zipfile
+import zlib
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import cache_from_source
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +31,13 @@ from local.template.source import read_source
 _COMPILE_WORKERS = 2
 _VERSIONS = Path(__file__).with_name("versions.yaml")
 _MERGED_SECTIONS = ("Parameters", "Rules", "Mappings", "Conditions")
+# Systems whose wheels run on Lambda's Amazon Linux 2023, in the order in which `sam build` prefers them.
+_SYSTEMS = ("linux", "manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34")
 _MB = 1_000_000
+# Fixed parts of a zip file: a file's header with its entry in the directory, and the directory's end (APPNOTE.TXT, 4.3).
+_ZIP_ENTRY, _ZIP_END = 30 + 46, 22
+# The compressed size of each content, because several functions carry the same packages.
+_COMPRESSED: dict[bytes, int] = {}
 PAGE_SOURCES = Path("functions/web/page")  # the artefact needs only the built files
 
 
@@ -55,19 +65,27 @@ def compile_bytecode(tree: BuildTree) -> None:
     """Write a `.pyc` file for every module. On Lambda, Python cannot write them, because the file system is read-only.
 
     Python does not check these files against the sources, because deployment changes modification times. Tracebacks show the
-    paths on Lambda.
+    paths on Lambda. A module that several functions have at the same path is compiled once.
     """
-    for name, folder in {**tree.functions, **tree.layers}.items():
-        is_compiled = compileall.compile_dir(
-            folder,
-            quiet=1,
-            workers=_COMPILE_WORKERS,
-            stripdir=folder,
-            prependdir=tree.lambda_root(name),
-            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        )
-        if not is_compiled:
-            raise BuildFailed(f"{name} contains a module that Python cannot compile")
+    copies: dict[tuple[str, bytes], list[Path]] = {}
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    with ProcessPoolExecutor(_COMPILE_WORKERS, mp_context=get_context("forkserver")) as pool:
+        for name, folder in {**tree.functions, **tree.layers}.items():
+            lambda_root = tree.lambda_root(name)
+            firsts: list[Path] = []
+            for module in [path for path in _files(folder) if path.suffix == ".py"]:
+                place = f"{lambda_root}/{module.relative_to(folder)}"
+                same = copies.setdefault((place, hashlib.sha256(module.read_bytes()).digest()), [])
+                firsts += [] if same else [module]
+                same.append(module)
+            compile_one = partial(compileall.compile_file, quiet=1, stripdir=folder, prependdir=lambda_root, invalidation_mode=unchecked)
+            if not all(pool.map(compile_one, firsts, chunksize=50)):
+                raise BuildFailed(f"{name} contains a module that Python cannot compile")
+    for first, *others in copies.values():
+        for other in others:
+            bytecode = Path(cache_from_source(other))
+            bytecode.parent.mkdir(exist_ok=True)
+            shutil.copyfile(cache_from_source(first), bytecode)
 
 
 def _sam_build(architecture: str, into: Path, cache: Path | None, template: Path | None) -> None:
@@ -77,8 +95,21 @@ def _sam_build(architecture: str, into: Path, cache: Path | None, template: Path
     command += ["--template", str(template.resolve())] if template else []
     # `sam build` needs a Python with pip on the PATH.
     variables = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', os.defpath)}", "SAM_CLI_TELEMETRY": "0"}
-    if subprocess.run(command, env=variables, check=False).returncode:
+    # A package without a wheel for Lambda fails the first attempt. `sam build` then tries to build it.
+    attempts = [variables | choice, variables] if (choice := wheel_choice(architecture)) else [variables]
+    if all(subprocess.run(command, env=attempt, check=False).returncode for attempt in attempts):
         raise BuildFailed("`sam build` failed; see its output above")
+
+
+def wheel_choice(architecture: str) -> dict[str, str]:
+    """Return the variables with which pip downloads wheels for another machine than this one.
+
+    Without them, `sam build` downloads the wheels for this machine first, and then each of the others in a process of its own.
+    """
+    if sys.platform == "linux" and architecture == _own_architecture():
+        return {}
+    machine = "aarch64" if architecture == "arm64" else architecture
+    return {"PIP_ONLY_BINARY": ":all:", "PIP_PLATFORM": " ".join(f"{system}_{machine}" for system in _SYSTEMS)}
 
 
 def _own_architecture() -> str:
@@ -146,15 +177,28 @@ class ArtefactSize:
     @classmethod
     def of(cls, folder: Path) -> "ArtefactSize":
         """Measure the files below `folder`."""
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        with tempfile.TemporaryFile() as packed:
-            with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-                for path in files:
-                    # Without a timestamp, because packages may contain files dated 1970 and dates in a zip file start in 1980.
-                    archive.writestr(zipfile.ZipInfo(str(path.relative_to(folder))), path.read_bytes(), zipfile.ZIP_DEFLATED)
-            zipped = packed.tell()
-        sizes = {path: path.stat().st_size for path in files}
-        return cls(sum(sizes.values()), sum(size for path, size in sizes.items() if path.suffix == ".pyc"), zipped)
+        files = _files(folder)
+        bytecode = sum(path.stat().st_size for path in files if path.suffix == ".pyc")
+        zipped = sum(_size_in_zip(path, str(path.relative_to(folder))) for path in files)
+        return cls(unzipped_size(folder), bytecode, zipped + _ZIP_END)
+
+
+def unzipped_size(folder: Path) -> int:
+    """Return the size of all files below `folder` in bytes."""
+    return sum(path.stat().st_size for path in _files(folder))
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _size_in_zip(path: Path, name: str) -> int:
+    """Return the bytes that a file adds to a zip file: its compressed content, its header and its entry in the directory."""
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).digest()
+    if digest not in _COMPRESSED:
+        _COMPRESSED[digest] = len(zlib.compress(content, wbits=-zlib.MAX_WBITS))
+    return _COMPRESSED[digest] + _ZIP_ENTRY + 2 * len(name.encode())
 
 
 def size_table(tree: BuildTree) -> str:

@@ -18,7 +18,7 @@ from local.runtime import launch
 from local.runtime.launch import launch_from_build
 from local.runtime.outcome import HandlerResult
 from local.runtime.pool import Pool
-from local.sam_build.artefacts import ArtefactSize
+from local.sam_build.artefacts import ArtefactSize, unzipped_size
 from local.sam_build.tree import RUNTIME_FOLDER, BuildTree
 from local.template import source
 from local.template.load import load
@@ -194,9 +194,9 @@ def test_the_built_embedder_carries_its_model_and_embeds(built: Built) -> None:
 
 
 def test_a_function_and_its_layers_fit_lambdas_limit(built: Built) -> None:
-    layers = sum(ArtefactSize.of(path.parent).unzipped for path in built.tree.layers.values())
+    layers = sum(unzipped_size(path.parent) for path in built.tree.layers.values())
 
-    assert max(ArtefactSize.of(folder).unzipped for folder in built.tree.functions.values()) + layers <= 250 * 2**20
+    assert max(map(unzipped_size, built.tree.functions.values())) + layers <= 250 * 2**20
 
 
 async def answer_of(function: Function, event: dict[str, Any] | None = None) -> Any:

@@ -2,14 +2,17 @@
 
 import importlib.util
 import os
+import shutil
+import sys
 import sysconfig
 import zlib
 from pathlib import Path
 
 import pytest
+from aws_lambda_builders.workflows.python_pip.packager import DependencyBuilder
 
 from local.sam_build import artefacts
-from local.sam_build.artefacts import BuildFailed, compile_bytecode, remove_duplicates
+from local.sam_build.artefacts import ArtefactSize, BuildFailed, compile_bytecode, remove_duplicates
 from local.sam_build.tree import BuildTree, BuildUnusable, check_runnable, newer_source
 from local.sam_build.unused_files import UNUSED, blank_debug_sections, remove_unused_files
 
@@ -88,6 +91,14 @@ def runtime(tmp_path: Path) -> Path:
     return tmp_path / "runtime"
 
 
+def test_pip_chooses_among_the_wheels_that_sam_build_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artefacts, "_own_architecture", lambda: "x86_64")
+    accepted = DependencyBuilder(None, "python3.13", sys.executable, pip_runner=object(), architecture="arm64").compatible_platforms
+
+    assert ["any", *artefacts.wheel_choice("arm64")["PIP_PLATFORM"].split()] == accepted
+    assert (sys.platform == "linux") is (artefacts.wheel_choice("x86_64") == {})
+
+
 def test_modules_are_compiled_for_where_they_will_be(tree: BuildTree) -> None:
     compile_bytecode(tree)
     function = Path(importlib.util.cache_from_source(str(tree.functions["OneFunction"] / "app.py"))).read_bytes()
@@ -96,6 +107,19 @@ def test_modules_are_compiled_for_where_they_will_be(tree: BuildTree) -> None:
     assert (function[4], layer[4]) == (1, 1)
     assert b"/var/task/app.py" in function
     assert b"/opt/python/lib.py" in layer
+
+
+def test_functions_with_the_same_module_have_the_same_bytecode(tree: BuildTree) -> None:
+    tree.template.write_text(TEMPLATE + "  OtherFunction: {Type: AWS::Serverless::Function}\n")
+    shutil.copytree(tree.root / "OneFunction", tree.root / "OtherFunction")
+    (tree.root / "OtherFunction" / "own.py").write_text("y = 2\n")
+    (tree.root / "OneFunction" / "own.py").write_text("y = 1\n")
+    compile_bytecode(tree)
+    compiled = {name: {path.name: path.read_bytes() for path in folder.rglob("*.pyc")} for name, folder in tree.functions.items()}
+    shared, own = (f"{name}.{sys.implementation.cache_tag}.pyc" for name in ("app", "own"))
+
+    assert compiled["OneFunction"][shared] == compiled["OtherFunction"][shared]
+    assert compiled["OneFunction"][own] != compiled["OtherFunction"][own]
 
 
 def test_a_module_that_cannot_be_compiled_fails_the_build(tree: BuildTree) -> None:
@@ -110,6 +134,16 @@ def test_the_table_has_a_row_for_each_artefact(tree: BuildTree) -> None:
 
     assert header.split() == ["ARTEFACT", "UNZIPPED", "MB", "ZIPPED", "MB", ".PYC"]
     assert [row.split()[0] for row in rows] == ["OneFunction", "OneLayer"]
+
+
+def test_the_size_of_the_zip_file_is_exact(tree: BuildTree, tmp_path: Path) -> None:
+    folder = tree.functions["OneFunction"]
+    (folder / "größe.txt").write_text("the same words " * 1000)
+    (folder / "empty").touch()
+    shutil.copy(folder / "app.py", folder / "again.py")
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", folder))
+
+    assert ArtefactSize.of(folder).zipped == packed.stat().st_size
 
 
 def test_a_build_for_this_machine_is_usable(tree: BuildTree, runtime: Path) -> None:
