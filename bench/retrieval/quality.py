@@ -27,6 +27,7 @@ from bench.harness.documents import DOCS, markers, with_section
 from bench.harness.tables import format_figure, table
 from bench.retrieval.datasets import Dataset, Item, Query, load_dataset, recall_at
 from parley.db import search
+from parley.db.chunks import search_chunks
 from parley.db.engine import make_engine
 from parley.db.transactions import user_scope
 from parley.db.vectors import Vector, vector_parameters
@@ -76,7 +77,7 @@ class Stored:
         numbers = None if mode == "text" else Vector(self.model, vector)
         with user_scope(self.engine, self.user_id) as connection:
             if self.table == "chunks":
-                return [self.items[chunk.id] for chunk in search.search_chunks(connection, words, numbers, limit=max(RECALL_AT))]
+                return [self.items[chunk.id] for chunk in search_chunks(connection, words, numbers, limit=max(RECALL_AT))]
             passages = search.search_passages(connection, words, user_id=self.user_id, vector=numbers, limit=max(RECALL_AT))
             return [self.items[passage.id] for passage in passages]
 

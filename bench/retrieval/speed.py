@@ -25,6 +25,7 @@ from bench.retrieval.embedder import QUESTION
 from bench.retrieval.rows import MODEL, Case, fill_table
 from local.sam_build.embedding_model import MODEL_FOLDER
 from parley.db import search
+from parley.db.chunks import search_chunks
 from parley.db.engine import make_engine
 from parley.db.search import WindowStart
 from parley.db.transactions import user_scope
@@ -103,7 +104,7 @@ def _recall(engine: Engine, user_id: UUID, words: str, vector: Vector) -> object
 
 def _search_chunks(engine: Engine, user_id: UUID, words: str, vector: Vector) -> object:
     with user_scope(engine, user_id) as connection:
-        return search.search_chunks(connection, words, vector, limit=FOUND)
+        return search_chunks(connection, words, vector, limit=FOUND)
 
 
 _SEARCHES = {"passages": _recall, "chunks": _search_chunks}
@@ -113,7 +114,7 @@ def _recall_of_nearest(engine: Engine, owner: Engine, table_name: str, user_id: 
     """Return the share of ten results that are as near as the ten nearest. Compares distances instead of ids, as vectors repeat."""
     with user_scope(engine, user_id) as connection:
         if table_name == "chunks":
-            similarities = [chunk.similarity or 0.0 for chunk in search.search_chunks(connection, "", vector, limit=FOUND)]
+            similarities = [chunk.similarity or 0.0 for chunk in search_chunks(connection, "", vector, limit=FOUND)]
         else:
             passages = search.search_passages(connection, "", user_id=user_id, vector=vector, limit=FOUND)
             similarities = [passage.similarity or 0.0 for passage in passages]

@@ -16,10 +16,10 @@ from functions.documents.errors import FileTooLarge, TooManyDocuments, Unsupport
 from functions.documents.services import DocumentServices
 from parley.auth.principal import Principal
 from parley.aws.s3 import PresignedPost
-from parley.db import documents, outbox, search
+from parley.db import documents, outbox
+from parley.db.chunks import FoundChunk, search_chunks
 from parley.db.documents import Document
 from parley.db.engine import Connection, Engine
-from parley.db.search import FoundChunk
 from parley.db.transactions import lock_until_end, principal_scope
 from parley.errors import InvalidInput, Unavailable, untrusted
 from parley.file_type import DOCX_MAIN_PART, detect_container, has_utf16_mark
@@ -101,7 +101,7 @@ def search_documents(
     billing_subject = BillingSubject(principal.user_id, principal.api_key_id)
     vector = services.embedding.query(query, billing_subject=billing_subject)
     with principal_scope(services.engine, principal) as connection:
-        chunks = search.search_chunks(connection, query, vector, limit=services.reranking.pool(limit), only_in=only_in)
+        chunks = search_chunks(connection, query, vector, limit=services.reranking.pool(limit), only_in=only_in)
     reranked = services.reranking.reranked(query, chunks, billing_subject=billing_subject)
     mode: Literal["hybrid", "text"] = "hybrid" if vector else "text"
     return DocumentMatches((reranked or chunks)[:limit], mode, reranked=reranked is not None)

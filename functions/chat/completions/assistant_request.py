@@ -11,9 +11,8 @@ from functions.chat.turn import retrieval
 from functions.chat.turn.assistant import assistant_documents, load_assistant
 from functions.chat.turn.prompt import MAX_SOURCE_TOKENS, request_tokens
 from parley.auth.principal import Principal
-from parley.db import search
 from parley.db.assistants.assistants import Assistant
-from parley.db.search import FoundChunk
+from parley.db.chunks import FoundChunk, search_chunks
 from parley.db.transactions import principal_scope, user_scope
 from parley.llm.candidates import Candidate, candidates_for
 from parley.llm.catalogue import ModelNotFound
@@ -59,7 +58,7 @@ def _sources(
     vector = services.embedding.query(question, billing_subject=billing_subject)
     only_in = None if isinstance(documents, bool) else documents
     with user_scope(services.engine, principal.user_id) as connection:
-        found = search.search_chunks(connection, question, vector, limit=retrieval.MAX_SEARCHED, only_in=only_in)
+        found = search_chunks(connection, question, vector, limit=retrieval.MAX_SEARCHED, only_in=only_in)
     close = retrieval.relevant_chunks(found, is_named=False)
     ranked: list[FoundChunk] = services.reranking.reranked(question, close, billing_subject=billing_subject) or close
     room = max(candidate.model.context_tokens - request_tokens(request, candidate.model), 0)

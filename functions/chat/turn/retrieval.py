@@ -17,8 +17,9 @@ from functions.chat.turn.prompt import PromptContext, prepare_request, retrieval
 from functions.chat.turn.state import Turn
 from parley.clock import date_in_words, utc_now
 from parley.db import search
+from parley.db.chunks import FoundChunk, search_chunks, with_neighbour
 from parley.db.engine import Engine
-from parley.db.search import FoundChunk, FoundFact, FoundPassage, RecallResult, WindowStart
+from parley.db.search import FoundFact, FoundPassage, RecallResult, WindowStart
 from parley.db.transactions import user_scope
 from parley.db.turn.message_parts import MessagePart
 from parley.db.vectors import Vector
@@ -230,9 +231,9 @@ def _search_documents(engine: Engine, turn: Turn, vector: Vector | None) -> list
     only_in = turn.context.only_documents or None
     try:
         with user_scope(engine, turn.user_id) as connection:
-            found = search.search_chunks(connection, question.text[:QUERY_CHARACTERS], vector, limit=MAX_SEARCHED, only_in=only_in)
+            found = search_chunks(connection, question.text[:QUERY_CHARACTERS], vector, limit=MAX_SEARCHED, only_in=only_in)
             # The answer often continues in the next chunk, which has none of the question's words.
-            return search.with_neighbour(connection, found, user_id=turn.user_id, place=MAX_SOURCES)
+            return with_neighbour(connection, found, user_id=turn.user_id, place=MAX_SOURCES)
     except Unavailable as exc:
         logger.warning("source_retrieval_skipped", turn_id=str(turn.id), reason=str(exc))
         return []

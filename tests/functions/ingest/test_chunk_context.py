@@ -12,7 +12,7 @@ from functions.ingest import pipeline
 from functions.ingest.chunk_context import MAX_DESCRIPTION_CHARACTERS, MAX_PAUSES
 from functions.ingest.messages import DocumentMessage
 from functions.ingest.pipeline import NO_DESCRIPTIONS
-from parley.db import search
+from parley.db.chunks import search_chunks
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.llm import messages as llm
@@ -87,7 +87,7 @@ def score_by_document(owner, words):
     from functions.ingest.app import services
 
     with user_scope(services.engine, owner.id) as connection:
-        return {str(chunk.document_id): chunk.bm25 for chunk in search.search_chunks(connection, words, None, limit=100)}
+        return {str(chunk.document_id): chunk.bm25 for chunk in search_chunks(connection, words, None, limit=100)}
 
 
 def test_no_model_is_called_unless_enabled(ingest, read, postgres):

@@ -24,13 +24,13 @@ from parley.db.accounts.authorization_codes import NewAuthorization
 from parley.db.accounts.sessions import NewSession
 from parley.db.assistants.assistants import ASSISTANTS
 from parley.db.assistants.prompts import ImportedPrompt, PromptVersion
-from parley.db.chunks import NewChunk
+from parley.db.chunks import FoundChunk, NewChunk
 from parley.db.groups.shares import DOCUMENTS
 from parley.db.memories import MemoryOrigin
 from parley.db.metering.quotas import BillingSubject, DefaultLimits, ReservationDetail
 from parley.db.metering.usage import Charge
 from parley.db.responses_api.responses import StoredResponse
-from parley.db.search import FoundChunk, WindowStart
+from parley.db.search import WindowStart
 from parley.db.tables import metadata
 from parley.db.turn.approvals import Approval
 from parley.db.turn.turn_begin import IdempotencyKey, NewTurn
@@ -48,7 +48,7 @@ OTHER_MODULES = {"bootstrap", "engine", "row_page", "transactions", "administrat
 GROUP_PARAMETERS = {"group_id", "group_ids"}
 USER_PARAMETERS = {"user_id", "billing_subject", "new_turn"}
 # These read the user from the transaction's setting.
-BY_SETTING = {"search.search_facts", "search.search_chunks"}
+BY_SETTING = {"search.search_facts", "chunks.search_chunks"}
 NOW = datetime.now(UTC)
 LATER = NOW + timedelta(days=1)
 VECTOR = Vector("other", [1.0])
@@ -89,7 +89,7 @@ STATES = {
     "chunks.without_description": "UPDATE chunks SET description = NULL WHERE user_id = :owner",
     "chunks.are_all_described": "UPDATE chunks SET description = NULL WHERE user_id = :owner",
     "chunks.has_undescribed_vectors": "UPDATE chunks SET description = NULL, embedding_model = 'other' WHERE user_id = :owner",
-    "search.with_neighbour": "UPDATE chunks SET number = 2 WHERE user_id = :owner",
+    "chunks.with_neighbour": "UPDATE chunks SET number = 2 WHERE user_id = :owner",
     "memories.forgotten_among": "UPDATE messages SET is_forgotten = true WHERE user_id = :owner",
     "conversations.set_generated_title": "UPDATE conversations SET title = NULL WHERE user_id = :owner",
     "idempotency.release": "UPDATE idempotency_keys SET answer = NULL WHERE user_id = :owner",
@@ -182,7 +182,7 @@ class Rows:
             "authorization_codes.redeem": {"code_hash": self.text_of("authorization_codes", "hash").encode(), "token_hash": b"new"},
             "one_time_codes.redeem": {"code_hash": self.text_of("one_time_codes", "hash").encode()},
             "chunks.put_vectors": {"vectors": {0: VECTOR}},
-            "search.with_neighbour": {
+            "chunks.with_neighbour": {
                 "place": 1,
                 "found": [FoundChunk(new_id(), self.id_of("documents"), "", 1, "", "", None, 0, 1, None, None)],
             },

@@ -5,10 +5,9 @@ import os
 import pytest
 from sqlalchemy import insert, text
 
-from parley.db import chunks, documents, search
-from parley.db.chunks import NewChunk
+from parley.db import chunks, documents
+from parley.db.chunks import CHUNK_CANDIDATES, NewChunk, search_chunks
 from parley.db.groups import membership, shares
-from parley.db.search import CHUNK_CANDIDATES
 from parley.db.tables import document_shares
 from parley.db.transactions import user_scope
 from parley.db.vectors import Vector
@@ -65,7 +64,7 @@ def test_another_users_poisoned_documents_are_never_found_and_displace_nothing(e
     with user_scope(engine, alice.id) as connection:
         for number in range(QUERIES):
             topic, only_in = number // 4 % TOPICS, narrowings(own, foreign, number)
-            found = search.search_chunks(connection, words(topic), vector(topic), limit=1 + number % 10, only_in=only_in)
+            found = search_chunks(connection, words(topic), vector(topic), limit=1 + number % 10, only_in=only_in)
             seen.append(({one.document_id for one in found}, {own} if only_in is None or own in only_in else set()))
 
     assert [number for number, (found, _) in enumerate(seen) if found & set(foreign)] == []
@@ -76,7 +75,7 @@ def test_a_shared_document_is_found_among_poisoned_ones(engine, alice, bob, fore
     shared = stored(engine, bob, [words(1)], [vector(1)], is_shared=True)
     try:
         with user_scope(engine, alice.id) as connection:
-            found = search.search_chunks(connection, words(1), vector(1), limit=10)
+            found = search_chunks(connection, words(1), vector(1), limit=10)
     finally:
         with user_scope(engine, bob.id) as connection:
             documents.remove(connection, shared, user_id=bob.id)
@@ -127,7 +126,7 @@ def test_of_10000_poisoned_chunks_of_another_group_none_is_found(engine, alice, 
 
     for only_in in (None, [other_group], [other_group, own, shared]):
         with user_scope(engine, alice.id) as connection:
-            found = search.search_chunks(connection, words(1), vector(1), limit=100, only_in=only_in)
+            found = search_chunks(connection, words(1), vector(1), limit=100, only_in=only_in)
         assert {one.document_id for one in found} == {own, shared} - ({own, shared} if only_in == [other_group] else set())
 
 
@@ -138,5 +137,5 @@ def test_the_members_of_a_group_find_what_is_shared_with_it_and_nothing_else_of_
 
     for topic in range(TOPICS):
         with user_scope(engine, alice.id) as connection:
-            found = search.search_chunks(connection, words(topic), vector(topic), limit=100)
+            found = search_chunks(connection, words(topic), vector(topic), limit=100)
         assert {one.document_id for one in found} == {own, foreign[3]}

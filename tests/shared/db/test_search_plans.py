@@ -6,7 +6,7 @@ import re
 import pytest
 from sqlalchemy import text
 
-from parley.db import search
+from parley.db.chunks import search_chunks, with_neighbour
 from parley.db.transactions import user_scope
 from parley.db.vectors import Vector, vector_parameters
 from parley.ids import new_id
@@ -66,7 +66,7 @@ def test_a_search_reads_only_its_users_rows_by_index(engines, many, alice, table
 def test_the_nearest_of_a_thousand_chunks_equal_an_exact_search(engine, engines, many, alice):
     vector = Vector("m", [0.3, 0.8])
     with user_scope(engine, alice.id) as connection:
-        found = sorted(one.similarity for one in search.search_chunks(connection, "", vector, limit=10))
+        found = sorted(one.similarity for one in search_chunks(connection, "", vector, limit=10))
     exact = "SELECT -(embedding <#> CAST(:vector AS halfvec)) AS s FROM chunks WHERE user_id = :user_id ORDER BY s DESC LIMIT 10"
     with engines["owner"].begin() as connection:
         nearest = connection.scalars(text(exact), {"user_id": alice.id, "vector": vector_parameters(vector)["vector"]}).all()
@@ -76,9 +76,9 @@ def test_the_nearest_of_a_thousand_chunks_equal_an_exact_search(engine, engines,
 
 def test_the_neighbour_of_the_best_chunk_is_the_next_of_its_document_if_enough_are_found(engine, many, alice):
     with user_scope(engine, alice.id) as connection:
-        found = search.search_chunks(connection, "", Vector("m", [0.3, 0.8]), limit=9)
-        given = search.with_neighbour(connection, found, user_id=alice.id, place=8)
-        too_few = search.with_neighbour(connection, found, user_id=alice.id, place=10)
+        found = search_chunks(connection, "", Vector("m", [0.3, 0.8]), limit=9)
+        given = with_neighbour(connection, found, user_id=alice.id, place=8)
+        too_few = with_neighbour(connection, found, user_id=alice.id, place=10)
 
     assert [(chunk.document_id, chunk.number) for chunk in given[7:8]] == [(found[0].document_id, found[0].number + 1)]
     assert (given[:7], given[8:], too_few) == (found[:7], found[7:], found)

@@ -5,15 +5,20 @@ Contextual retrieval adds a description to a chunk: a model's summary of the chu
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, select, text, true, update
+from sqlalchemy import ARRAY, Connection, Uuid, bindparam, delete, func, select, text, true, update
 
 from parley.db.tables import chunks
 from parley.db.vectors import Vector, vector_parameters
 from parley.ids import new_id
+
+# Candidates that word search and vector search each contribute to the combined ranking.
+CHUNK_CANDIDATES = 100
+# A chunk beside a match gets this share of its score, as in `parley_search_chunks`.
+_NEIGHBOUR_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,26 @@ class UnembeddedChunk:
     def embedded_text(self) -> str:
         """The text to embed: description, heading and text."""
         return "\n\n".join(filter(None, [self.description, self.heading, self.text]))
+
+
+@dataclass(frozen=True, slots=True)
+class FoundChunk:
+    """A chunk that matches a query. `score` is for ordering only.
+
+    `similarity` and `bm25` are as in `parley.db.search.FoundPassage`.
+    """
+
+    id: UUID
+    document_id: UUID
+    title: str
+    number: int
+    heading: str
+    body: str
+    page: int | None
+    start: int
+    score: float
+    similarity: float | None
+    bm25: float | None
 
 
 def count(connection: Connection, document_id: UUID, *, user_id: UUID) -> int:
@@ -140,6 +165,40 @@ def headings(connection: Connection, document_id: UUID, *, user_id: UUID, limit:
     return list(connection.execute(statement.order_by(func.min(chunks.c.number)).limit(limit)).scalars())
 
 
+def search_chunks(
+    connection: Connection, query: str, vector: Vector | None, *, limit: int, only_in: Sequence[UUID] | None = None
+) -> list[FoundChunk]:
+    """Return up to `limit` chunks, best first, of all documents that the transaction's user may read, or only of `only_in`.
+
+    Rows are filtered before they are ranked, so unreadable chunks never displace readable ones. Without a vector only words
+    are searched.
+    """
+    values = {
+        "query": query,
+        "pool": CHUNK_CANDIDATES,
+        "most": limit,
+        "only_in": list(only_in) if only_in is not None else None,
+    } | vector_parameters(vector)
+    return [FoundChunk(**row._mapping) for row in connection.execute(_SEARCH_CHUNKS, values)]
+
+
+def with_neighbour(connection: Connection, found: Sequence[FoundChunk], *, user_id: UUID, place: int) -> list[FoundChunk]:
+    """Return the found chunks with a neighbour of the best chunk at `place`, counted from 1. Fewer than `place` chunks stay as they are.
+
+    The neighbour is the next chunk of the same document, or the previous chunk if the next is missing or among the chunks before
+    `place`. It gets the similarity and the BM25 score of the best chunk, and a tenth of its score. Only chunks of the user's own
+    documents get a neighbour.
+    """
+    if len(found) < place:
+        return list(found)
+    best, before = found[0], found[: place - 1]
+    rows = connection.execute(_NEIGHBOURS, {"user_id": user_id, "document_id": best.document_id, "number": best.number})
+    beside = [replace(best, **row._mapping, score=best.score * _NEIGHBOUR_SHARE) for row in rows]
+    known = {chunk.id for chunk in before}
+    chosen = [chunk for chunk in beside if chunk.id not in known][:1]
+    return [*before, *chosen, *(chunk for chunk in found[place - 1 :] if chunk.id not in {one.id for one in chosen})]
+
+
 def _of_document(document_id: UUID, user_id: UUID) -> tuple[Any, Any]:
     return chunks.c.user_id == user_id, chunks.c.document_id == document_id
 
@@ -162,3 +221,17 @@ _PUT_VECTORS = text(
      WHERE chunks.user_id = :user_id AND chunks.document_id = :document_id AND chunks.number = v.number
     """
 )
+_NEIGHBOURS = text(
+    """
+    SELECT id, number, heading, text AS body, page, start FROM chunks
+     WHERE user_id = :user_id AND document_id = :document_id AND number IN (:number - 1, :number + 1)
+     ORDER BY number DESC
+    """
+)
+# The function of migrations 0011 to 0036 searches as the functions of `parley.db.search` do.
+_SEARCH_CHUNKS = text(
+    """
+    SELECT id, document_id, title, number, heading, body, page, start, score, similarity, weight AS bm25
+      FROM parley_search_chunks(:query, CAST(:vector AS halfvec), CAST(:model AS text), :pool, :most, CAST(:only_in AS uuid[]))
+    """
+).bindparams(bindparam("only_in", type_=ARRAY(Uuid)))

@@ -1,17 +1,16 @@
-"""Hybrid search, by words and by vectors, over a user's facts, past conversations and readable documents.
+"""Hybrid search, by words and by vectors, over a user's facts and past conversations.
 
-The statements call `parley_search_passages`, `parley_search_memories` and `parley_search_chunks` of migrations 0011 to
-0029. These functions see only rows that the transaction's user may read. They preselect vectors by binary signatures, compare the
-preselected vectors exactly, and combine the scores of words and vectors.
+The statements call `parley_search_passages` and `parley_search_memories` of migrations 0011 to 0029. These functions see only rows
+that the transaction's user may read. They preselect vectors by binary signatures, compare the preselected vectors exactly, and
+combine the scores of words and vectors. `search_chunks` in `parley.db.chunks` searches documents in the same way.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Connection, Engine, Uuid, bindparam, text
+from sqlalchemy import Connection, Engine, text
 
 from parley.db.transactions import run_statement
 from parley.db.vectors import Vector, vector_parameters
@@ -21,7 +20,6 @@ from parley.memory.named_time import Period
 MEMORY_CANDIDATES = 100
 # The limit to a project is applied to the candidates, most of which may be of other conversations.
 PROJECT_CANDIDATES = 1000
-CHUNK_CANDIDATES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,70 +252,3 @@ _RECALL = text(
             ) p) AS passages
     """  # noqa: S608 - constants only
 )
-
-
-@dataclass(frozen=True, slots=True)
-class FoundChunk:
-    """A document chunk that matches a query; `similarity` and `bm25` are as in FoundPassage. `score` is only for ordering."""
-
-    id: UUID
-    document_id: UUID
-    title: str
-    number: int
-    heading: str
-    body: str
-    page: int | None
-    start: int
-    score: float
-    similarity: float | None
-    bm25: float | None
-
-
-def search_chunks(
-    connection: Connection, query: str, vector: Vector | None, *, limit: int, only_in: Sequence[UUID] | None = None
-) -> list[FoundChunk]:
-    """Return up to `limit` chunks, best first, of all documents that the transaction's user may read, or only of `only_in`.
-
-    Rows are filtered before they are ranked, so unreadable chunks never displace readable ones. Without a vector only words
-    are searched.
-    """
-    values = {
-        "query": query,
-        "pool": CHUNK_CANDIDATES,
-        "most": limit,
-        "only_in": list(only_in) if only_in is not None else None,
-    } | vector_parameters(vector)
-    return [FoundChunk(**row._mapping) for row in connection.execute(_SEARCH_CHUNKS, values)]
-
-
-def with_neighbour(connection: Connection, found: Sequence[FoundChunk], *, user_id: UUID, place: int) -> list[FoundChunk]:
-    """Return the found chunks with a neighbour of the best one at `place`, counted from 1, if at least so many were found.
-
-    The neighbour is the next chunk of the same document, or the previous one if the next is missing or among the chunks before `place`.
-    It has the similarity and the words of its neighbour, and a tenth of its score. Only documents of the user have one.
-    """
-    if len(found) < place:
-        return list(found)
-    best, before = found[0], found[: place - 1]
-    rows = connection.execute(_NEIGHBOURS, {"user_id": user_id, "document_id": best.document_id, "number": best.number})
-    beside = [replace(best, **row._mapping, score=best.score * _NEIGHBOUR_SHARE) for row in rows]
-    known = {chunk.id for chunk in before}
-    chosen = [chunk for chunk in beside if chunk.id not in known][:1]
-    return [*before, *chosen, *(chunk for chunk in found[place - 1 :] if chunk.id not in {one.id for one in chosen})]
-
-
-# As in `parley_search_chunks`, where a hit beside another gets this share of the other's score.
-_NEIGHBOUR_SHARE = 0.1
-_NEIGHBOURS = text(
-    """
-    SELECT id, number, heading, text AS body, page, start FROM chunks
-     WHERE user_id = :user_id AND document_id = :document_id AND number IN (:number - 1, :number + 1)
-     ORDER BY number DESC
-    """
-)
-_SEARCH_CHUNKS = text(
-    """
-    SELECT id, document_id, title, number, heading, body, page, start, score, similarity, weight AS bm25
-      FROM parley_search_chunks(:query, CAST(:vector AS halfvec), CAST(:model AS text), :pool, :most, CAST(:only_in AS uuid[]))
-    """
-).bindparams(bindparam("only_in", type_=ARRAY(Uuid)))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+from parley.db.chunks import FoundChunk
 from parley.db.engine import Engine
-from parley.db.search import FoundChunk
 from parley.errors import ParleyError, Unavailable
 from parley.llm.catalogue import Catalogue, NoModel
 from parley.llm.errors import ProviderFailed

@@ -11,7 +11,7 @@ from parley.observability import logger
 
 if TYPE_CHECKING:
     # Not at run time: the module imports SQLAlchemy, which the tool runner does not need.
-    from parley.db.search import FoundChunk
+    from parley.db.chunks import FoundChunk
 
 MAX_RESULT_BYTES = 64 * 1024
 _TRUNCATION_NOTE = "\n[Truncated: the result is longer.]"

@@ -10,8 +10,9 @@ from typing import Any
 from parley.auth.principal import Principal
 from parley.clock import date_in_words, utc_now
 from parley.db import search
+from parley.db.chunks import FoundChunk, search_chunks
 from parley.db.engine import Engine
-from parley.db.search import FoundChunk, FoundPassage
+from parley.db.search import FoundPassage
 from parley.db.transactions import user_scope
 from parley.memory.named_time import named_period
 from parley.metering.embeddings import MeteredEmbedder
@@ -62,7 +63,7 @@ def make_search_tools(engine: Engine, embedding: MeteredEmbedder, principal: Pri
         query = str(arguments["query"])
         vector = embedding.query(query, billing_subject=billing_subject)
         with user_scope(engine, user_id) as connection:
-            found = search.search_chunks(connection, query, vector, limit=MAX_RESULTS)
+            found = search_chunks(connection, query, vector, limit=MAX_RESULTS)
         text = "\n\n".join(map(_chunk_text, found)) or "Nothing was found in the user's documents."
         return ToolOutcome(True, text, 0.0, found)
 
