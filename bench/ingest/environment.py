@@ -22,7 +22,7 @@ from parley.db import documents
 from parley.db.engine import make_engine
 from parley.db.transactions import user_scope
 from parley.ids import new_id
-from parley.jobs import document_key
+from parley.ingest_queue import document_key
 from parley.settings import DatabaseSettings
 
 BUCKET = "parley-bench-files"

@@ -12,7 +12,8 @@ from functions.documents.services import DocumentServices, UploadStore
 from parley.db.engine import make_engine
 from parley.http.app import create_app
 from parley.http.lambda_entry import buffered_handler
-from parley.jobs import IngestQueue, UpkeepQueue
+from parley.ingest_queue import IngestQueue
+from parley.jobs import UpkeepQueue
 from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.reranking import MeteredReranker
 from parley.settings import DatabaseSettings, HttpSettings, ModelSettings

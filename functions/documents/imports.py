@@ -20,7 +20,7 @@ from parley.db.imports.imports import Import
 from parley.db.transactions import lock_until_end, principal_scope
 from parley.http.schemas import Input, Output, Timestamp
 from parley.ids import new_id
-from parley.jobs import MAX_IMPORT_BYTES
+from parley.ingest_queue import MAX_IMPORT_BYTES
 
 # S3 notifies the queue within seconds. This message makes up for a notification that was lost; otherwise it has no effect.
 CHECK_FORM_AFTER_S = 900

@@ -7,7 +7,8 @@ from uuid import UUID
 from parley.aws.s3 import FileStore, PresignedPost
 from parley.db.engine import Engine
 from parley.http.dependencies import FROM_APP
-from parley.jobs import UPLOAD_FORM_LIFETIME_S, IngestQueue, UpkeepQueue, document_key, import_key
+from parley.ingest_queue import UPLOAD_FORM_LIFETIME_S, IngestQueue, document_key, import_key
+from parley.jobs import UpkeepQueue
 from parley.metering.embeddings import MeteredEmbedder
 from parley.metering.reranking import MeteredReranker
 

@@ -14,10 +14,11 @@ from functions.ingest import messages
 from functions.ingest.messages import ImportMessage
 from functions.ingest.pipeline import ingest
 from functions.ingest.services import DocumentFileStore, ImportFileStore, IngestServices
+from parley.aws.sqs import process_messages
 from parley.db.circuits import DatabaseCircuits
 from parley.db.engine import make_engine
 from parley.deadline import Deadline
-from parley.jobs import MAX_IMPORT_BYTES, IngestQueue, process_messages
+from parley.ingest_queue import MAX_IMPORT_BYTES, IngestQueue
 from parley.llm.circuit_breaker import CircuitBreaker
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.llm.provider_registry import ProviderRegistry

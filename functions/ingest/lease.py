@@ -25,7 +25,7 @@ from parley.db.engine import Engine
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.errors import NotFound
-from parley.jobs import IngestQueue
+from parley.ingest_queue import IngestQueue
 from parley.observability import logger
 
 LEASE_S = 60.0

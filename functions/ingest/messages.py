@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 from uuid import UUID
 
 from parley.errors import ParleyError
-from parley.jobs import DOCUMENTS_PREFIX, IMPORTS_PREFIX, document_key, import_key
+from parley.ingest_queue import DOCUMENTS_PREFIX, IMPORTS_PREFIX, document_key, import_key
 
 
 class UnknownDocumentMessage(ParleyError):

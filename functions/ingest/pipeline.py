@@ -45,7 +45,7 @@ from parley.db.transactions import user_scope
 from parley.db.vectors import Vector
 from parley.deadline import Deadline
 from parley.errors import NotFound, Unavailable
-from parley.jobs import UPLOAD_FORM_LIFETIME_S
+from parley.ingest_queue import UPLOAD_FORM_LIFETIME_S
 from parley.llm.catalogue import NoModel
 from parley.llm.errors import ContextTooLong, ProviderBusy, ProviderFailed
 from parley.metering.embeddings import MeteredEmbedder

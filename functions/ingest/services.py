@@ -9,7 +9,7 @@ from tempfile import NamedTemporaryFile
 from functions.ingest.errors import DocumentTooLarge, SizeMismatch
 from parley.aws.s3 import FileMissing, FileStore
 from parley.db.engine import Engine
-from parley.jobs import IngestQueue
+from parley.ingest_queue import IngestQueue
 from parley.llm.catalogue import Catalogue
 from parley.llm.router import ModelRouter
 from parley.metering.embeddings import MeteredEmbedder

@@ -15,7 +15,8 @@ from functions.upkeep.webhook_client import WebhookClient
 from parley.auth.encryption import key_store_cipher
 from parley.aws.functions import FunctionStarter
 from parley.db.engine import make_engine
-from parley.jobs import IngestQueue, MemoryQueue, UnknownJob, UpkeepQueue, process_jobs
+from parley.ingest_queue import IngestQueue
+from parley.jobs import MemoryQueue, UnknownJob, UpkeepQueue, process_jobs
 from parley.llm.catalogue import NoModel
 from parley.llm.live_catalogue import LiveCatalogue
 from parley.observability import logger

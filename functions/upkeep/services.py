@@ -10,7 +10,8 @@ from functions.upkeep.mailer import Mailer
 from functions.upkeep.webhook_client import WebhookClient
 from parley.aws.s3 import FileStore
 from parley.db.engine import Engine
-from parley.jobs import IngestQueue, MemoryQueue, UpkeepQueue
+from parley.ingest_queue import IngestQueue
+from parley.jobs import MemoryQueue, UpkeepQueue
 
 # Every top-level folder with users' files. In each of them, a user's files are in a folder named by the user's id.
 USER_FOLDERS = ("exports", "imports", "documents", "uploads", "images")

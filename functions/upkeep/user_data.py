@@ -20,7 +20,7 @@ from parley.db.accounts import administration, audit, exports
 from parley.db.engine import Connection, Engine
 from parley.db.transactions import global_scope, user_scope
 from parley.errors import NotFound
-from parley.jobs import document_key
+from parley.ingest_queue import document_key
 from parley.observability import logger
 
 # Increase it when programs that read exports must adapt.

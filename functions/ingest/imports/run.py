@@ -36,7 +36,7 @@ from parley.db.imports.imports import Import
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.errors import NotFound, Unavailable
-from parley.jobs import UPLOAD_FORM_LIFETIME_S
+from parley.ingest_queue import UPLOAD_FORM_LIFETIME_S
 from parley.llm.catalogue import NoModel
 from parley.llm.errors import ProviderFailed
 from parley.metering.limits import BillingSubject, BudgetExhausted

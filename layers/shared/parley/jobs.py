@@ -1,41 +1,28 @@
-"""Background jobs: the messages, the SQS queues that carry them, and batch processing.
+"""Background jobs: the messages, and the SQS queues that carry them.
 
 A job is a JSON object whose `type` names its kind. A job may arrive twice, and jobs may arrive in any order. No job contains a
-secret: a code is generated when its email is sent. The ingest queue carries S3's own event notifications, and `IngestQueue` writes the
-same form. A failed message is reported by its id and only that message is retried:
-https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchitemfailures
+secret: a code is generated when its email is sent. The queue of documents and imports carries other messages (`ingest_queue.py`).
 """
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import starmap
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from parley.aws.sqs import SqsMessage, SqsQueue
+from parley.aws.sqs import BatchFailures, SqsMessage, SqsQueue, process_messages
 from parley.clock import utc_now
 from parley.db.outbox import OutboxEntry
-from parley.errors import NotFound, ParleyError, Unavailable
-from parley.observability import add_log_context, begin_log_context, current_correlation_id, logger
-from parley.observability.invocations import message_attribute, message_correlation_id
-from parley.observability.settings import settings
-from parley.observability.traces import TRACEPARENT, unit_of_work
+from parley.errors import ParleyError, Unavailable
+from parley.observability import add_log_context, logger
 
 type AccountNoticeKind = Literal[
     "password_changed", "password_changed_keys_revoked", "password_reset", "email_changed", "new_api_key", "new_passkey"
 ]
 type ScheduleNoticeKind = Literal["ended", "paused"]
-type BatchFailures = dict[str, list[dict[str, str]]]
 
-DOCUMENTS_PREFIX, IMPORTS_PREFIX = "documents", "imports"
-# The largest export that can be imported. The ingest function copies it to its disk of 2 GB.
-MAX_IMPORT_BYTES = 500_000_000
-# The lifetime of the form with which a client uploads a document or an export to import.
-UPLOAD_FORM_LIFETIME_S = 3600
 # The longest delay of a message in SQS.
 MAX_DELAY_S = 900
 # A code that a user waits for must not wait for the queue's visibility timeout because SES refused it once.
@@ -141,7 +128,7 @@ class ScheduleNotice:
     type: Literal["schedule"] = "schedule"
 
 
-type Job = (
+type Job = Annotated[
     SignUp
     | ResetPassword
     | ChangeEmail
@@ -151,26 +138,12 @@ type Job = (
     | OutboxJob
     | DeliverEvent
     | RingAlarm
-    | ScheduleNotice
-)
+    | ScheduleNotice,
+    Field(discriminator="type"),
+]
 
 # Errors are logged, so they must not repeat the input, which contains email addresses.
-_JOB_JSON: TypeAdapter[Job] = TypeAdapter(
-    Annotated[
-        SignUp
-        | ResetPassword
-        | ChangeEmail
-        | AccountNotice
-        | GroupInvitation
-        | CheckTurn
-        | OutboxJob
-        | DeliverEvent
-        | RingAlarm
-        | ScheduleNotice,
-        Field(discriminator="type"),
-    ],
-    config=ConfigDict(hide_input_in_errors=True, defer_build=True),
-)
+_JOB_JSON: TypeAdapter[Job] = TypeAdapter(Job, config=ConfigDict(hide_input_in_errors=True, defer_build=True))
 
 
 class UnknownJob(ParleyError):
@@ -249,57 +222,6 @@ class MemoryQueue(UpkeepQueue):
             logger.exception("job_not_sent", message_type="work")
 
 
-class IngestQueue(SqsQueue):
-    """The SQS queue of the `ingest` function."""
-
-    def send(self, document_id: UUID, *, user_id: UUID, delay_s: float = 0) -> None:
-        """Request that a document be ingested after `delay_s` (15 minutes at most). Raises Unavailable."""
-        self.put(_s3_event(user_id, document_id), delay_s=delay_s)
-
-    def send_later(self, document_id: UUID, *, user_id: UUID, delay_s: float) -> None:
-        """Do the same as `send`, but log an error instead of raising it, because S3's own notification nearly always arrives."""
-        try:
-            self.send(document_id, user_id=user_id, delay_s=delay_s)
-        except Unavailable:
-            logger.exception("job_not_sent", message_type="document")
-
-    def send_import(self, import_id: UUID, *, user_id: UUID, delay_s: float = 0) -> None:
-        """Request that an import be run after `delay_s` (15 minutes at most). Raises Unavailable."""
-        self.put(_key_event(import_key(user_id, import_id)), delay_s=delay_s)
-
-    def send_import_later(self, import_id: UUID, *, user_id: UUID, delay_s: float) -> None:
-        """Do the same as `send_import`, but log an error instead of raising it, as `send_later` does."""
-        try:
-            self.send_import(import_id, user_id=user_id, delay_s=delay_s)
-        except Unavailable:
-            logger.exception("job_not_sent", message_type="import")
-
-    def send_all(self, documents: Iterable[tuple[UUID, UUID]]) -> int:
-        """Request ingestion of many documents, given as (user id, document id), and return their number.
-
-        Raises Unavailable if any of the messages may be lost.
-        """
-        return self.put_all(map(SqsMessage, starmap(_s3_event, documents)))
-
-
-def document_key(user_id: UUID, document_id: UUID) -> str:
-    """Return the S3 key of a document's file."""
-    return f"{DOCUMENTS_PREFIX}/{user_id}/{document_id}"
-
-
-def import_key(user_id: UUID, import_id: UUID) -> str:
-    """Return the S3 key of an import's file."""
-    return f"{IMPORTS_PREFIX}/{user_id}/{import_id}"
-
-
-def _s3_event(user_id: UUID, document_id: UUID) -> str:
-    return _key_event(document_key(user_id, document_id))
-
-
-def _key_event(key: str) -> str:
-    return json.dumps({"Records": [{"s3": {"object": {"key": key}}}]})
-
-
 def process_jobs(records: Iterable[dict[str, Any]], *, handle: Callable[[Job], None]) -> BatchFailures:
     """Parse and handle each record's job, and return the failed messages in the form that Lambda's SQS event source reads."""
 
@@ -310,34 +232,3 @@ def process_jobs(records: Iterable[dict[str, Any]], *, handle: Callable[[Job], N
         handle(job)
 
     return process_messages(records, handle=handle_body)
-
-
-def process_messages(records: Iterable[dict[str, Any]], *, handle: Callable[[str], None]) -> BatchFailures:
-    """Do the same as `process_jobs`, but pass each record's body to `handle` unparsed.
-
-    Each message is logged under its sender's correlation id, else under the invocation's.
-    """
-    invocation_id, failed = current_correlation_id(), []
-    for record in records:
-        begin_log_context(message_correlation_id(record) or invocation_id)
-        with unit_of_work(f"process {settings.service}", kind="consumer", traceparent=message_attribute(record, TRACEPARENT)) as span:
-            span.set({"messaging.system": "aws_sqs", "messaging.operation.type": "process", "messaging.message.id": record["messageId"]})
-            if not _is_processed(record, handle):
-                failed.append(record["messageId"])
-    begin_log_context(invocation_id)
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
-
-
-def _is_processed(record: dict[str, Any], handle: Callable[[str], None]) -> bool:
-    message_id = record["messageId"]
-    try:
-        handle(record["body"])
-    except NotFound as exc:
-        logger.info("job_skipped", message_id=message_id, reason=str(exc))
-    except Exception:
-        # The body is never logged: it may contain an address.
-        logger.exception("job_failed", message_id=message_id)
-        return False
-    else:
-        logger.info("job_completed", message_id=message_id)
-    return True

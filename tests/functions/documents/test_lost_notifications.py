@@ -8,7 +8,7 @@ import pytest
 
 from functions.documents.library import CHECK_FORM_AFTER_S, CHECK_UPLOAD_AFTER_S
 from parley.errors import Unavailable
-from parley.jobs import IngestQueue
+from parley.ingest_queue import IngestQueue
 from tests.support.builders import upload_document
 
 FORM = {"filename": "notes.txt", "content_type": "text/plain", "bytes": 5}

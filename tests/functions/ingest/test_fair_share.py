@@ -20,7 +20,7 @@ from parley.db import documents as stored_documents
 from parley.db.engine import make_engine
 from parley.db.transactions import global_scope, user_scope
 from parley.deadline import Deadline
-from parley.jobs import IngestQueue
+from parley.ingest_queue import IngestQueue
 from parley.llm.errors import ProviderFailed
 from tests.support.builders import upload_document
 

@@ -12,7 +12,7 @@ from functions.ingest import pipeline
 from functions.ingest.messages import DocumentMessage
 from functions.ingest.pipeline import NO_BUDGET, NO_MODEL
 from parley.deadline import Deadline
-from parley.jobs import IngestQueue
+from parley.ingest_queue import IngestQueue
 from parley.llm.errors import ProviderFailed
 from parley.metering.limits import BudgetExhausted
 from tests.conftest import embedding_catalogue

@@ -13,7 +13,7 @@ from parley.db import documents as stored_documents
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.errors import Unavailable
-from parley.jobs import IngestQueue
+from parley.ingest_queue import IngestQueue
 from tests.support.builders import upload_document
 
 # The parser's part of it is over before its process has started.
