@@ -1,32 +1,36 @@
-"""Approve or deny a pending tool call, or answer a question; the last decision resumes the turn."""
+"""Pause a turn for the user's approvals and answers, and store their decisions; the last decision resumes the turn."""
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from functions.chat.errors import AlreadyDecided, NotWaiting
 from functions.chat.services import ChatServices
+from functions.chat.turn.events import NumberedEvent, TurnWaiting
 from functions.chat.turn.project import project_of
 from functions.chat.turn.prompt import PromptContext, prepare_request, select_tools
 from functions.chat.turn.question import load_question, with_assistant
-from functions.chat.turn.state import EventBuffer, Turn
+from functions.chat.turn.state import ApprovalsPending, EventBuffer, Turn
 from functions.chat.turn.tools import TurnToolbox
 from parley.auth.principal import Principal
 from parley.db import conversations
-from parley.db.engine import Connection
+from parley.db.engine import Connection, Engine
 from parley.db.metering import quotas
-from parley.db.transactions import principal_scope
+from parley.db.transactions import principal_scope, user_scope
 from parley.db.turn import approvals, turn_checkpoint
 from parley.db.turn.approvals import Approval
 from parley.db.turn.message_parts import AnswerParts
 from parley.db.turn.turn_checkpoint import LockedTurn
 from parley.db.webhooks import deliveries
+from parley.deadline import Deadline, retry_while_unavailable
 from parley.errors import NotFound
 from parley.llm.candidates import preferred_candidates, still_available
 from parley.llm.catalogue import Catalogue
 from parley.llm.messages import Source
+from parley.metering import limits
 from parley.metering.limits import BillingSubject
 from parley.turn_recovery import end_waiting_turn
 
@@ -55,8 +59,45 @@ class AlreadyResumed:
     after: int
 
 
+class _PauseRefused(Exception):
+    """The turn was stopped or has ended. Raised to roll back the settlement."""
+
+
 class _ApprovalExpired(Exception):
     """The turn has waited for more than a day."""
+
+
+def pause_turn(engine: Engine, turn: Turn, pending: ApprovalsPending, *, deadline: Deadline) -> NumberedEvent | None:
+    """Store a checkpoint and return `turn.waiting`, or None if the turn was stopped or has ended. Raises NotFound and Unavailable."""
+    last = turn.event_buffer.add(TurnWaiting([*(call.call_id for call in pending.calls), *(question.id for question in pending.questions)]))
+    try:
+        retry_while_unavailable(partial(_store_checkpoint, engine, turn, pending, last), deadline)
+    except _PauseRefused:
+        turn.event_buffer.discard_last()
+        return None
+    return last
+
+
+def _store_checkpoint(engine: Engine, turn: Turn, pending: ApprovalsPending, last: NumberedEvent) -> None:
+    requests = [Approval(call.call_id, call.name, call.arguments) for call in pending.calls]
+    requests += [question.to_approval() for question in pending.questions]
+    with user_scope(engine, turn.user_id) as connection:
+        limits.settle(connection, turn.billing_subject, turn.billed_calls, reservations=turn.reservations, turn_id=turn.id)
+        checkpoint, entries = turn.checkpoint(upto=last.number), turn.event_buffer.pending()
+        paused = turn_checkpoint.pause(connection, turn.id, checkpoint, requests, user_id=turn.user_id, entries=entries)
+        # If `last_event` has reached this number, an earlier attempt paused the turn, and the turn has continued since.
+        if not paused.is_done and paused.last_event < last.number:
+            raise _PauseRefused
+        if paused.is_done:
+            turn.deliveries = _note_pause(connection, turn, requests, number=last.number)
+
+
+def _note_pause(connection: Connection, turn: Turn, requests: Sequence[Approval], *, number: int) -> list[UUID]:
+    """Note that the turn waits for these approvals since its event `number`, and return the deliveries to send after the commit."""
+    ids = {"turn_id": str(turn.id), "conversation_id": str(turn.conversation_id)}
+    data = ids | {"calls": [{"call_id": request.call_id, "tool": request.name} for request in requests]}
+    key = f"{turn.id} {number}"
+    return deliveries.note(connection, "turn.waiting_for_approval", user_id=turn.user_id, key=key, data=data)
 
 
 def decide(services: ChatServices, principal: Principal, decision: Decision) -> Turn | AlreadyResumed | None:
@@ -181,11 +222,3 @@ def _restore_turn(
         event_buffer=EventBuffer(last=locked_turn.last_event),
         resumed_from=checkpoint,
     )
-
-
-def note_pause(connection: Connection, turn: Turn, requests: Sequence[Approval], *, number: int) -> list[UUID]:
-    """Note that the turn waits for these approvals since its event `number`, and return the deliveries to send after the commit."""
-    ids = {"turn_id": str(turn.id), "conversation_id": str(turn.conversation_id)}
-    data = ids | {"calls": [{"call_id": request.call_id, "tool": request.name} for request in requests]}
-    key = f"{turn.id} {number}"
-    return deliveries.note(connection, "turn.waiting_for_approval", user_id=turn.user_id, key=key, data=data)

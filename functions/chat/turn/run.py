@@ -18,7 +18,7 @@ from itertools import chain
 from uuid import UUID
 
 from functions.chat.services import ChatServices
-from functions.chat.turn.approvals import AlreadyResumed, Decision, decide, note_pause
+from functions.chat.turn.approvals import AlreadyResumed, Decision, decide, pause_turn
 from functions.chat.turn.begin import begin_turn
 from functions.chat.turn.events import (
     IncompleteAnswer,
@@ -29,7 +29,6 @@ from functions.chat.turn.events import (
     TurnFailed,
     TurnInterrupted,
     TurnStopped,
-    TurnWaiting,
 )
 from functions.chat.turn.heartbeat import Heartbeat, Watchdog
 from functions.chat.turn.question import Question
@@ -40,8 +39,7 @@ from functions.chat.turn.tool_loop import run_tool_loop
 from parley.auth.principal import Principal
 from parley.db.engine import Engine
 from parley.db.transactions import user_scope
-from parley.db.turn import turn_checkpoint, turn_end, turns
-from parley.db.turn.approvals import Approval
+from parley.db.turn import turn_end, turns
 from parley.db.turn.turn_begin import ExistingTurn, IdempotencyKey
 from parley.db.turn.turn_end import TurnResult
 from parley.db.turn.turns import TurnStatus
@@ -77,8 +75,7 @@ def take_turn(
 
     Yields `turn.started`, the other events, and exactly one last event, terminal or `turn.waiting`. If `idempotency_key` began an
     earlier turn, yields that turn's events from its log, after number `joins_after`. Without that number, a turn that is running is
-    refused. If the turn is refused, raises the errors of `begin_turn` before the first
-    event.
+    refused. If the turn is refused, raises the errors of `begin_turn` before the first event.
     """
     joins = joins_after is not None
     turn = begin_turn(services, principal, question, deadline=deadline, idempotency_key=idempotency_key, joins=joins)
@@ -202,10 +199,6 @@ class _AlreadyEnded(Exception):
     """The turn has already ended. Raised to roll back the settlement."""
 
 
-class _PauseRefused(Exception):
-    """The turn was stopped or has ended. Raised to roll back the settlement, which `finish_turn` repeats."""
-
-
 def store_outcome(engine: Engine, turn: Turn, outcome: ParleyError | None, *, deadline: Deadline) -> NumberedEvent:
     """Store the turn's outcome and return its last event. `outcome` is None if the answer is complete.
 
@@ -215,7 +208,9 @@ def store_outcome(engine: Engine, turn: Turn, outcome: ParleyError | None, *, de
         if isinstance(outcome, Superseded):
             return leave_superseded_turn(engine, turn, deadline=deadline)
         if isinstance(outcome, ApprovalsPending):
-            return pause_turn(engine, turn, outcome, deadline=deadline)
+            if paused := pause_turn(engine, turn, outcome, deadline=deadline):
+                return paused
+            outcome = StopRequested(f"turn {turn.id}")
         return finish_turn(engine, turn, outcome, deadline=deadline)
     except Exception as exc:  # as in `run_turn`: the client always gets a last event
         logger.exception("turn_end_not_stored", turn_id=str(turn.id))
@@ -236,20 +231,6 @@ def leave_superseded_turn(engine: Engine, turn: Turn, *, deadline: Deadline) -> 
     Raises NotFound and Unavailable.
     """
     return retry_while_unavailable(partial(_release_reservations, engine, turn), deadline)
-
-
-def pause_turn(engine: Engine, turn: Turn, pending: ApprovalsPending, *, deadline: Deadline) -> NumberedEvent:
-    """Store a checkpoint and return `turn.waiting`. If a stop was requested meanwhile, finish the turn instead.
-
-    Raises NotFound and Unavailable.
-    """
-    last = turn.event_buffer.add(TurnWaiting([*(call.call_id for call in pending.calls), *(question.id for question in pending.questions)]))
-    try:
-        retry_while_unavailable(partial(_store_checkpoint, engine, turn, pending, last), deadline)
-    except _PauseRefused:
-        turn.event_buffer.discard_last()
-        return finish_turn(engine, turn, StopRequested(f"turn {turn.id}"), deadline=deadline)
-    return last
 
 
 def _terminal_event(turn: Turn, outcome: ParleyError | None) -> TurnCompleted | TurnStopped | TurnInterrupted | TurnFailed:
@@ -316,17 +297,3 @@ def _turn_result(turn: Turn, last: NumberedEvent) -> TurnResult:
         total_ms=timings.total_ms,
         question=turn.context.question.text,
     )
-
-
-def _store_checkpoint(engine: Engine, turn: Turn, pending: ApprovalsPending, last: NumberedEvent) -> None:
-    requests = [Approval(call.call_id, call.name, call.arguments) for call in pending.calls]
-    requests += [question.to_approval() for question in pending.questions]
-    with user_scope(engine, turn.user_id) as connection:
-        limits.settle(connection, turn.billing_subject, turn.billed_calls, reservations=turn.reservations, turn_id=turn.id)
-        checkpoint, entries = turn.checkpoint(upto=last.number), turn.event_buffer.pending()
-        paused = turn_checkpoint.pause(connection, turn.id, checkpoint, requests, user_id=turn.user_id, entries=entries)
-        # If `last_event` has reached this number, an earlier attempt paused the turn, and the turn has continued since.
-        if not paused.is_done and paused.last_event < last.number:
-            raise _PauseRefused
-        if paused.is_done:
-            turn.deliveries = note_pause(connection, turn, requests, number=last.number)
