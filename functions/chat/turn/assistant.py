@@ -3,15 +3,37 @@
 The caller's rights decide, never the owner's: documents are searched as far as the caller can read them, and tools are the caller's own.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from functions.chat.errors import AssistantNotFound
-from functions.chat.turn.question import Question, TurnAssistant
+from functions.chat.turn.question import Question
 from parley.auth.principal import Principal
 from parley.db.assistants import assistants
 from parley.db.assistants.assistants import Assistant
 from parley.db.engine import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnAssistant:
+    """The settings of an assistant for a turn. `tools` selects among the user's tools: all, none, or the named tools.
+
+    `has_chosen_documents` means that the turn searches the assistant's documents, because the question names none.
+    """
+
+    id: UUID
+    version: int
+    instructions: str
+    model: str | None
+    tools: bool | Sequence[str]
+    uses_memory: bool
+    is_own: bool
+    has_chosen_documents: bool
+
+    def offers(self, tool: str) -> bool:
+        """Whether the assistant offers a tool of the user to the model."""
+        return self.tools if isinstance(self.tools, bool) else tool in self.tools
 
 
 def load_assistant(connection: Connection, assistant_id: UUID) -> Assistant:

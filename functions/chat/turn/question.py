@@ -6,7 +6,7 @@ Images are fetched only when the request is sent, so that no transaction is open
 import json
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from functions.chat.errors import NothingToRegenerate
@@ -26,6 +26,10 @@ from parley.llm.tokens import PER_IMAGE, PER_MESSAGE, estimate_tokens
 from parley.memory.window import MAX_MESSAGES
 from parley.tools.outcome import truncate_result
 
+if TYPE_CHECKING:
+    # Not at run time: few turns have an assistant.
+    from functions.chat.turn.assistant import TurnAssistant
+
 # A stored message must fit into a Lambda response of at most 6 MB, in which a character can take seven bytes.
 MAX_MESSAGE_CHARACTERS = 800_000
 ASSISTANT_PREFIX = "assistant:"
@@ -37,27 +41,6 @@ _ENDED_NOTE = "(The answer ended here.)"
 _INTERJECTION_NOTE = "(The user adds a message.)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnAssistant:
-    """The settings of an assistant for a turn. `tools` selects among the user's tools: all, none, or the named tools.
-
-    `has_chosen_documents` means that the turn searches the assistant's documents, because the question names none.
-    """
-
-    id: UUID
-    version: int
-    instructions: str
-    model: str | None
-    tools: bool | Sequence[str]
-    uses_memory: bool
-    is_own: bool
-    has_chosen_documents: bool
-
-    def offers(self, tool: str) -> bool:
-        """Whether the assistant offers a tool of the user to the model."""
-        return self.tools if isinstance(self.tools, bool) else tool in self.tools
-
-
 @dataclass(frozen=True, slots=True)
 class Question:
     """A question and how to answer it. Without `conversation_id`, the question opens a new conversation.
@@ -67,9 +50,8 @@ class Question:
     by their ids. `output` is the schema of the answer. `attached` holds new images and ids of earlier images; once the new images
     are stored, `images` holds the message parts instead. A new conversation with `is_incognito` neither uses nor feeds the user's
     memory. With `asks_user`, the model may ask the user in a form. With `is_regeneration`, the question is the conversation's last
-    question, and `text` is empty until it is read.
-    With `opens_conversation`, a conversation that does not exist is opened under `conversation_id`.
-    `assistant_id` replaces the conversation's assistant; `assistant` is the one that the turn uses, once it is read.
+    question, and `text` is empty until it is read. With `opens_conversation`, a conversation that does not exist is opened under
+    `conversation_id`. `assistant_id` replaces the conversation's assistant; `assistant` is the turn's assistant, once it is read.
     """
 
     text: str
@@ -88,7 +70,7 @@ class Question:
     asks_user: bool = False
     opens_conversation: bool = False
     assistant_id: UUID | None = None
-    assistant: TurnAssistant | None = None
+    assistant: "TurnAssistant | None" = None
 
     @property
     def named_documents(self) -> Sequence[UUID]:
