@@ -19,14 +19,12 @@ from functions.chat.turn.events import (
     NumberedEvent,
     Ping,
     ReplayedEvent,
-    ToolAnswered,
-    ToolApproval,
-    ToolQuestion,
     TurnCompleted,
     TurnEvent,
     TurnFailed,
     TurnWaiting,
 )
+from functions.chat.turn.tool_events import ToolAnswered, ToolApproval, ToolQuestion
 from parley.db.messages import StoredMessage
 from parley.http.schemas import HistoryMessageOut, UsageOut
 

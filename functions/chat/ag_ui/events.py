@@ -15,10 +15,6 @@ from functions.chat.turn.events import (
     NumberedEvent,
     Ping,
     SourceGiven,
-    ToolAnswered,
-    ToolApproval,
-    ToolCalled,
-    ToolQuestion,
     TurnCompleted,
     TurnFailed,
     TurnInterrupted,
@@ -26,6 +22,7 @@ from functions.chat.turn.events import (
     TurnStopped,
     TurnWaiting,
 )
+from functions.chat.turn.tool_events import ToolAnswered, ToolApproval, ToolCalled, ToolQuestion
 
 type AgUiEvent = dict[str, Any]
 

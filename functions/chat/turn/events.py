@@ -1,4 +1,4 @@
-"""The events of a turn, in the order in which clients see them.
+"""The events of a turn, in the order in which clients see them; those about tool calls are in `tool_events.py`.
 
 Each event knows its name and its JSON, so the stream and the log have the same content.
 """
@@ -10,6 +10,7 @@ from math import ceil
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
+from functions.chat.turn.tool_events import ToolAnswered, ToolApproval, ToolCalled, ToolQuestion
 from parley.db.messages import StoredMessage
 from parley.errors import ParleyError, problem_document
 from parley.llm.messages import FinishReason
@@ -122,66 +123,6 @@ class AnswerDelta:
     def data(self) -> dict[str, Any]:
         """Return the event's JSON."""
         return {"text": self.text}
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCallEvent:
-    """Base class of the events about a tool call."""
-
-    name: ClassVar[str]
-    call_id: str
-    tool: str
-    arguments: Mapping[str, Any]
-
-    def data(self) -> dict[str, Any]:
-        """Return the event's JSON."""
-        return {"call_id": self.call_id, "name": self.tool, "arguments": self.arguments}
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCalled(ToolCallEvent):
-    """The model called a tool."""
-
-    name: ClassVar = "tool.call"
-
-
-@dataclass(frozen=True, slots=True)
-class ToolApproval(ToolCallEvent):
-    """The tool call needs the user's approval before it is run."""
-
-    name: ClassVar = "tool.approval"
-
-
-@dataclass(frozen=True, slots=True)
-class ToolQuestion:
-    """A tool call asks the user to answer a form. The answers are sent with `question_id`."""
-
-    name: ClassVar = "tool.question"
-    question_id: str
-    call_id: str
-    tool: str
-    form: Mapping[str, Any]
-
-    def data(self) -> dict[str, Any]:
-        """Return the event's JSON."""
-        return {"question_id": self.question_id, "call_id": self.call_id, "name": self.tool, "form": self.form}
-
-
-@dataclass(frozen=True, slots=True)
-class ToolAnswered:
-    """The result of a tool call; `content` is the text that the model receives."""
-
-    name: ClassVar = "tool.result"
-    call_id: str
-    tool: str
-    ok: bool
-    content: str
-    elapsed_ms: float
-
-    def data(self) -> dict[str, Any]:
-        """Return the event's JSON."""
-        result = {"call_id": self.call_id, "name": self.tool, "ok": self.ok, "content": self.content}
-        return result | {"elapsed_ms": self.elapsed_ms}
 
 
 @dataclass(frozen=True, slots=True)

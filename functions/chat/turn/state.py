@@ -15,10 +15,6 @@ from functions.chat.turn.events import (
     NumberedEvent,
     RetrievalMode,
     SourceGiven,
-    ToolAnswered,
-    ToolApproval,
-    ToolCalled,
-    ToolQuestion,
     TurnEvent,
     TurnStarted,
     TurnTimings,
@@ -26,6 +22,7 @@ from functions.chat.turn.events import (
     WebSourceGiven,
 )
 from functions.chat.turn.prompt import PromptContext
+from functions.chat.turn.tool_events import ToolAnswered, ToolApproval, ToolCalled, ToolQuestion
 from functions.chat.turn.tools import EmptyToolbox, ParsedToolCall, TurnToolbox
 from parley.auth.principal import Principal
 from parley.db.outbox import OutboxEntry

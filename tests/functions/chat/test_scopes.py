@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from functions.chat.turn.approvals import Decision, decide
-from functions.chat.turn.events import MemoryUsed, ToolCalled
+from functions.chat.turn.events import MemoryUsed
+from functions.chat.turn.tool_events import ToolCalled
 from parley.auth.principal import API_KEY_SCOPES, DEFAULT_API_KEY_SCOPES
 from parley.errors import Forbidden
 from tests.support.api_gateway import PASSWORD
