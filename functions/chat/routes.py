@@ -1,46 +1,24 @@
-"""The chat routes: turns with their events and approvals, images, and the list of models."""
+"""The chat routes: questions, images and the list of models. The routes of a turn that has begun are in `turn_routes.py`."""
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from functions.chat.ag_ui import routes as ag_ui_routes
 from functions.chat.anthropic_api import routes as anthropic_routes
-from functions.chat.errors import (
-    CHOICE_ERRORS,
-    MODEL_CALL_ERRORS,
-    TURN_ERRORS,
-    AlreadyDecided,
-    AssistantNotFound,
-    NothingToRegenerate,
-    NotRunning,
-    NotWaiting,
-    TooManyMessages,
-)
-from functions.chat.form_schemas import AnswersIn
+from functions.chat.errors import TURN_ERRORS, NothingToRegenerate
 from functions.chat.openai_api import routes as openai_routes
-from functions.chat.responses import SERVER_TIMING, StreamFormat, turn_response
+from functions.chat.responses import StreamFormat, turn_response
 from functions.chat.responses_api import conversation_routes
 from functions.chat.responses_api import routes as responses_routes
-from functions.chat.schemas import (
-    EVENT_SCHEMA,
-    ApprovalIn,
-    ChatIn,
-    ImageOut,
-    ModelOut,
-    RegenerateIn,
-    SteeringMessageIn,
-    TurnOut,
-    TurnStateOut,
-)
+from functions.chat.schemas import ChatIn, ImageOut, ModelOut, RegenerateIn
 from functions.chat.services import ChatServices, ChatServicesDep
-from functions.chat.turn import replay, run, steering_messages
-from functions.chat.turn.approvals import Decision
+from functions.chat.turn import replay, run
 from functions.chat.turn.question import Question
+from functions.chat.turn_routes import TURN, LastEventId, StreamFormatQuery
+from functions.chat.turn_routes import router as begun_turn_router
 from parley.auth.principal import Principal
-from parley.db.turn.steering_messages import SteeringMessage
-from parley.db.turn.stream_leases import TooManyStreams
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
 from parley.errors import NotFound
@@ -52,23 +30,9 @@ from parley.http.problems import error_responses
 
 turn_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("chat"))])
 
-DECISIONS = error_responses(NotFound, AssistantNotFound, AlreadyDecided, NotWaiting, *CHOICE_ERRORS, *MODEL_CALL_ERRORS)
-EVENTS: dict[str, Any] = {"text/event-stream": {"schema": EVENT_SCHEMA}}
-TURN: dict[int | str, Any] = {
-    200: {"model": TurnOut, "description": "The turn", "content": EVENTS, "headers": {"Server-Timing": SERVER_TIMING}}
-}
 IMAGE: dict[int | str, Any] = {
     200: {"description": "The image", "content": {f"image/{kind}": {} for kind in ("png", "jpeg", "gif", "webp")}}
 }
-STREAM: dict[int | str, Any] = {
-    200: {"description": "The events", "content": EVENTS},
-    204: {"description": "The turn has ended or waits, and `Last-Event-ID` is the id of its last event"},
-}
-
-# An id that is not a number of an event counts as none, because a browser sends the last id of any stream.
-LastEventId = Annotated[str | None, Header(description="The id of the last event received")]
-FORMAT = "The form of a stream's events: this API's own, or that of AG-UI 1.0, which begins with the turn's first event"
-StreamFormatQuery = Annotated[StreamFormat, Query(alias="format", description=FORMAT)]
 
 
 @turn_router.post("/chat", responses=TURN | error_responses(*TURN_ERRORS))
@@ -92,16 +56,15 @@ async def chat(
     request gets the events, or the failure, of the first request. While the first request runs, a repeated request for a stream joins
     it, from the header `Last-Event-ID` on, and a request for a whole answer is 409 `in_progress`.
 
-    `documents` adds sources to the prompt, from all the user's
-    documents or only from those with the given ids, and requires the scope `documents`. For an API key without the scope `tools`, the
-    model gets no tools; without the scope `conversations`, the prompt has no memories. The answer's message has a part for each
-    source that it cites. `timings` of the last event tells how much of the time was spent waiting for models, and its
-    `retrieval` is `text` instead of `hybrid` if memory and documents were searched by words only, because the embedding model did not
-    respond within half a second. `assistant_id` gives the conversation an assistant, whose instructions, model, tools, documents and
-    memory apply where the request does not choose; the conversation keeps it. `response_format`, as in OpenAI's API, requests a JSON
-    answer. `images` are data URLs, or ids of images in earlier messages. With `questions`, the client can show forms: the model may then
-    ask the user up to four questions at once by the tool `ask_user`. With `?format=ag-ui`, the stream has the events of AG-UI 1.0,
-    without ids: a repeated request, and `/chat/turns/{id}/events`, send all of them again.
+    `documents` adds sources to the prompt, from all the user's documents or only from those with the given ids, and requires the scope
+    `documents`. For an API key without the scope `tools`, the model gets no tools; without the scope `conversations`, the prompt has no
+    memories. The answer's message has a part for each source that it cites. `timings` of the last event tells how much of the time was
+    spent waiting for models, and its `retrieval` is `text` instead of `hybrid` if memory and documents were searched by words only, because
+    the embedding model did not respond within half a second. `assistant_id` gives the conversation an assistant, whose instructions, model,
+    tools, documents and memory apply where the request does not choose; the conversation keeps it. `response_format`, as in OpenAI's API,
+    requests a JSON answer. `images` are data URLs, or ids of images in earlier messages. With `questions`, the client can show forms: the
+    model may then ask the user up to four questions at once by the tool `ask_user`. With `?format=ag-ui`, the stream has the events of
+    AG-UI 1.0, without ids: a repeated request, and `/chat/turns/{id}/events`, send all of them again.
     """
     question = Question(
         body.message,
@@ -169,87 +132,6 @@ async def get_image_content(id: UUID, services: ChatServicesDep, principal: Curr
     return Response(content, media_type=media_type)
 
 
-@turn_router.get("/chat/turns/{id}", responses=error_responses(NotFound))
-async def get_turn(id: UUID, services: ChatServicesDep, principal: CurrentPrincipal) -> TurnStateOut:
-    """Return a turn's state, with the text of its answer so far."""
-    return TurnStateOut.of(replay.read_turn(services.engine, principal, id))
-
-
-@turn_router.get("/chat/turns/{id}/events", response_class=Response, responses=STREAM | error_responses(NotFound, TooManyStreams))
-async def get_events(
-    id: UUID,
-    request: Request,
-    services: ChatServicesDep,
-    principal: CurrentPrincipal,
-    after: Annotated[int | None, Query(ge=0, lt=2**31)] = None,
-    last_event_id: LastEventId = None,
-    stream_format: StreamFormatQuery = "parley",
-) -> Response:
-    """Stream a turn's events after number `after`, or after the header `Last-Event-ID`, until the turn ends or waits.
-
-    While the turn runs, new events are sent live. The last event is always sent, even if its number is not greater than `after`; but
-    if the header has its number, the response is 204, after which a browser's `EventSource` does not connect again. An unknown
-    `Last-Event-ID` counts as none. With `?format=ag-ui`, all events are sent. Events are stored for 24 hours.
-    """
-    if stream_format == "ag-ui":
-        after, last_event_id = 0, None
-    last_seen = after if after is not None else replay.parse_last_event_id(last_event_id)
-    deadline = Deadline.of(request.scope["aws.context"])
-    limit = services.stream_limits.followers
-    events = replay.read_events(
-        services.engine, principal, id, after=last_seen, deadline=deadline, max_followers=limit, repeats_last=after is not None
-    )
-    return turn_response(events, stream=True, stream_format=stream_format)
-
-
-@turn_router.post("/chat/turns/{id}/approvals", responses=TURN | {202: {"description": "Other calls wait for a decision"}} | DECISIONS)
-async def decide_call(id: UUID, body: ApprovalIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal) -> Response:
-    """Approve or deny a tool call of a waiting turn. The last decision resumes the turn, and the response has its remaining events.
-
-    An API key needs the scope `approvals` to approve a call. After the turn has resumed, a repeated decision gets the events since the
-    turn's pause. A turn waits for decisions for at most a day.
-    """
-    return _resume(request, services, principal, Decision(id, body.call_id, body.approve), stream=body.stream)
-
-
-@turn_router.post("/chat/turns/{id}/answers", responses=TURN | {202: {"description": "Other decisions are still open"}} | DECISIONS)
-async def answer_question(id: UUID, body: AnswersIn, request: Request, services: ChatServicesDep, principal: CurrentPrincipal) -> Response:
-    """Answer or decline a question of a waiting turn. The last decision resumes the turn, and the response has its remaining events.
-
-    The model receives the answers as the result of the call that asked; without `answers`, it receives that the user declined. An answer
-    that does not fit its field is 422, and the question stays open. After the turn has resumed, the same answers get the events since the
-    turn's pause. A turn waits for answers for at most a day.
-    """
-    decision = Decision(id, body.question_id, is_approved=body.answers is not None, answers=body.answers)
-    return _resume(request, services, principal, decision, stream=body.stream)
-
-
-@turn_router.post("/chat/turns/{id}/messages", status_code=202, responses=error_responses(NotFound, NotRunning, TooManyMessages))
-async def add_message(id: UUID, body: SteeringMessageIn, services: ChatServicesDep, principal: CurrentPrincipal) -> Response:
-    """Send a message to the model while it writes an answer.
-
-    The model reads the message at the next round of its tool loop, after the tools that run; the stream then has the event
-    `message.read` with the key as its `id`, and the message becomes a part of the answer. If the turn ends without that event, the model
-    has not read the message: send it as the next question. A turn takes at most ten messages.
-    """
-    steering_messages.add_message(services, principal, id, SteeringMessage(body.key, body.message))
-    return Response(status_code=202)
-
-
-def _resume(request: Request, services: ChatServices, principal: Principal, decision: Decision, *, stream: bool) -> Response:
-    resumed = run.resume_turn(
-        services,
-        principal,
-        decision,
-        deadline=Deadline.of(request.scope["aws.context"]),
-        request_id=request.scope["parley.request_id"],
-    )
-    if resumed is None:
-        return Response(status_code=202)
-    ids = {"turn_id": str(decision.turn_id), "conversation_id": str(resumed.conversation_id)}
-    return turn_response(resumed.events, stream=stream, ids=ids)
-
-
 def _may_ask(services: ChatServices, principal: Principal, body: ChatIn | RegenerateIn) -> bool:
     return body.questions and services.asks_user and "tools" in principal.scopes
 
@@ -301,5 +183,11 @@ async def list_models(services: ChatServicesDep) -> list[ModelOut]:
 
 
 router = join_routers(
-    openai_routes.router, responses_routes.router, conversation_routes.router, anthropic_routes.router, ag_ui_routes.router, turn_router
+    openai_routes.router,
+    responses_routes.router,
+    conversation_routes.router,
+    anthropic_routes.router,
+    ag_ui_routes.router,
+    turn_router,
+    begun_turn_router,
 )
