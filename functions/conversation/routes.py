@@ -1,12 +1,11 @@
-"""The routes of conversations, summaries, search and usage."""
+"""The routes of conversations, summaries and usage."""
 
-from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from functions.conversation.assistants.routes import router as assistants_router
 from functions.conversation.links.routes import public_router, sharing_router
@@ -23,16 +22,12 @@ from functions.conversation.schemas import (
     ConversationOut,
     DailyUsageOut,
     ForkIn,
-    FoundMemoriesPage,
-    FoundMemoryOut,
-    FoundPassageOut,
-    FoundPassagesPage,
     OpenConversationOut,
     SummaryOut,
     SummaryRequested,
     UsagePage,
 )
-from functions.conversation.search import MAX_RESULTS, SearchMode, search_conversations, search_memories
+from functions.conversation.search_routes import search_router, without_nul
 from functions.conversation.services import ConversationServicesDep
 from parley.db import conversations, messages, summaries
 from parley.db.assistants import assistants
@@ -42,13 +37,13 @@ from parley.db.metering import budgets, usage
 from parley.db.projects import projects
 from parley.db.projects.conversation_filter import ConversationFilter
 from parley.db.turn import feedback, turns
-from parley.errors import IdempotencyKeyReused, InvalidInput, NotFound
+from parley.errors import IdempotencyKeyReused, NotFound
 from parley.http.app import join_routers
 from parley.http.date_range import DateRangeQuery
-from parley.http.dependencies import CurrentPrincipal, Transaction, require_live_session, requires
+from parley.http.dependencies import CurrentPrincipal, Transaction, requires
 from parley.http.idempotency import IdempotencyHeader
 from parley.http.lazy_routes import LazyRoute
-from parley.http.paging import PAGE_BYTES, CursorNumber, CursorText, Listing, Page, PageRequest
+from parley.http.paging import PAGE_BYTES, CursorNumber, CursorText, Listing, Page
 from parley.http.problems import error_responses
 from parley.http.schemas import FeedbackOut, HistoryMessageOut, UsageOut
 from parley.ids import new_id
@@ -57,10 +52,8 @@ from parley.turn_recovery import request_stop
 # The sort keys in the cursors of these lists.
 CONVERSATION_KEY = TypeAdapter(tuple[datetime, UUID])
 MESSAGE_KEY = TypeAdapter(tuple[CursorNumber, CursorNumber])
-RANK_KEY = TypeAdapter(tuple[Annotated[int, Field(gt=0, le=MAX_RESULTS)]])
 USAGE_KEY = TypeAdapter(tuple[date, CursorText])
 
-SearchQuery = Annotated[str, Query(min_length=1, max_length=2000)]
 TagQuery = Annotated[str, Query(min_length=1, max_length=MAX_TAG_LENGTH)]
 
 # Stopping a turn is a route of this function, because the chat function's workers may all be busy with streams.
@@ -72,54 +65,6 @@ def stop_turn(id: UUID, services: ConversationServicesDep, principal: CurrentPri
     """Stop an open turn: it ends within a second, and the text delivered so far is stored. A turn that has ended does not change."""
     request_stop(services.engine, principal, id)
     return Response(status_code=202)
-
-
-# Check the session first: a search spends money on an embedding before it opens a transaction.
-search_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations")), Depends(require_live_session)])
-
-
-@search_router.get("/conversations/search", responses=error_responses(NotFound))
-def find_conversations(
-    q: SearchQuery,
-    services: ConversationServicesDep,
-    principal: CurrentPrincipal,
-    page: Page,
-    mode: SearchMode = "hybrid",
-    project_id: UUID | None = None,
-) -> FoundPassagesPage:
-    """Search the user's past conversations, best results first; with `project_id`, only those of the project.
-
-    `mode` searches by words (`text`), by meaning (`semantic`) or both (`hybrid`). The response's `mode` is the mode that was
-    used: `text` if no embedding was available. `snippet` is escaped HTML with the query's words in `<mark>`.
-    """
-    results = search_conversations(services, principal, _without_nul(q), mode, project_id)
-    ranked = _page_with_ranks(results.items, page)
-    listing = page.listing(ranked, to_item=lambda row: FoundPassageOut.of(row[1], q), key=lambda row: [row[0]])
-    return FoundPassagesPage(**dict(listing), mode=results.mode)
-
-
-@search_router.get("/memories/search")
-def find_memories(
-    q: SearchQuery, services: ConversationServicesDep, principal: CurrentPrincipal, page: Page, mode: SearchMode = "hybrid"
-) -> FoundMemoriesPage:
-    """Search the user's current facts, best results first. `mode` works as in `/conversations/search`."""
-    results = search_memories(services, principal, _without_nul(q), mode)
-    ranked = _page_with_ranks(results.items, page)
-    listing = page.listing(ranked, to_item=lambda row: FoundMemoryOut.of(row[1]), key=lambda row: [row[0]])
-    return FoundMemoriesPage(**dict(listing), mode=results.mode)
-
-
-def _without_nul(query: str, *, name: str = "q") -> str:
-    """Return the parameter `name` of the query. Raises InvalidInput if it contains NUL, which PostgreSQL text cannot hold."""
-    if "\0" in query:
-        raise InvalidInput("must not contain NUL characters", loc=("query", name))
-    return query
-
-
-def _page_with_ranks[T](results: Sequence[T], page: PageRequest) -> list[tuple[int, T]]:
-    """Return the page's results and the next result, each with its rank, counted from 1. The cursor is the page's last rank."""
-    (seen,) = page.after(RANK_KEY) or (0,)
-    return list(enumerate(results, 1))[seen : seen + page.limit + 1]
 
 
 conversations_router = APIRouter(route_class=LazyRoute, dependencies=[Depends(requires("conversations"))])
@@ -158,7 +103,7 @@ def list_all(
     With `pinned`, only those that the user has pinned; with `tag`, only those that have the tag; with `project_id`, only those of the
     project.
     """
-    only = ConversationFilter(archived, pinned, tag and _without_nul(tag, name="tag"), project_id)
+    only = ConversationFilter(archived, pinned, tag and without_nul(tag, name="tag"), project_id)
     if project_id:
         projects.require(transaction, project_id, user_id=principal.user_id)
     key = page.after(CONVERSATION_KEY)
