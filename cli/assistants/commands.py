@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.assistants.assistant_api import ASSISTANTS_PATH, assistant_path, find_assistant, setting_fields
 from cli.commands.groups import group_option, owner_name, set_shared
@@ -134,12 +134,12 @@ def unshare(api: ApiClient, assistant: str, group: str | None) -> None:
 
 @assistants.command()
 @assistant_argument
-@prompts.yes_option
+@terminal_input.yes_option
 @with_api
 def delete(api: ApiClient, assistant: str, yes: bool) -> None:
     """Delete your assistant, for everybody. Its conversations stay."""
     found = find_assistant(api, assistant)
-    prompts.delete_confirmed(api, assistant_path(found.text("id")), name_and_id(found), noun="the assistant ", yes=yes)
+    terminal_input.delete_confirmed(api, assistant_path(found.text("id")), name_and_id(found), noun="the assistant ", yes=yes)
 
 
 def _assistant_row(assistant: Fields) -> tuple[str, ...]:

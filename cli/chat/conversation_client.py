@@ -17,7 +17,7 @@ from cli.chat.turn_view import TurnView
 from cli.errors import ApiProblem, CliError
 from cli.http import HttpCall
 from cli.json_fields import Fields
-from cli.prompts import ApprovalPrompt
+from cli.terminal_input import ApprovalPrompt
 
 # An unstreamed answer may take as long as a Lambda function may run.
 WHOLE_ANSWER_TIMEOUT_S = 900.0

@@ -2,7 +2,7 @@
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.errors import CliError, NotLoggedIn, SessionEnded
 from cli.http import HttpCall
@@ -14,7 +14,7 @@ from cli.output import one_line
 @click.command()
 @click.argument("email", required=False)
 @click.option("--invite", metavar="CODE", help="Invite code from an admin, if registration requires one.")
-@prompts.password_from_stdin
+@terminal_input.password_from_stdin
 @with_api
 def register(api: ApiClient, email: str | None, invite: str | None, password_stdin: bool) -> None:
     """Create an account and log in.
@@ -27,7 +27,7 @@ def register(api: ApiClient, email: str | None, invite: str | None, password_std
     if "access_token" in answer:
         _log_in_and_welcome(api, answer, email)
         return
-    prompts.announce_code(api, email)
+    terminal_input.announce_code(api, email)
     if password_stdin:  # standard input is already read to its end
         click.echo(f"To enter the code: parley verify {one_line(email)}", err=True)
     else:
@@ -40,12 +40,12 @@ def register(api: ApiClient, email: str | None, invite: str | None, password_std
 def verify(api: ApiClient, email: str) -> None:
     """Finish a registration with the e-mailed code and the password, and log in."""
     code = _prompt_code(email)
-    _send_verification(api, email, code=code, password=prompts.prompt_password())
+    _send_verification(api, email, code=code, password=terminal_input.prompt_password())
 
 
 @click.command()
 @click.argument("email", required=False)
-@prompts.password_from_stdin
+@terminal_input.password_from_stdin
 @click.option("--oidc", is_flag=False, flag_value="", metavar="[ISSUER]", help="Sign in in the browser with your organization's account.")
 @click.option("--code", metavar="CODE", help="A code of your authenticator app or a recovery code, for scripts.")
 @with_api
@@ -61,7 +61,7 @@ def login(api: ApiClient, email: str | None, password_stdin: bool, oidc: str | N
     email, password = _read_credentials(email, from_stdin=password_stdin, confirm=False)
     answer = api.public(HttpCall("POST", "/auth/login", {"email": email, "password": password}))
     if challenge := answer.text("challenge"):
-        code = code or prompts.prompt("Code of the authenticator app", hint="In scripts, pass it with --code.")
+        code = code or terminal_input.prompt("Code of the authenticator app", hint="In scripts, pass it with --code.")
         answer = api.public(HttpCall("POST", "/auth/login/second-factor", {"challenge": challenge, "code": code.strip()}))
     _store_session(api, answer, email)
     click.echo(f"Logged in as {one_line(email)} at {api.url}")
@@ -101,7 +101,7 @@ def whoami(api: ApiClient) -> None:
 
 
 def _prompt_code(email: str) -> str:
-    return prompts.prompt_code(hint=f"To enter it later: parley verify {one_line(email)}")
+    return terminal_input.prompt_code(hint=f"To enter it later: parley verify {one_line(email)}")
 
 
 def _send_verification(api: ApiClient, email: str, *, code: str, password: str) -> None:
@@ -124,7 +124,7 @@ def _read_credentials(email: str | None, *, from_stdin: bool, confirm: bool) -> 
     if from_stdin:
         if not email:
             raise click.UsageError("--password-stdin needs the e-mail address as an argument.")
-        return email, prompts.read_password_from_stdin()
+        return email, terminal_input.read_password_from_stdin()
     hint = "In scripts, pass the address as an argument and the password with --password-stdin."
-    email = email or prompts.prompt("E-mail", hint=hint)
-    return email, prompts.prompt("Password", hidden=True, confirm=confirm, hint=hint)
+    email = email or terminal_input.prompt("E-mail", hint=hint)
+    return email, terminal_input.prompt("Password", hidden=True, confirm=confirm, hint=hint)

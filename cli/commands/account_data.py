@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.errors import CliError, not_parley
 from cli.http import Connection, HttpCall, origin_of, readable_errors
@@ -106,12 +106,14 @@ def delete_account(api: ApiClient) -> None:
     click.echo(f"This permanently deletes {one_line(email)} at {api.url} with all conversations, memories, documents and keys.", err=True)
     click.echo("To keep a copy, press Ctrl-C and run: parley export", err=True)
     _confirm_address(email)
-    api.fetch(HttpCall("DELETE", "/auth/me", {"password": prompts.prompt_password()}))
+    api.fetch(HttpCall("DELETE", "/auth/me", {"password": terminal_input.prompt_password()}))
     api.sessions.forget(api.url)
     click.echo("Your account is closed. Its data is deleted within a minute.")
 
 
 def _confirm_address(email: str) -> None:
-    typed = prompts.prompt("Type your e-mail address to continue", hint="Run the command in a terminal: scripts cannot delete an account.")
+    typed = terminal_input.prompt(
+        "Type your e-mail address to continue", hint="Run the command in a terminal: scripts cannot delete an account."
+    )
     if typed.strip().lower() != email.lower():
         raise CliError("That is not the account's address. Nothing was deleted.")

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import API_KEY_VARIABLE, ApiClient
 from cli.errors import not_parley
 from cli.http import HttpCall
@@ -14,7 +14,6 @@ from cli.options import Expiry, with_api
 from cli.output import local_time, one_line, shortened
 
 API_KEYS_PATH = "/auth/api-keys"
-SCRIPT_HINT = "In scripts, pass it with --password-stdin."
 SCOPES = ("chat", "conversations", "tools", "documents", "approvals")
 
 
@@ -41,12 +40,12 @@ def list_api_keys(api: ApiClient, as_json: bool) -> None:
     help="Permission of the key; can be repeated.  [default: all but approvals]",
 )
 @click.option("--expires", type=Expiry(), metavar="WHEN", help="12h, 90d, 4w or a date, at most a year ahead.  [default: a year]")
-@prompts.password_from_stdin
+@terminal_input.password_from_stdin
 @with_api
 def create(api: ApiClient, name: str, scopes: tuple[str, ...], expires: str | None, password_stdin: bool) -> None:
     """Create an API key called NAME. Needs your password. Standard output receives only the key; it is never shown again."""
     api.require_session()
-    password = prompts.read_password_from_stdin() if password_stdin else prompts.prompt("Password", hidden=True, hint=SCRIPT_HINT)
+    password = terminal_input.current_password(from_stdin=password_stdin)
     body = {"name": name, "password": password, "scopes": list(scopes), "expires_at": expires}
     created = Fields.of(api.fetch(HttpCall("POST", API_KEYS_PATH, {field: value for field, value in body.items() if value})))
     if not created.text("key"):
@@ -57,13 +56,13 @@ def create(api: ApiClient, name: str, scopes: tuple[str, ...], expires: str | No
 
 @api_keys.command()
 @click.argument("key", metavar="ID")
-@prompts.yes_option
+@terminal_input.yes_option
 @with_api
 def revoke(api: ApiClient, key: str, yes: bool) -> None:
     """Revoke an API key immediately. ID may be a short id."""
     found = find_by_id(all_items(api, API_KEYS_PATH), key, noun="API key", listed_by="parley api-keys")
     label = f"the API key {one_line(found.text('name'))!r} ({short_id(found.text('id'))})"
-    prompts.require_confirmation(f"Revoke {label}? Programs that use it stop working immediately.", yes=yes)
+    terminal_input.require_confirmation(f"Revoke {label}? Programs that use it stop working immediately.", yes=yes)
     api.fetch(HttpCall("DELETE", f"{API_KEYS_PATH}/{quote(found.text('id'), safe='')}"))
     click.echo(f"Revoked {label}")
 

@@ -24,7 +24,7 @@ from cli.http import HttpCall
 from cli.json_fields import Fields
 from cli.options import with_api_or_key
 from cli.output import json_text, plain_text
-from cli.prompts import ApprovalPrompt, approval_missing
+from cli.terminal_input import ApprovalPrompt, approval_missing
 
 _IMAGE_TYPES = {
     "image/png": re.compile(rb"\x89PNG"),

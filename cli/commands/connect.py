@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.client_configs import KEY_VARIABLE, ClientConfig, client_configs
-from cli.commands.api_keys import API_KEYS_PATH, SCRIPT_HINT
+from cli.commands.api_keys import API_KEYS_PATH
 from cli.config_dir import write_private
 from cli.errors import CliError, not_parley
 from cli.http import HttpCall
@@ -22,7 +22,7 @@ MCP_VERSION = "2025-06-18"
 @click.command()
 @click.argument("client", type=click.Choice(CLIENTS))
 @click.option("--print", "only_print", is_flag=True, help="Print the configuration instead of writing it.")
-@prompts.password_from_stdin
+@terminal_input.password_from_stdin
 @with_api
 def connect(api: ApiClient, client: str, only_print: bool, password_stdin: bool) -> None:
     """Configure another program to use your tools and models.
@@ -33,7 +33,7 @@ def connect(api: ApiClient, client: str, only_print: bool, password_stdin: bool)
     config = client_configs()[client]
     before = _current_text(config)
     config.merge(before, api.url, "")  # refuses a file that cannot be changed, before a key is made
-    password = prompts.read_password_from_stdin() if password_stdin else prompts.prompt("Password", hidden=True, hint=SCRIPT_HINT)
+    password = terminal_input.current_password(from_stdin=password_stdin)
     key = _create_key(api, client, config, password)
     _check_key(api, config, key)
     text = config.merge(before, api.url, key)

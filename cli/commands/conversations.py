@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.commands.groups import find_group
 from cli.commands.library.bulk import COMMANDS as BULK_COMMANDS
@@ -103,12 +103,12 @@ def _set_pinned(api: ApiClient, given: str, is_pinned: bool) -> None:
 
 @conversations.command()
 @click.argument("given", metavar="ID...", nargs=-1, required=True, shell_complete=complete_conversation)
-@prompts.yes_option
+@terminal_input.yes_option
 @with_api_or_key
 def delete(api: ApiClient, given: tuple[str, ...], yes: bool) -> None:
     """Delete conversations with their messages. Each ID may be a short id."""
     found = {conversation.text("id"): conversation for conversation in [find_conversation(api, each) for each in given]}
-    prompts.require_confirmation(f"Delete {', '.join(map(title_and_id, found.values()))}?", yes=yes)
+    terminal_input.require_confirmation(f"Delete {', '.join(map(title_and_id, found.values()))}?", yes=yes)
     for id, conversation in found.items():
         api.fetch(HttpCall("DELETE", conversation_path(id)))
         click.echo(f"Deleted {title_and_id(conversation)}")

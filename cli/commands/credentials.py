@@ -2,7 +2,7 @@
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.http import HttpCall
 from cli.json_fields import Fields
@@ -23,8 +23,8 @@ def password() -> None:
 def change(api: ApiClient, keep_api_keys: bool) -> None:
     """Change your password. Your sessions on other devices end, and your API keys are revoked."""
     api.require_session()
-    current = prompts.prompt_password("Current password")
-    new = prompts.prompt_password(NEW_LABEL, confirm=True)
+    current = terminal_input.prompt_password("Current password")
+    new = terminal_input.prompt_password(NEW_LABEL, confirm=True)
     body = {"current_password": current, "new_password": new} | ({"keep_api_keys": True} if keep_api_keys else {})
     api.fetch(HttpCall("POST", "/auth/password", body))
     keys = "still work" if keep_api_keys else "are revoked"
@@ -40,9 +40,9 @@ def reset(api: ApiClient, email: str, no_mail: bool) -> None:
     hint = f"To enter it later: parley password reset --no-mail {one_line(email)}"
     if not no_mail:
         api.public(HttpCall("POST", "/auth/password/forgot", {"email": email}))
-        prompts.announce_code(api, f"{email}, if it has an account")
-    code = prompts.prompt_code(hint=hint)
-    body = {"email": email, "code": code, "new_password": prompts.prompt_password(NEW_LABEL, confirm=True)}
+        terminal_input.announce_code(api, f"{email}, if it has an account")
+    code = terminal_input.prompt_code(hint=hint)
+    body = {"email": email, "code": code, "new_password": terminal_input.prompt_password(NEW_LABEL, confirm=True)}
     api.public(HttpCall("POST", "/auth/password/reset", body))
     click.echo(f"Your password is changed. All sessions have ended and all API keys are revoked. Log in: parley login {one_line(email)}")
 
@@ -55,9 +55,9 @@ def email(api: ApiClient, new_address: str, no_mail: bool) -> None:
     """Change your e-mail address to NEW_ADDRESS. This needs your password and a code that is e-mailed to NEW_ADDRESS."""
     api.require_session()
     if not no_mail:
-        api.fetch(HttpCall("POST", "/auth/email", {"password": prompts.prompt_password(), "new_email": new_address}))
-        prompts.announce_code(api, new_address)
-    code = prompts.prompt_code(hint=f"To enter it later: parley email --no-mail {one_line(new_address)}")
+        api.fetch(HttpCall("POST", "/auth/email", {"password": terminal_input.prompt_password(), "new_email": new_address}))
+        terminal_input.announce_code(api, new_address)
+    code = terminal_input.prompt_code(hint=f"To enter it later: parley email --no-mail {one_line(new_address)}")
     api.fetch(HttpCall("POST", "/auth/email/confirm", {"code": code}))
     # The server sets the address that received the code. With --no-mail, the user may have typed a different address.
     current = Fields.of(api.fetch(HttpCall("GET", "/auth/me"))).text("email")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.commands.documents_add import add
 from cli.commands.groups import find_group
@@ -74,7 +74,7 @@ def _group_name(group: str | None) -> str:
 
 @click.command()
 @click.argument("given", metavar="ID...", nargs=-1, required=True)
-@prompts.yes_option
+@terminal_input.yes_option
 @with_api_or_key
 def delete(api: ApiClient, given: tuple[str, ...], yes: bool) -> None:
     """Delete documents with their text, chunks and vectors.
@@ -82,7 +82,7 @@ def delete(api: ApiClient, given: tuple[str, ...], yes: bool) -> None:
     Each ID may be a short id.
     """
     found = {document.text("id"): document for document in [find_document(api, each) for each in given]}
-    prompts.require_confirmation(f"Delete {', '.join(map(title_and_id, found.values()))}?", yes=yes)
+    terminal_input.require_confirmation(f"Delete {', '.join(map(title_and_id, found.values()))}?", yes=yes)
     for id, document in found.items():
         api.fetch(HttpCall("DELETE", document_path(id)))
         click.echo(f"Deleted {title_and_id(document)}")

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.errors import CliError
 from cli.http import HttpCall
@@ -82,12 +82,12 @@ def rename(api: ApiClient, group: str, name: str) -> None:
 
 @groups.command()
 @group_argument
-@prompts.yes_option
+@terminal_input.yes_option
 @with_api
 def delete(api: ApiClient, group: str, yes: bool) -> None:
     """Delete a group that you own. Documents stay with the members who shared them."""
     found = find_group(api, group)
-    prompts.delete_confirmed(api, _path(found), name_and_id(found), noun="the group ", yes=yes)
+    terminal_input.delete_confirmed(api, _path(found), name_and_id(found), noun="the group ", yes=yes)
 
 
 @groups.command()

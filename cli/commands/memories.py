@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.errors import CliError
 from cli.http import HttpCall
@@ -92,12 +92,12 @@ def source(api: ApiClient, memory: str) -> None:
 
 @memories.command()
 @click.argument("given", metavar="ID...", nargs=-1, required=True)
-@prompts.yes_option
+@terminal_input.yes_option
 @with_api_or_key
 def forget(api: ApiClient, given: tuple[str, ...], yes: bool) -> None:
     """Delete facts. Each ID may be a short id."""
     facts = {fact.text("id"): fact for fact in [_find(api, each) for each in given]}.values()
-    prompts.require_confirmation(f"Forget {', '.join(repr(one_line(fact.text('text'))) for fact in facts)}?", yes=yes)
+    terminal_input.require_confirmation(f"Forget {', '.join(repr(one_line(fact.text('text'))) for fact in facts)}?", yes=yes)
     for fact in facts:
         api.fetch(HttpCall("DELETE", _path(fact)))
         click.echo(f"Forgot {one_line(fact.text('text'))!r}")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.errors import ApiProblem, CliError
 from cli.http import HttpCall
@@ -83,7 +83,7 @@ def list_models(api: ApiClient, as_json: bool) -> None:
 
 @models.command()
 @click.option("--model", metavar="ID", help="Check only this model.  [default: all]")
-@prompts.yes_option
+@terminal_input.yes_option
 @with_api_or_key
 def check(api: ApiClient, model: str | None, yes: bool) -> None:
     """Send each model a short question, and show its time and cost. The calls count against your budget."""
@@ -92,7 +92,7 @@ def check(api: ApiClient, model: str | None, yes: bool) -> None:
         raise CliError(f"There is no model {one_line(model)!r}. To list them: parley models")
     if paid := [each for each in chosen if not is_free_of_charge(each)]:
         count = "1 paid model" if len(paid) == 1 else f"{len(paid)} paid models"
-        prompts.require_confirmation(f"Check {count} for about ${max_cost_usd(paid):.4f} at most?", yes=yes)
+        terminal_input.require_confirmation(f"Check {count} for about ${max_cost_usd(paid):.4f} at most?", yes=yes)
     outcomes = [check_model(api, each) for each in chosen]
     CHECK_TABLE.show(outcomes, as_json=False)
     if any(outcome.text("problem") for outcome in outcomes):

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.http import HttpCall
 from cli.json_fields import Fields
@@ -36,10 +36,10 @@ def status(api: ApiClient) -> None:
 def on(api: ApiClient) -> None:
     """Add an authenticator app. Your other sessions end, and recovery codes are shown once."""
     api.require_session()
-    enrolment = Fields.of(api.fetch(HttpCall("POST", PATH, {"password": prompts.prompt_password()})))
+    enrolment = Fields.of(api.fetch(HttpCall("POST", PATH, {"password": terminal_input.prompt_password()})))
     click.echo(f"Add this key to your authenticator app: {one_line(enrolment.text('secret'))}", err=True)
     click.echo(one_line(enrolment.text("uri")), err=True)
-    code = prompts.prompt("Code of the app", hint=_HINT).strip()
+    code = terminal_input.prompt("Code of the app", hint=_HINT).strip()
     answer = api.fetch(HttpCall("POST", f"{PATH}/confirm", {"code": code}))
     click.echo("Keep these recovery codes. Each replaces one code of the app:", err=True)
     codes = Fields.of(answer).get("recovery_codes")
@@ -52,8 +52,8 @@ def on(api: ApiClient) -> None:
 def off(api: ApiClient) -> None:
     """Remove the authenticator app."""
     api.require_session()
-    password = prompts.prompt_password()
-    code = prompts.prompt("Code of the app, or a recovery code", hint=_HINT).strip()
+    password = terminal_input.prompt_password()
+    code = terminal_input.prompt("Code of the app, or a recovery code", hint=_HINT).strip()
     api.fetch(HttpCall("DELETE", PATH, {"password": password, "code": code}))
     click.echo("The second factor is off.")
 
@@ -73,7 +73,7 @@ def list_passkeys(api: ApiClient, as_json: bool) -> None:
 
 @passkeys.command()
 @click.argument("passkey", metavar="ID")
-@prompts.yes_option
+@terminal_input.yes_option
 @with_api
 def remove(api: ApiClient, passkey: str, yes: bool) -> None:
     """Remove a passkey. ID may be a short id.
@@ -83,8 +83,8 @@ def remove(api: ApiClient, passkey: str, yes: bool) -> None:
     api.require_session()
     found = find_by_id(all_items(api, PASSKEYS_PATH), passkey, noun="passkey", listed_by="parley passkeys")
     label = f"the passkey {one_line(found.text('name'))!r} ({short_id(found.text('id'))})"
-    prompts.require_confirmation(f"Remove {label}?", yes=yes)
-    password = prompts.prompt("Password (empty after a login at an issuer)", hint=_HINT, hidden=True, optional=True)
+    terminal_input.require_confirmation(f"Remove {label}?", yes=yes)
+    password = terminal_input.prompt("Password (empty after a login at an issuer)", hint=_HINT, hidden=True, optional=True)
     api.fetch(HttpCall("DELETE", f"{PASSKEYS_PATH}/{quote(found.text('id'), safe='')}", {"password": password or None}))
     click.echo(f"Removed {label}")
 

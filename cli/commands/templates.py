@@ -7,7 +7,7 @@ from cli.config_dir import write_private
 from cli.errors import CliError
 from cli.listing import ListGroup
 from cli.output import aligned_table, plain_text, shortened
-from cli.prompts import require_confirmation, yes_option
+from cli.terminal_input import require_confirmation, yes_option
 
 NO_TEMPLATES = "No templates yet. Write one: parley templates edit summary"
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.errors import CliError
 from cli.http import HttpCall
@@ -65,13 +65,13 @@ def refresh(api: ApiClient, server: str) -> None:
 
 @mcp.command()
 @click.argument("server", metavar="NAME")
-@prompts.yes_option
+@terminal_input.yes_option
 @with_api_or_key
 def remove(api: ApiClient, server: str, yes: bool) -> None:
     """Remove an MCP server with its tools and their settings. NAME may also be the server's id."""
     found = _find_server(api, server)
     label = f"the MCP server {one_line(found.text('name'))!r} ({one_line(found.text('url'))})"
-    prompts.require_confirmation(f"Remove {label}?", yes=yes)
+    terminal_input.require_confirmation(f"Remove {label}?", yes=yes)
     api.fetch(HttpCall("DELETE", f"{MCP_SERVERS_PATH}/{quote(found.text('id'), safe='')}"))
     click.echo(f"Removed {label}")
 

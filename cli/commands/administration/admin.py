@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.commands.account_data import new_private_file, save_export
 from cli.commands.administration.scim_token import scim_token
@@ -43,7 +43,7 @@ def users(api: ApiClient, part: str | None, limit: int, as_json: bool) -> None:
 
 @click.command()
 @account_argument
-@prompts.yes_option
+@terminal_input.yes_option
 @with_api
 def disable(api: ApiClient, account: str, yes: bool) -> None:
     """Disable an account.
@@ -51,7 +51,7 @@ def disable(api: ApiClient, account: str, yes: bool) -> None:
     Its sessions end immediately. No data is deleted.
     """
     found = find_account(api, account)
-    prompts.require_confirmation(f"Disable {found.text('email')} and end its sessions?", yes=yes)
+    terminal_input.require_confirmation(f"Disable {found.text('email')} and end its sessions?", yes=yes)
     _change_account(api, found, {"disabled": True}, "is disabled")
 
 

@@ -2,7 +2,7 @@
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.errors import not_parley
 from cli.http import HttpCall
@@ -39,11 +39,11 @@ def make(api: ApiClient) -> None:
 
 
 @scim_token.command()
-@prompts.yes_option
+@terminal_input.yes_option
 @with_api
 def revoke(api: ApiClient, yes: bool) -> None:
     """Revoke all tokens: the identity provider can change nothing any more. Accounts and groups stay as they are."""
-    prompts.require_confirmation("Revoke the tokens of the identity provider?", yes=yes)
+    terminal_input.require_confirmation("Revoke the tokens of the identity provider?", yes=yes)
     api.fetch(HttpCall("DELETE", PATH))
     click.echo("The identity provider's tokens are revoked.")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.errors import CliError
 from cli.http import HttpCall
@@ -95,12 +95,12 @@ def runs(api: ApiClient, schedule: str, limit: int, as_json: bool) -> None:
 
 @schedules.command()
 @schedule_argument
-@prompts.yes_option
+@terminal_input.yes_option
 @with_api
 def delete(api: ApiClient, schedule: str, yes: bool) -> None:
     """Delete a scheduled prompt. The conversations of its runs stay."""
     found = _find(api, schedule)
-    prompts.delete_confirmed(api, _path(found), _title(found), yes=yes)
+    terminal_input.delete_confirmed(api, _path(found), _title(found), yes=yes)
 
 
 def _own_time_zone() -> str:

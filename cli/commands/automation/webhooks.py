@@ -2,7 +2,7 @@
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.http import HttpCall
 from cli.json_fields import Fields
@@ -76,12 +76,12 @@ def deliveries(api: ApiClient, webhook: str, limit: int, as_json: bool) -> None:
 
 @webhooks.command()
 @hook_argument
-@prompts.yes_option
+@terminal_input.yes_option
 @with_api
 def delete(api: ApiClient, webhook: str, yes: bool) -> None:
     """Delete a web hook."""
     found = _find(api, webhook)
-    prompts.delete_confirmed(api, _path(found), f"the web hook to {one_line(found.text('url'))}", yes=yes)
+    terminal_input.delete_confirmed(api, _path(found), f"the web hook to {one_line(found.text('url'))}", yes=yes)
 
 
 def _set_enabled(api: ApiClient, webhook: str, *, enabled: bool) -> None:

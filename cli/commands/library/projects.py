@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import click
 
-from cli import prompts
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.document_api import find_document_ids
 from cli.http import HttpCall
@@ -91,13 +91,13 @@ def change(
 @projects.command()
 @project_argument
 @click.option("--with-conversations", is_flag=True, help="Delete its conversations, too. Without it, they stay.")
-@prompts.yes_option
+@terminal_input.yes_option
 @with_api_or_key
 def delete(api: ApiClient, project: str, with_conversations: bool, yes: bool) -> None:
     """Delete a project. Its documents stay, and so do its conversations unless you say otherwise."""
     found = find_project(api, project)
     what = "and its conversations" if with_conversations else "and keep its conversations"
-    prompts.require_confirmation(f"Delete the project {name_and_id(found)} {what}?", yes=yes)
+    terminal_input.require_confirmation(f"Delete the project {name_and_id(found)} {what}?", yes=yes)
     query = {"conversations": "delete" if with_conversations else "keep"}
     api.fetch(HttpCall("DELETE", _path(found), query=query))
     click.echo(f"Deleted {name_and_id(found)}")

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import click
 
-from cli import prompts as terminal
+from cli import terminal_input
 from cli.api import ApiClient
 from cli.commands.groups import group_option, owner_name, set_shared
 from cli.http import HttpCall
@@ -79,7 +79,7 @@ def use(api: ApiClient, prompt: str, values: tuple[str, ...]) -> None:
     for variable in found.parts("variables"):
         name = variable.text("name")
         if name not in given:
-            given[name] = terminal.prompt(_question(variable), hint=f"In scripts: {one_line(name)}=VALUE")
+            given[name] = terminal_input.prompt(_question(variable), hint=f"In scripts: {one_line(name)}=VALUE")
     filled = Fields.of(api.fetch(HttpCall("POST", f"{_path(found)}/fill", {"values": given})))
     click.echo(plain_text(filled.text("text")))
 
@@ -152,12 +152,12 @@ def unshare(api: ApiClient, prompt: str, group: str | None) -> None:
 
 @prompts.command()
 @prompt_argument
-@terminal.yes_option
+@terminal_input.yes_option
 @with_api_or_key
 def delete(api: ApiClient, prompt: str, yes: bool) -> None:
     """Delete your prompt with its versions, for everybody."""
     found = find_prompt(api, prompt)
-    terminal.delete_confirmed(api, _path(found), _title(found), noun="the prompt ", yes=yes)
+    terminal_input.delete_confirmed(api, _path(found), _title(found), noun="the prompt ", yes=yes)
 
 
 def _path(prompt: Fields) -> str:

@@ -1,4 +1,4 @@
-"""Prompts at the terminal: values, passwords, e-mailed codes, confirmations and tool approvals.
+"""Input typed at the terminal: values, passwords, e-mailed codes, confirmations and tool approvals.
 
 If standard input ends before the user answers, the error names the option for scripts.
 """
@@ -48,6 +48,11 @@ def read_password_from_stdin() -> str:
     if not password:
         raise click.UsageError("Standard input is empty: pipe the password into it.")
     return password
+
+
+def current_password(*, from_stdin: bool) -> str:
+    """Return the user's password from standard input, or typed without echo."""
+    return read_password_from_stdin() if from_stdin else prompt("Password", hidden=True, hint="In scripts, pass it with --password-stdin.")
 
 
 def prompt_code(*, hint: str) -> str:
