@@ -633,7 +633,7 @@ export const en = {
     create: "Create link",
     once: "Copy the link now. It is not shown again.",
     until: (date: string) => `Until ${date}`,
-    listLead: "Who has one of these links can read a copy of the conversation, until you revoke the link.",
+    listLead: "Anyone who has one of these links can read a copy of the conversation until you revoke the link.",
     empty: "You have shared no conversation.",
     revoke: "Revoke",
     sharedOn: (date: string) => `A conversation with Parley, shared on ${date}`,
