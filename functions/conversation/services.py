@@ -12,7 +12,7 @@ from parley.metering.embeddings import MeteredEmbedder
 
 @dataclass(frozen=True, slots=True)
 class ScheduleLimits:
-    """How many scheduled prompts a user may have, and the least minutes between two runs of one."""
+    """The most scheduled prompts that a user may have, and the fewest minutes between two runs of a prompt."""
 
     per_user: int
     min_minutes: int

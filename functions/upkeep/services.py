@@ -31,7 +31,7 @@ class UpkeepServices:
 
     `engine` acts for one user at a time, `background` across users. The sweep uses the three queues to send lost jobs again.
     `embedding_model` returns the name of the current embedding model, or None. `start_run` sends a request to the chat function, and
-    `schedule_min_minutes` are the least minutes between two runs of a scheduled prompt.
+    `schedule_min_minutes` is the fewest minutes between two runs of a scheduled prompt.
     """
 
     engine: Engine

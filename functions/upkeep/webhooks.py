@@ -1,6 +1,7 @@
 """Delivers events to web hooks, with growing pauses between attempts.
 
-A pause longer than SQS's longest delay is several messages, of which only the last one touches the database: a paused database sleeps on.
+A pause longer than SQS's longest delay is several messages, of which only the last one touches the database, so that a paused database
+stays paused.
 """
 
 from datetime import datetime, timedelta

@@ -29,5 +29,5 @@ def list_scim_tokens(transaction: AdminTransaction) -> ScimTokensOut:
 
 @router.delete("/admin/scim-token", status_code=204)
 def revoke_scim_tokens(transaction: AdminTransaction, principal: CurrentPrincipal, origin: RequestOrigin) -> None:
-    """Revoke all tokens at once: the identity provider is admitted no more. Accounts and groups stay as they are."""
+    """Revoke all tokens at once, so that the identity provider has no access. Accounts and groups stay as they are."""
     tokens.revoke_tokens(transaction, principal, origin=origin)

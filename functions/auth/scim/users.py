@@ -215,7 +215,7 @@ def _check_free(background: Connection, profile: Profile, *, old: ScimUser | Non
 def _check_admin(services: AuthServices, background: Connection, user: ScimUser, profile: Profile) -> None:
     """Raise ScimError if the last admin would be disabled, or the address of an admin changed or given to somebody else.
 
-    A stolen SCIM token must not make a thief an admin. Who has an admin's address can have a new password mailed to it, and the
+    A stolen SCIM token must not make a thief an admin. Anyone who has an admin's address can have a new password mailed to it, and the
     configured address makes its account an admin at the next login at an issuer.
     """
     if profile.email != user.email and "admin" in (user.role, services.registration_policy.role_of(profile.email)):

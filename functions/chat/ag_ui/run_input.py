@@ -26,7 +26,7 @@ _OWN_VERSIONS = (5, 7)
 
 
 class AgUiInput(ForgivingInput):
-    """A part of the request. Unknown fields are ignored, as the protocol demands, and no character in them refuses a run."""
+    """A part of the request. Unknown fields are ignored, as the protocol demands, and may contain any character."""
 
     model_config = ConfigDict(extra="ignore", alias_generator=to_camel)
 

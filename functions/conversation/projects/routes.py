@@ -87,7 +87,7 @@ class BulkChangeIn(Input):
 
 
 class BulkResultOut(Output):
-    """The outcome for a conversation. `done` also means that it was as wanted before."""
+    """The outcome for a conversation. `done` also if nothing had to change."""
 
     id: UUID
     outcome: BulkOutcome

@@ -1,4 +1,4 @@
-"""The routes of scheduled prompts. They need a login: with a leaked API key, nobody can have prompts run when the key has ended."""
+"""The routes of scheduled prompts. They need a login, so that a leaked API key leaves no prompts that run after its end."""
 
 from typing import Annotated, Any, Self
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""The routes of web hooks. They need a login: with a leaked API key, nobody can have events sent elsewhere."""
+"""The routes of web hooks. They need a login, so that a leaked API key cannot send events elsewhere."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -162,7 +162,7 @@ def _add_webhook(
 
 
 def _rotate_secret(services: ToolsServices, connection: Connection, webhook_id: UUID, *, user_id: UUID) -> SecretWebhook:
-    """Give a web hook a new secret. The replaced one signs as well for 24 hours. Raises NotFound."""
+    """Give a web hook a new secret. The replaced secret also signs for 24 hours. Raises NotFound."""
     secret = new_secret()
     encrypted = _encrypt(services, secret, webhook_id, user_id=user_id)
     return SecretWebhook(webhooks.rotate_secret(connection, webhook_id, user_id=user_id, secret=encrypted), secret)

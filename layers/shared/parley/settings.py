@@ -106,7 +106,7 @@ class KeySettings(Settings):
 
 
 class ScheduleSettings(Settings):
-    """The least minutes between two runs of a scheduled prompt."""
+    """The fewest minutes between two runs of a scheduled prompt."""
 
     schedule_min_minutes: Annotated[int, Field(ge=1, le=1440)]
 

@@ -1,4 +1,4 @@
-"""Links to snapshots of conversations. Who has a link's token may read the snapshot until the link expires or is revoked."""
+"""Links to snapshots of conversations. Anyone who has a link's token may read the snapshot until the link expires or is revoked."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -17,7 +17,7 @@ type BulkOutcome = Literal["done", "not_found", "too_many_tags"]
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
-    """The outcome for a conversation: `done` also if it was as wanted before, and `not_found` if it is deleted or another user's."""
+    """The outcome for a conversation: `done` also if nothing had to change, and `not_found` if it is deleted or another user's."""
 
     id: UUID
     outcome: BulkOutcome

@@ -74,7 +74,7 @@ def change(
 
 
 def rotate_secret(connection: Connection, webhook_id: UUID, *, user_id: UUID, secret: bytes) -> Webhook:
-    """Replace the secret of a web hook. The replaced one signs as well for 24 hours. Raises NotFound."""
+    """Replace the secret of a web hook. The replaced secret also signs for 24 hours. Raises NotFound."""
     values = {"previous_secret": webhooks.c.secret, "secret": secret, "rotated_at": func.now()}
     return _update(connection, webhook_id, values, user_id=user_id)
 

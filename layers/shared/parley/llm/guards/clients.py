@@ -1,4 +1,4 @@
-"""Guards around the clients of vendors: code that holds such a client has no other way to the vendor."""
+"""Guards around the clients of vendors: code that holds such a client cannot reach the vendor without them."""
 
 from collections.abc import Generator, Sequence
 from contextlib import suppress
