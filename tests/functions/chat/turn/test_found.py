@@ -17,7 +17,8 @@ from functions.chat.turn.retrieval import (
     relevant_chunks,
     select_memories,
 )
-from parley.db.search import FoundChunk, FoundFact, FoundPassage, RecallResult
+from parley.db.chunks import FoundChunk
+from parley.db.search import FoundFact, FoundPassage, RecallResult
 from parley.llm.prompts import quoted_source
 from parley.llm.tokens import estimate_tokens
 from parley.tools.outcome import FoundPage
