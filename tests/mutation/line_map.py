@@ -20,6 +20,8 @@ LINES_FOLDER = ROOT / ".tools" / "mutation" / "lines"
 MAX_TESTS = 60
 # The tests of one mutant take less than this, except that of a line with only one slow test.
 MAX_S = 8.0
+# A bound of a request is part of the API's description, which this test compares with the committed one.
+DESCRIPTION, _DESCRIPTION_S = "tests/contract/test_openapi.py::test_the_description_is_current[openapi.json]", 8.0
 _WORD = re.compile(r"[a-z]+")
 # Words of paths that say nothing about the subject.
 _COMMON_WORDS = {"tests", "test", "functions", "layers", "shared", "parley", "py", "the", "a", "an", "is", "of", "and", "in", "to", "not"}
@@ -94,7 +96,8 @@ class LineMap:
         A line that runs at the import, such as a statement of SQL, has the tests of the functions that use its name. A line that no
         test runs in its own process has the tests whose files are named like the module.
         """
-        wanted = lines_of_change((ROOT / file).read_text(), line)
+        source = _text_of(file)
+        wanted = lines_of_change(source, line)
         by_line = self.tests.get(file, {})
         covering = {test for number in wanted for test in by_line.get(number, ()) if is_present(test)}
         chosen, spent_s = [], 0.0
@@ -104,7 +107,7 @@ class LineMap:
             if chosen and spent_s > MAX_S:
                 break
             chosen.append(test)
-        return chosen
+        return [*chosen, DESCRIPTION] if _is_described(file, source, line) else chosen
 
     def _with_all_cases(self, case: str) -> str:
         """Return the name that runs all cases of a test with parameters, unless they take long: often only one notices a change."""
@@ -120,12 +123,21 @@ class LineMap:
 
     def seconds_of(self, tests: Iterable[str]) -> float:
         """Return how long the tests take."""
-        return sum(self.seconds[test] if test in self.seconds else self._function_seconds[test] for test in tests)
+        known = {DESCRIPTION: _DESCRIPTION_S} | self.seconds
+        return sum(known[test] if test in known else self._function_seconds[test] for test in tests)
 
     def _namesakes(self, file: str) -> list[str]:
         likeness = {test: len(words_of(file) & words_of(test.partition("::")[0])) for test in self.seconds if is_present(test)}
         most = max(likeness.values(), default=0)
         return [test for test, shared in likeness.items() if shared == most > 0]
+
+
+def _is_described(file: str, source: str, line: int) -> bool:
+    """Return whether a line may be a part of the API's description: a line of a function or of `parley.http` that runs at the import."""
+    if not file.startswith("functions/") and "/http/" not in file:
+        return False
+    functions = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return not any(line in body_of(function) for function in functions)
 
 
 def lines_of_change(source: str, line: int) -> set[int]:

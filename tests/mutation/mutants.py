@@ -24,6 +24,9 @@ VERDICTS = FOLDER / "verdicts.toml"
 _BATCH = 250
 # The text before the number of a pause: `CONNECT_TIMEOUT_S = ` or `read_timeout_s=`.
 _PAUSE = re.compile(r"_[mM]?[sS] ?= ?$|^[A-Z_, ]+_M?S = ")
+# The text before a value that no request shows: whether a model may be changed, when its validators are built, and how many rows more
+# than a page has are read, to know whether another page follows.
+_UNSEEN = re.compile(r"\b(?:frozen|defer_build)=$|\bpage\.limit \+ $")
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,10 @@ def _operators(*arguments: str, stdin: str = "") -> Iterator[dict[str, Any]]:
 
 def is_behaviour(mutant: Mutant) -> bool:
     """Return whether a change may be noticed: not that of a signature, whose `*` is no product, of `frozen`, nor of a pause by a second."""
-    is_pause = mutant.operator == "NumberReplacer" and _PAUSE.search(mutant.before[: _equal(mutant.before, mutant.after)])
-    return bool(mutant.before) and not is_pause and not mutant.before.startswith(("def ", "async def ", "@dataclass"))
+    head = mutant.before[: _equal(mutant.before, mutant.after)]
+    is_pause = mutant.operator == "NumberReplacer" and _PAUSE.search(head)
+    is_unseen = is_pause or _UNSEEN.search(head)
+    return bool(mutant.before) and not is_unseen and not mutant.before.startswith(("def ", "async def ", "@dataclass"))
 
 
 def is_python(source: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.line_map import LineMap, cheapest, lines_of_change
+from tests.mutation.line_map import DESCRIPTION, LineMap, cheapest, lines_of_change
 from tests.mutation.mutants import Mutant, changed_lines, is_behaviour, verdicts
 from tests.mutation.run import score
 from tests.mutation.scope import GROUPS, ROOT, files_in_scope
@@ -106,6 +106,21 @@ def test_only_one_case_of_a_test_with_parameters_is_run():
     assert cheapest(MODULE, ["t.py::test_a[2]", "t.py::test_a[1]"], {"t.py::test_a[1]": 0.2, "t.py::test_a[2]": 0.1}) == ["t.py::test_a[2]"]
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "is_described"),
+    [
+        ("functions/auth/groups/schemas.py", "Usd = Annotated", True),
+        ("functions/auth/groups/schemas.py", "name: GroupName", True),
+        ("functions/auth/groups/routes.py", "limit=page.limit + 1", False),
+        (MODULE, "is_low: bool", False),
+    ],
+)
+def test_the_description_of_the_api_decides_last_about_a_model(file, text, is_described):
+    number = next(number for number, line in enumerate((ROOT / file).read_text().splitlines(), 1) if text in line)
+
+    assert (LineMap({}, {}).tests_for(file, number)[-1:] == [DESCRIPTION]) is is_described
+
+
 def test_a_test_file_that_ran_again_has_the_lines_of_its_last_run():
     lines = LineMap({}, {})
     lines.add({"tests": ["t.py::a", "u.py::b"], "seconds": [1, 1], "lines": {MODULE: {"5": [0, 1]}}})
@@ -132,9 +147,13 @@ def test_every_group_has_files():
         ("client(read_timeout_s=2, retries=3)", "client(read_timeout_s= 3, retries=3)", False),
         ("client(read_timeout_s=2, retries=3)", "client(read_timeout_s=2, retries= 4)", True),
         ("MAX_KEYS = 50", "MAX_KEYS =  51", True),
+        ('ConfigDict(extra="forbid", frozen=True, strict=True)', 'ConfigDict(extra="forbid", frozen=False, strict=True)', False),
+        ('ConfigDict(extra="forbid", frozen=True, strict=True)', 'ConfigDict(extra="forbid", frozen=True, strict=False)', True),
+        ("rows = page(limit=page.limit + 1)", "rows = page(limit=page.limit +  2)", False),
+        ("rows = page(limit=page.limit + 1)", "rows = page(limit=page.limit - 1)", True),
     ],
 )
-def test_signatures_dataclasses_and_pauses_are_not_changed(before, after, is_changed):
+def test_signatures_frozen_classes_and_pauses_are_not_changed(before, after, is_changed):
     assert is_behaviour(Mutant(MODULE, "NumberReplacer", 1, "", before, after)) is is_changed
 
 
