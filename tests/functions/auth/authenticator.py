@@ -35,7 +35,7 @@ class Authenticator:
     count: int = 0
     algorithm: int = -7
     kind: str = ""
-    is_framed: bool = False
+    is_framed: bool | None = False  # None: the browser does not say
     challenge: bytes = b""
     user_handle: bytes | None = None
     attestation: dict[str, Any] = field(default_factory=lambda: {"fmt": "none", "attStmt": {}})
@@ -62,7 +62,8 @@ class Authenticator:
 
     def _answer(self, options: dict[str, Any], kind: str, response: dict[str, Any]) -> dict[str, Any]:
         challenge = encoded(self.challenge) if self.challenge else options["challenge"]
-        client = {"type": self.kind or kind, "challenge": challenge, "origin": self.origin, "crossOrigin": self.is_framed}
+        client = {"type": self.kind or kind, "challenge": challenge, "origin": self.origin}
+        client |= {"crossOrigin": self.is_framed} if self.is_framed is not None else {}
         response["clientDataJSON"] = encoded(json.dumps(client).encode())
         id = encoded(self.credential_id)
         return {"id": id, "rawId": id, "type": "public-key", "response": response, "clientExtensionResults": {}}

@@ -11,7 +11,7 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from functions.auth import passwords as module
 from functions.auth.errors import WeakPassword
-from functions.auth.password_strength import is_guessable, personal_words
+from functions.auth.password_strength import is_guessable, personal_words, word_weights
 from functions.auth.passwords import MAX_LENGTH, Passwords
 
 EMAIL = "ada.lovelace@analytical-engines.example"
@@ -88,6 +88,56 @@ def test_four_words_are_accepted():
     phrases = [" ".join(rng.sample(words, 4)) for _ in range(500)]
 
     assert [phrase for phrase in phrases if len(phrase) >= 15 and refusal(phrase, EMAIL)] == []
+
+
+@pytest.fixture(scope="module")
+def words():
+    """Return a function that chooses words of two lists: `words(common=2, listed=1)`."""
+    rng, chosen = random.Random(9), {2: [], 3: []}
+    for word, weight in word_weights().items():
+        if word.isalpha() and 6 <= len(word) <= 9:
+            chosen[weight].append(word)
+    return lambda *, common=0, listed=0: " ".join([*rng.sample(chosen[2], common), *rng.sample(chosen[3], listed)])
+
+
+def is_mostly_guessable(make):
+    """Whether most of the passwords that `make` returns are guessable: words may be covered by other words."""
+    return sum(is_guessable(make(), personal=personal_words("zqx@example.com")) for _ in range(9)) > 4
+
+
+@pytest.mark.parametrize(
+    ("words_and_more", "is_refused"),
+    [
+        (({"common": 3}, ""), True),
+        (({"listed": 2}, ""), True),
+        (({"common": 2, "listed": 1}, ""), False),
+        (({"listed": 2}, "8391"), True),
+        (({"listed": 2}, "83914"), False),
+        (({"common": 2}, "абвг"), True),
+        (({"common": 2}, "абв"), False),
+        (({"listed": 2}, " zqx"), True),
+        (({"common": 2}, "19008391"), True),
+        (({"common": 2}, "21008391"), False),
+    ],
+)
+def test_the_weight_of_a_password_is_bounded(words, words_and_more, is_refused):
+    chosen, more = words_and_more
+
+    assert is_mostly_guessable(lambda: words(**chosen) + more) is is_refused
+
+
+def test_symbols_are_separators_if_there_are_few_kinds_of_them():
+    assert refusal("p-a_s.s wordpass")
+    assert refusal("p-a_s.s w,ordpass") is None
+
+
+def test_a_unit_that_is_repeated_once_with_a_short_tail_counts_once():
+    unit = "kD9#mQ7z"
+
+    assert "repeats" in refusal(unit * 2)
+    assert "repeats" in refusal(f"{unit * 2}42!!")
+    assert refusal(f"{unit * 2}42!!x") is None
+    assert refusal("kD9#mQ7zXwkD9#m") is None
 
 
 def test_random_characters_are_accepted():

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pyotp
 import pytest
 
-from functions.auth.second_factor.totp import CHALLENGE_LIFETIME
 from parley.clock import utc_now
 from tests.functions.auth.refresh_tokens import refresh
 from tests.support.api_gateway import PASSWORD, Person
@@ -103,9 +102,19 @@ def test_a_recovery_code_replaces_one_code(auth, app, recovery_codes, alice):
 
 def test_a_challenge_expires(app, recovery_codes, clock):
     challenge = app.challenge()
-    clock.shift(CHALLENGE_LIFETIME)
+    clock.shift(timedelta(minutes=5))
 
     assert problem(app.log_in(app.code(), challenge)) == (403, "invalid_second_factor")
+
+
+def test_a_code_is_accepted_for_one_step_before_and_after_its_own(app, recovery_codes, clock):
+    early, late = app.totp.at(utc_now() + 2 * STEP), app.totp.at(utc_now() + 3 * STEP)
+    clock.shift(4 * STEP)
+
+    assert problem(app.log_in(early)) == (403, "invalid_second_factor")
+    assert app.log_in(late).status == 200
+    assert problem(app.log_in(app.totp.at(utc_now() + 2 * STEP))) == (403, "invalid_second_factor")
+    assert app.log_in(app.totp.at(utc_now() + STEP)).status == 200
 
 
 @pytest.mark.parametrize("challenge", ["", "pch_", "pch_AAAA", "no base64!"])
@@ -152,6 +161,25 @@ def test_the_factor_is_removed_with_the_password_and_a_code(auth, app, recovery_
 
 def test_a_confirmed_factor_is_not_replaced(auth, app, recovery_codes, alice):
     assert problem(auth.post("/auth/second-factor", {"password": PASSWORD}, as_=alice)) == (409, "second_factor_on")
+
+
+def test_a_confirmed_factor_is_not_confirmed_again(app, recovery_codes):
+    assert problem(app.confirm(app.code())) == (403, "invalid_second_factor")
+    assert app.log_in(recovery_codes[0]).status == 200
+
+
+def test_without_an_enrolment_there_is_nothing_to_confirm_or_to_remove(auth, alice):
+    assert problem(auth.post("/auth/second-factor/confirm", {"code": "000000"}, as_=alice)) == (403, "invalid_second_factor")
+    assert problem(auth.delete("/auth/second-factor", body={"password": PASSWORD, "code": "000000"}, as_=alice)) == (
+        403,
+        "invalid_second_factor",
+    )
+
+
+def test_a_factor_that_is_not_confirmed_is_not_removed_by_its_code(auth, app, alice):
+    answer = auth.delete("/auth/second-factor", body={"password": PASSWORD, "code": app.code()}, as_=alice)
+
+    assert problem(answer) == (403, "invalid_second_factor")
 
 
 def test_the_secret_is_not_stored_in_clear(app, postgres):
