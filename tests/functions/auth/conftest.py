@@ -12,7 +12,7 @@ from functions.auth.registration_policy import RegistrationPolicy
 from functions.auth.services import AuthServices
 from parley.jobs import CheckTurn, Job, parse_job
 from tests.fakes.oidc_issuer import Browser, FakeIssuer, directory_of, person, serving_issuer
-from tests.support.api_gateway import Function, Person
+from tests.support.api_gateway import Answer, Function, Person
 
 ADMIN = "admin@example.com"
 
@@ -106,3 +106,32 @@ def browser(auth: Function, issuer: FakeIssuer, configure: Callable[..., Any]) -
     """The browser of the person, at a deployment with the issuer `corp`."""
     configure()
     return Browser(auth, issuer)
+
+
+@pytest.fixture
+def set_member(auth: Function) -> Callable[..., Answer]:
+    """Return a function that invites an address to a group, or sets a member's role."""
+
+    def put(group: str, email: str, *, as_: Person, role: str = "member") -> Answer:
+        return auth.call("PUT", f"/auth/groups/{group}/members", {"email": email, "role": role}, as_=as_)
+
+    return put
+
+
+@pytest.fixture
+def remove_member(auth: Function) -> Callable[..., Answer]:
+    """Return a function that removes a member of a group or an invitation."""
+
+    def delete(group: str, email: str, *, as_: Person) -> Answer:
+        return auth.call("DELETE", f"/auth/groups/{group}/members", {"email": email}, as_=as_)
+
+    return delete
+
+
+@pytest.fixture
+def group(auth: Function, alice: Person, bob: Person, set_member: Callable[..., Answer]) -> str:
+    """A group of alice's that bob has joined."""
+    group_id: str = auth.post("/auth/groups", {"name": "Research"}, as_=alice).json["id"]
+    assert set_member(group_id, bob.email, as_=alice).status == 200
+    assert auth.post(f"/auth/groups/{group_id}/join", as_=bob).json["role"] == "member"
+    return group_id

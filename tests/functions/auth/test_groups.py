@@ -13,33 +13,6 @@ from tests.support.api_gateway import Person
 
 
 @pytest.fixture
-def set_member(auth):
-    """Return a function that invites an address to a group, or sets a member's role."""
-
-    def put(group, email, *, as_, role="member"):
-        return auth.call("PUT", f"/auth/groups/{group}/members", {"email": email, "role": role}, as_=as_)
-
-    return put
-
-
-@pytest.fixture
-def remove_member(auth):
-    def delete(group, email, *, as_):
-        return auth.call("DELETE", f"/auth/groups/{group}/members", {"email": email}, as_=as_)
-
-    return delete
-
-
-@pytest.fixture
-def group(auth, alice, bob, set_member):
-    """A group of alice's that bob has joined."""
-    group_id = auth.post("/auth/groups", {"name": "Research"}, as_=alice).json["id"]
-    assert set_member(group_id, bob.email, as_=alice).status == 200
-    assert auth.post(f"/auth/groups/{group_id}/join", as_=bob).json["role"] == "member"
-    return group_id
-
-
-@pytest.fixture
 def grace():
     """An address that no other test invites: mails to an address are limited."""
     return f"{secrets.token_hex(6)}@example.com"
