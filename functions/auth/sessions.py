@@ -92,9 +92,9 @@ class Lifetimes:
     With `admins_need_factor`, an admin's session that began without a second factor lives as an ordinary user's.
     """
 
-    idle: timedelta = timedelta(days=30)
-    absolute: timedelta = timedelta(days=180)
-    admins_need_factor: bool = False
+    idle: timedelta
+    absolute: timedelta
+    admins_need_factor: bool
 
     def admits_admin(self, *, has_second_factor: bool) -> bool:
         """Return whether an admin's session may administrate."""

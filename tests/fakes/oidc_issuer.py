@@ -51,6 +51,7 @@ class FakeIssuer:
     key: Any = field(default_factory=lambda: rsa_key("first"))
     algorithm: str = "RS256"
     kid: str = "k1"
+    auth_method: str = "client_secret_basic"
     published: dict[str, Any] = field(default_factory=lambda: {"k1": rsa_key("first")})
     status: int = 200
     userinfo: dict[str, Any] = field(default_factory=dict)
@@ -59,7 +60,8 @@ class FakeIssuer:
 
     def document(self) -> dict[str, Any]:
         found = {"issuer": self.url, "authorization_endpoint": f"{self.url}/authorize", "token_endpoint": f"{self.url}/token"}
-        return found | {"jwks_uri": f"{self.url}/keys", "userinfo_endpoint": f"{self.url}/userinfo"} | self.metadata
+        found |= {"jwks_uri": f"{self.url}/keys", "userinfo_endpoint": f"{self.url}/userinfo"} | self.metadata
+        return {name: value for name, value in found.items() if value is not None}
 
     def keys(self) -> dict[str, Any]:
         public = {kid: RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) for kid, key in self.published.items()}
@@ -68,7 +70,7 @@ class FakeIssuer:
     def sign(self, claims: dict[str, Any], *, typ: str = "JWT") -> str:
         now = int(time.time())
         claims = {"iss": self.url, "aud": CLIENT_ID, "iat": now, "exp": now + 300} | claims
-        headers = {"kid": self.kid, "typ": typ} | self.headers
+        headers = ({"kid": self.kid} if self.kid else {}) | {"typ": typ} | self.headers
         return self.forge(jwt.encode(self.change(claims), self.key, algorithm=self.algorithm, headers=headers))
 
     def logout_token(self, *, typ: str = "logout+jwt", **claims: Any) -> str:
@@ -79,7 +81,10 @@ class FakeIssuer:
         challenge = _encoded(hashlib.sha256(form["code_verifier"].encode()).digest())
         known = base64.b64encode(f"{CLIENT_ID}:{'a%20secret%3A%20of%2Fthe%20client'}".encode()).decode()
         is_own = (challenge, form["redirect_uri"]) == (self.asked["code_challenge"], self.asked["redirect_uri"])
-        if form["code"] != "the code" or not is_own or authorization != f"Basic {known}":
+        in_form = (form.get("client_id"), form.get("client_secret"), authorization)
+        proofs = {"client_secret_post": in_form == (CLIENT_ID, SECRET, ""), "none": in_form == (CLIENT_ID, None, "")}
+        proofs["client_secret_basic"] = in_form == (None, None, f"Basic {known}")
+        if form["code"] != "the code" or not is_own or not proofs[self.auth_method]:
             return None
         access_token = "an access token"
         at_hash = _encoded(hashlib.sha256(access_token.encode()).digest()[:16])
@@ -175,9 +180,9 @@ def error_of(answer: Answer) -> str:
 
 def directory_of(*issuers: FakeIssuer, **options: Any) -> IssuerDirectory:
     """Return a directory of these issuers, named `corp`, `other` and so on."""
-    names = ("corp", "other")
+    names, options = ("corp", "other"), {"client_secret": SECRET} | options
     configured = [
-        OidcIssuer(id=name, label=name.title(), issuer=issuer.url, client_id=CLIENT_ID, client_secret=SECRET, **options)
+        OidcIssuer(id=name, label=name.title(), issuer=issuer.url, client_id=CLIENT_ID, **options)
         for name, issuer in zip(names, issuers, strict=False)
     ]
     return IssuerDirectory(tuple(configured))

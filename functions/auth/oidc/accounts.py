@@ -23,7 +23,7 @@ from parley.ids import new_id
 MAX_DISPLAY_NAME = 100
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 # Some issuers send their claims as text.
-_TRUE = (True, "true", "True", "1", 1)
+_TRUE = (True, "true", "True", "1")  # and the number 1, which equals True
 
 
 @dataclass(frozen=True, slots=True)

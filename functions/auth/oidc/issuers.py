@@ -40,7 +40,7 @@ class OidcIssuer(BaseModel):
     `post_logout_redirect_uri`, the issuer sends the browser after a logout there.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
     label: Annotated[str, Field(min_length=1, max_length=60)]
@@ -89,9 +89,10 @@ def parse_issuers(text: str) -> tuple[OidcIssuer, ...]:
     if not text.strip():
         return ()
     try:
-        issuers = TypeAdapter(tuple[OidcIssuer, ...]).validate_json(text)
+        # The input may be a client's secret, and a traceback shows the cause of an error.
+        issuers = TypeAdapter(tuple[OidcIssuer, ...], config=ConfigDict(hide_input_in_errors=True)).validate_json(text)
     except ValidationError as exc:
-        found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in exc.errors(include_input=False))
+        found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in exc.errors())
         raise ValueError(f"OidcIssuers: {found}") from exc
     if len({one.id for one in issuers}) != len(issuers) or len({one.issuer for one in issuers}) != len(issuers):
         raise ValueError("OidcIssuers: two issuers have the same id or the same address")

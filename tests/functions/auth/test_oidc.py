@@ -5,7 +5,7 @@ from http.cookies import SimpleCookie
 
 import pytest
 
-from functions.auth.oidc.login import CODE_LIFETIME, LOGIN_LIFETIME
+from parley.auth.one_time_codes import OneTimeCode
 from tests.fakes.oidc_issuer import (
     FakeIssuer,
     error_of,
@@ -159,7 +159,7 @@ def test_a_state_works_once(browser):
 
 def test_a_state_expires(browser, clock):
     browser.start()
-    clock.shift(LOGIN_LIFETIME)
+    clock.shift(timedelta(minutes=10))
 
     assert error_of(browser.finish()) == "oidc_login_expired"
 
@@ -196,7 +196,7 @@ def test_a_new_key_is_fetched_after_half_a_minute(browser, issuer, configure):
     client._now_s = lambda: now_s[0]
     browser.sign_in()
     issuer.key, issuer.kid, issuer.published = rsa_key("second"), "k2", {"k2": rsa_key("second")}
-    now_s[0] += 31
+    now_s[0] += 30
 
     assert error_of(browser.sign_in()) == ""
 
@@ -224,15 +224,16 @@ def test_a_program_receives_its_tokens_at_a_loopback_address(auth, browser, issu
     assert refresh(auth, tokens["refresh_token"]).status == 200
 
 
-@pytest.mark.parametrize("reason", ["another verifier", "used", "late"])
+@pytest.mark.parametrize("reason", ["another verifier", "another code", "used", "late"])
 def test_a_programs_code_works_once_for_a_minute_with_its_verifier(auth, browser, clock, reason):
     browser.start(redirect_uri=LOOPBACK, code_challenge=CHALLENGE)
     code = browser.finish().headers["location"].removeprefix(f"{LOOPBACK}?code=")
     if reason == "used":
         auth.post("/auth/oidc/token", {"code": code, "code_verifier": VERIFIER})
-    clock.shift(CODE_LIFETIME if reason == "late" else timedelta())
+    clock.shift(timedelta(minutes=1) if reason == "late" else timedelta())
     verifier = "x" * 43 if reason == "another verifier" else VERIFIER
-    answer = auth.post("/auth/oidc/token", {"code": code, "code_verifier": verifier})
+    sent = str(OneTimeCode(OneTimeCode.parse(code).owner_id, bytes(16))) if reason == "another code" else code
+    answer = auth.post("/auth/oidc/token", {"code": sent, "code_verifier": verifier})
 
     assert (answer.status, answer.json["code"]) == (422, "invalid_code")
 
@@ -247,4 +248,9 @@ def test_a_program_learns_of_an_error_at_its_own_address(browser):
 def test_a_code_is_sent_to_no_foreign_address(auth, browser, address):
     query = f"redirect_uri={address}&code_challenge={CHALLENGE}"
 
+    assert auth.get(f"/auth/oidc/corp/start?{query}").status == 422
+
+
+@pytest.mark.parametrize("query", [f"redirect_uri={LOOPBACK}", f"code_challenge={CHALLENGE}", f"redirect_uri={LOOPBACK}&code_challenge=x"])
+def test_a_program_names_both_its_address_and_its_challenge(auth, browser, query):
     assert auth.get(f"/auth/oidc/corp/start?{query}").status == 422

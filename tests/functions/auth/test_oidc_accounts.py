@@ -5,7 +5,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from functions.auth.oidc.issuers import parse_issuers
+from functions.auth.oidc.accounts import Identity
+from functions.auth.oidc.issuers import OidcIssuer, parse_issuers
 from tests.fakes.oidc_issuer import FakeIssuer, error_of, person, refresh_token_of, serving_issuer
 from tests.functions.auth.refresh_tokens import refresh
 from tests.support.api_gateway import PASSWORD, Person
@@ -83,6 +84,16 @@ def test_a_disabled_account_is_not_logged_in(auth, browser, postgres):
     assert error_of(browser.sign_in()) == "account_disabled"
 
 
+def test_an_identity_does_not_join_a_disabled_account(auth, browser, issuer, alice, verify, admin):
+    verify(alice)
+    auth.patch(f"/admin/users/{alice.id}", {"disabled": True}, as_=admin)
+    issuer.person["email"] = alice.email
+
+    assert error_of(browser.sign_in()) == "account_disabled"
+    rows = auth.get(f"/admin/audit?account_id={alice.id}", as_=admin).json["items"]
+    assert "identity_linked" not in [row["action"] for row in rows]
+
+
 @pytest.mark.parametrize(("registration", "code"), [("closed", "registration_closed"), ("invite", "invalid_invite")])
 def test_the_registration_policy_applies_to_new_accounts(browser, set_registration_policy, configure, registration, code):
     set_registration_policy(registration=registration)
@@ -94,7 +105,9 @@ def test_the_registration_policy_applies_to_new_accounts(browser, set_registrati
 def test_groups_make_an_admin_and_take_the_role_again(auth, browser, issuer, configure, admin):
     configure(groups_claim="realm_access.roles", admin_groups=["chiefs"])
     issuer.person["realm_access"] = {"roles": ["chiefs", "staff"]}
-    roles = [user_of(auth, browser.sign_in())["role"]]
+    chief = Person.of("", refresh(auth, refresh_token_of(browser.sign_in())).json)
+    assert auth.get("/admin/users", as_=chief).status == 200
+    roles = [chief.tokens["user"]["role"]]
     issuer.person["realm_access"] = {"roles": ["staff"]}
 
     assert [*roles, user_of(auth, browser.sign_in())["role"]] == ["admin", "user"]
@@ -112,6 +125,49 @@ def test_only_members_of_the_allowed_groups_log_in(browser, issuer, configure):
     assert error_of(browser.sign_in()) == "oidc_group_missing"
     issuer.person["groups"] = ["staff"]
     assert error_of(browser.sign_in()) == ""
+
+
+def identity(groups_claim="groups", **claims):
+    """Return the identity that an issuer describes by these claims."""
+    issuer = OidcIssuer(id="corp", label="Corp", issuer="https://idp.example", client_id="parley", groups_claim=groups_claim)
+    return Identity.of({"sub": "s"} | claims, issuer)
+
+
+@pytest.mark.parametrize(
+    ("claim", "claims", "groups"),
+    [
+        ("groups", {"groups": ["staff", 7]}, {"staff"}),
+        ("groups", {"groups": "staff"}, {"staff"}),
+        ("https://idp.example/groups", {"https://idp.example/groups": ["staff"]}, {"staff"}),
+        ("realm.roles", {"realm": {"roles": ["staff"]}}, {"staff"}),
+        ("realm.roles", {"realm": ["roles"]}, set()),
+        ("groups", {}, set()),
+    ],
+)
+def test_groups_are_read_from_a_list_a_text_or_an_object(claim, claims, groups):
+    assert identity(claim, **claims).groups == groups
+
+
+@pytest.mark.parametrize(("name", "shown"), [("A" * 101, "A" * 100), (" A\u202eda\n", "Ada"), ("\n", None), (7, None)])
+def test_a_name_is_shown_without_control_characters_up_to_its_limit(name, shown):
+    assert identity(name=name).name == shown
+
+
+@pytest.mark.parametrize(("session", "kept"), [("s", "s"), ("s" * 255, "s" * 255), ("s" * 256, None), ("", None), (7, None)])
+def test_an_issuers_session_is_a_text_of_up_to_255_letters(session, kept):
+    assert identity(sid=session).issuer_session == kept
+
+
+@pytest.mark.parametrize(
+    ("verified", "is_proven"),
+    [(True, True), ("true", True), ("True", True), ("1", True), (1, True), (False, False), ("no", False), (0, False), (["true"], False)],
+)
+def test_an_address_is_verified_by_true_or_by_1_only(verified, is_proven):
+    assert (identity(email="Ada@example.com", email_verified=verified).email == "ada@example.com") is is_proven
+
+
+def test_a_verified_address_that_is_none_is_no_address():
+    assert identity(email="Ada", email_verified=True).email is None
 
 
 @pytest.mark.parametrize(
@@ -148,7 +204,7 @@ def test_an_account_without_a_password_acts_within_ten_minutes_of_its_login(auth
 
 def test_a_login_of_long_ago_counts_as_no_password(auth, browser, postgres):
     user = Person.of("", refresh(auth, refresh_token_of(browser.sign_in())).json)
-    postgres.execute(f"UPDATE sessions SET created_at = now() - interval '11 minutes' WHERE user_id = '{user.id}'", dbname="parley")
+    postgres.execute(f"UPDATE sessions SET created_at = now() - interval '10 minutes' WHERE user_id = '{user.id}'", dbname="parley")
     answer = auth.delete("/auth/me", body={}, as_=user)
 
     assert (answer.status, answer.json["code"]) == (422, "login_too_old")
@@ -200,6 +256,7 @@ LOGOUT_LIES = {
     "another issuer": {"iss": "https://evil.example"},
     "a time of long ago": {"iat": 1_000_000_000},
     "no expiry": {"exp": None},
+    "a session that is no text": {"sid": 7},
 }
 
 
@@ -217,6 +274,13 @@ def test_a_logout_token_works_once(auth, browser, issuer):
     token = issuer.logout_token(sub=issuer.person["sub"])
 
     assert [log_out(auth, token).status for _ in range(2)] == [200, 400]
+
+
+def test_a_logout_of_somebody_unknown_ends_nothing(auth, browser, issuer):
+    token = refresh_token_of(browser.sign_in())
+
+    assert log_out(auth, issuer.logout_token(sub="nobody")).status == 200
+    assert refresh(auth, token).status == 200
 
 
 def test_an_id_token_is_no_logout_token(auth, browser, issuer):

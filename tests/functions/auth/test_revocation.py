@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from functions.auth.sessions import Lifetimes, RefreshToken, end_session, refresh, start_session
+from functions.auth.sessions import RefreshToken, end_session, refresh, start_session
 from parley.auth.client_origin import ClientOrigin
 from parley.clock import utc_now
 from parley.db.accounts import sessions, users
@@ -180,7 +180,7 @@ def test_concurrent_refreshes_are_serialized(other_engine, alice, open_transacti
 
     assert lock_session(open_transaction, alice)
     token = alice.tokens["refresh_token"]
-    given = {"lifetimes": Lifetimes(), "origin": ORIGIN, "received_at": utc_now()}
+    given = {"lifetimes": services.lifetimes, "origin": ORIGIN, "received_at": utc_now()}
     refreshed = start_blocked(refresh, other_engine, services.key_ring(), token, **given)
 
     assert not refreshed.done()
@@ -213,9 +213,8 @@ def test_ending_sessions_waits_for_a_login_and_ends_its_session_too(auth, admin,
     from functions.auth.app import services
 
     password_hash = postgres.execute(f"SELECT password_hash FROM credentials WHERE user_id = '{alice.id}'", dbname="parley")[0][0]
-    given = start_session(
-        open_transaction, alice.id, password_hash, key_ring=services.key_ring(), lifetimes=Lifetimes(), origin=ORIGIN, reset_buckets=None
-    )
+    options = {"key_ring": services.key_ring(), "lifetimes": services.lifetimes, "origin": ORIGIN, "reset_buckets": None}
+    given = start_session(open_transaction, alice.id, password_hash, **options)
     late = Person.of(alice.email, {"access_token": given.access_token, "refresh_token": given.refresh_token})
     ended = start_blocked(auth.invoke, ending(alice, alice, admin).event())
 
