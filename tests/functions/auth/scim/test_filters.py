@@ -5,10 +5,11 @@ from urllib.parse import quote
 
 import pytest
 
-from functions.auth.scim.filters import InvalidFilter, InvalidPath, parse_filter, parse_path
+from functions.auth.scim.filters import AttributePath, InvalidFilter, InvalidPath, Term, parse_filter, parse_path
+from functions.auth.scim.routes import ListQuery
 from functions.auth.scim.users import select_page
 from parley.db.transactions import global_scope
-from tests.functions.auth.scim.provider import USER, Provider, refusal
+from tests.functions.auth.scim.provider import GROUP, USER, Provider, refusal
 from tests.support.api_gateway import Person
 
 
@@ -47,13 +48,19 @@ def users(auth, postgres, email):
         ('displayName ew "{email}" and active eq False and userName sw "three"', ["three"]),
         ('displayName ew "{email}" and id eq "no id"', []),
         ('emails[value eq "a]b"] eq "c"', []),
+        ('emails[primary eq true].value eq "two-{email}"', ["two"]),
+        ('emails[primary eq false].value eq "two-{email}"', []),
+        ('emails.type eq "two-{email}"', []),
+        ('displayName ew "{email}" and active co true', []),
+        ('displayName ew "{email}" and id co "{one}"', []),
+        ('displayName ew "{email}" and id eq "{one}"', ["one"]),
         ('active eq "true"', []),
         ('userName eq "\\u0041"', []),
         ("userName eq true", []),
     ],
 )
 def test_a_filter_finds_exactly_its_users(engines, users, email, filter, found):
-    terms = parse_filter(filter.replace("{email}", email))
+    terms = parse_filter(filter.replace("{email}", email).replace("{one}", users["one"]))
     with global_scope(engines["background"]) as connection:
         accounts, total = select_page(connection, terms, offset=0, limit=100)
 
@@ -88,19 +95,44 @@ def test_a_filter_that_is_malformed_or_not_supported_is_refused(filter):
 
 @pytest.mark.parametrize("kind", ["Users", "Groups"])
 def test_a_filter_by_another_attribute_is_refused(provider, kind):
-    for filter in ('password eq "b"', 'name.familyName eq "b"', "userName"):
+    for filter in ('password eq "b"', 'name.familyName eq "b"', 'displayName.x eq "b"', 'displayName[x eq "a"] eq "b"', "userName"):
         assert refusal(provider.call("GET", f"/{kind}?filter={quote(filter)}")) == (400, "invalidFilter")
 
 
 def test_a_filter_is_bounded_in_length():
+    longest = f'userName eq "{"a" * 2034}"'
+
+    assert (len(longest), len(parse_filter(longest))) == (2048, 1)
     with pytest.raises(InvalidFilter):
-        parse_filter(f'userName eq "{"a" * 2048}"')
+        parse_filter(f"{longest} ")
 
 
-@pytest.mark.parametrize("path", ["", ".", "a b", "name.", "emails[", "emails]", 'emails[type eq "work"]value', "é", "a[b[c eq true]]"])
+def test_a_filter_may_join_ten_comparisons():
+    assert len(parse_filter(" and ".join(['userName eq "a"'] * 10))) == 10
+
+
+@pytest.mark.parametrize(
+    ("operator", "wanted", "value", "matches"),
+    [
+        *(("eq", "Work", "wORK", True), ("eq", "wor", "work", False), ("co", "OR", "work", True), ("co", "work", "or", False)),
+        *(("sw", "WO", "work", True), ("sw", "rk", "work", False), ("ew", "RK", "work", True), ("ew", "wo", "work", False)),
+        *(("eq", True, True, True), ("eq", False, True, False), ("eq", "true", True, False), ("eq", True, "true", False)),
+        ("co", True, True, False),
+    ],
+)
+def test_a_comparison_disregards_case_and_knows_truth_from_text(operator, wanted, value, matches):
+    assert Term(AttributePath("type"), operator, wanted).matches(value) is matches
+
+
+@pytest.mark.parametrize("path", ["", ".", "a b", "name.", "emails[", "emails[.x", "emails]", 'emails[type eq "work"]value', "é"])
 def test_a_malformed_path_is_refused(path):
-    with pytest.raises((InvalidPath, InvalidFilter)):
+    with pytest.raises(InvalidPath):
         parse_path(path)
+
+
+def test_a_filter_within_a_filter_is_refused():
+    with pytest.raises(InvalidPath):
+        parse_path("a[b[c eq true]]")
 
 
 def test_pages_follow_each_other_in_a_stable_order(provider, users, email):
@@ -118,6 +150,16 @@ def test_a_list_is_bounded(provider, users, query, expected):
     assert answer["itemsPerPage"] == len(answer["Resources"]) == min(expected[1], answer["totalResults"])
 
 
+@pytest.mark.parametrize(
+    ("asked", "start", "limit"),
+    [({}, 1, 100), ({"start_index": 0}, 1, 100), ({"start_index": 7, "count": 1}, 7, 1), ({"count": 0}, 1, 0), ({"count": 201}, 1, 200)],
+)
+def test_a_list_begins_at_one_and_has_a_hundred_items_unless_told_otherwise(asked, start, limit):
+    part = ListQuery(**asked)
+
+    assert (part.start_index, part.offset, part.limit) == (start, start - 1, limit)
+
+
 def test_the_discovery_documents_describe_what_is_supported(provider):
     config = provider.call("GET", "/ServiceProviderConfig").json
     types = provider.call("GET", "/ResourceTypes").json["Resources"]
@@ -125,6 +167,8 @@ def test_the_discovery_documents_describe_what_is_supported(provider):
 
     supported = {name: config[name]["supported"] for name in ("patch", "bulk", "filter", "changePassword", "sort", "etag")}
     assert supported == {"patch": True, "filter": True} | dict.fromkeys(("bulk", "changePassword", "sort", "etag"), False)
+    assert (config["filter"]["maxResults"], config["bulk"]["maxOperations"], config["bulk"]["maxPayloadSize"]) == (200, 0, 0)
+    assert [one["primary"] for one in config["authenticationSchemes"]] == [True]
     assert [(one["name"], one["endpoint"]) for one in types] == [("User", "/Users"), ("Group", "/Groups")]
     assert {one["schema"] for one in types} == schemas.keys()
     assert provider.call("GET", "/ResourceTypes/User").json == types[0]
@@ -143,3 +187,21 @@ def test_the_schema_of_users_requires_only_the_name(provider):
     attributes = provider.call("GET", f"/Schemas/{USER}").json["attributes"]
 
     assert [one["name"] for one in attributes if one["required"]] == ["userName"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "lists", "required", "exact"),
+    [(USER, {"emails"}, {"userName", "emails.value"}, set()), (GROUP, {"members"}, {"displayName"}, {"members.value"})],
+)
+def test_the_schemas_name_the_lists_and_what_they_require(provider, schema, lists, required, exact):
+    attributes = {one["name"]: one for one in provider.call("GET", f"/Schemas/{schema}").json["attributes"]}
+    parts = {f"{name}.{part['name']}": part for name, one in attributes.items() for part in one.get("subAttributes", [])}
+    found = {flag: {name for name, one in (attributes | parts).items() if one[flag]} for flag in ("multiValued", "required", "caseExact")}
+
+    assert found == {"multiValued": lists, "required": required, "caseExact": exact}
+
+
+def test_a_list_of_descriptions_is_one_page(provider):
+    page = provider.call("GET", "/ResourceTypes").json
+
+    assert (page["startIndex"], page["itemsPerPage"], page["totalResults"]) == (1, 2, 2)

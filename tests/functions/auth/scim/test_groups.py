@@ -59,7 +59,16 @@ def test_a_group_is_found_by_name_external_id_and_member(provider, alice, bob):
     assert provider.find("Groups", f'externalId eq "g-{alice.id}"') == [id]
     assert provider.find("Groups", f'id eq "{id}" and members eq "{alice.id}"') == [id]
     assert provider.find("Groups", f'id eq "{id}" and members eq "{bob.id}"') == []
+    assert provider.find("Groups", f'id eq "{id}" and members co "{alice.id}"') == []
     assert provider.find("Groups", 'members eq "nobody"') == []
+
+
+def test_no_group_is_found_by_two_members_at_once_or_by_a_part_of_its_id(provider, group, alice, bob):
+    both = f'members eq "{alice.id}" and members eq "{bob.id}"'
+
+    assert provider.find("Groups", f'id eq "{group["id"]}" and {both}') == []
+    assert provider.find("Groups", f'id co "{group["id"]}"') == []
+    assert provider.find("Groups", "displayName eq true") == []
 
 
 def test_members_are_left_out_on_request(provider, group):
@@ -78,6 +87,8 @@ def test_a_page_of_groups_has_no_more_members_than_a_group_may_have(provider, al
     pages = [provider.find("Groups", filter, startIndex=str(start)) for start in (1, 2, 3)]
 
     assert pages == [[ids[0]], [ids[1]], [ids[2]]]
+    monkeypatch.setattr(groups, "MAX_MEMBERS", 2)
+    assert provider.find("Groups", filter, startIndex="2") == ids[1:]
     assert provider.find("Groups", filter, excludedAttributes="members") == ids
 
 
@@ -112,10 +123,29 @@ def test_a_request_names_a_thousand_members_at_most(provider, group):
     assert refusal(provider.patch(f"/Groups/{group['id']}", change)) == (400, "tooMany")
 
 
-def test_an_external_id_is_taken_once(provider, alice):
-    provider.create_group("One", externalId=f"g-{alice.id}")
+def test_a_group_has_an_end_of_members(provider, group, admin, monkeypatch):
+    monkeypatch.setattr(groups, "MAX_MEMBERS", 2)
+    same = {"op": "replace", "path": "members", "value": group["members"]}
+    third = {"op": "add", "path": "members", "value": [{"value": str(admin.id)}]}
 
-    assert refusal(provider.call("POST", "/Groups", {"displayName": "Two", "externalId": f"g-{alice.id}"})) == (409, "uniqueness")
+    assert provider.patch(f"/Groups/{group['id']}", same).status == 204
+    assert refusal(provider.patch(f"/Groups/{group['id']}", third)) == (400, "tooMany")
+
+
+def test_a_replaced_membership_leaves_only_the_new_members(provider, group, alice, admin):
+    replace = {"op": "replace", "path": "members", "value": [{"value": str(alice.id)}, {"value": str(admin.id)}]}
+
+    assert provider.patch(f"/Groups/{group['id']}", replace).status == 204
+    assert provider.members(group) == {str(alice.id), str(admin.id)}
+
+
+def test_an_external_id_is_taken_once(provider, alice):
+    one, two = provider.create_group("One", externalId=f"g-{alice.id}"), provider.create_group("Two")
+    body = {"displayName": "Two", "externalId": f"g-{alice.id}"}
+
+    assert refusal(provider.call("POST", "/Groups", body)) == (409, "uniqueness")
+    assert refusal(provider.call("PUT", f"/Groups/{two['id']}", body)) == (409, "uniqueness")
+    assert provider.call("PUT", f"/Groups/{one['id']}", body).json["displayName"] == "Two"
 
 
 def test_an_admin_funds_a_managed_group(auth, provider, group, admin, alice):

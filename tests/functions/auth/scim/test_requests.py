@@ -159,6 +159,14 @@ def test_an_operation_that_cannot_be_done_changes_nothing(provider, user, operat
     assert provider.call("GET", f"/Users/{user['id']}").json == user
 
 
+def test_a_refused_body_is_explained_by_three_attributes_at_most(provider):
+    answer = provider.call("POST", "/Users", {"userName": 1, "externalId": 2, "displayName": 3, "active": 4})
+
+    assert refusal(answer) == (400, "invalidValue")
+    assert answer.json["detail"].startswith("userName: ")
+    assert answer.json["detail"].count("; ") == 2
+
+
 def test_a_patch_without_operations_is_refused(provider, user):
     answer = provider.call("PATCH", f"/Users/{user['id']}", {"schemas": [PATCH], "Operations": []})
 

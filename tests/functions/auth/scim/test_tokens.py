@@ -51,6 +51,12 @@ def test_a_token_with_another_secret_is_refused(make):
     assert refusal(replace(first, token=mixed).call("GET", "/Users")) == (401, None)
 
 
+def test_a_token_is_sent_as_a_bearer_token(auth, provider):
+    answers = [auth.get("/scim/v2/Users", headers={"Authorization": f"{scheme} {provider.token}"}) for scheme in ("bearer", "Basic")]
+
+    assert [answer.status for answer in answers] == [200, 401]
+
+
 def test_no_other_token_opens_the_routes(auth, admin, alice):
     for person in (admin, alice):
         assert status(Provider(auth, person.tokens["access_token"])) == 401

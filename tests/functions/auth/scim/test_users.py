@@ -58,6 +58,16 @@ def test_a_user_name_an_address_and_an_external_id_are_taken_once(provider, emai
         assert refusal(provider.call("POST", "/Users", body)) == (409, "uniqueness")
 
 
+def test_a_changed_user_takes_no_name_and_no_id_of_another(provider, email):
+    one = provider.create(email, externalId=f"x-{email}")
+    other = provider.create(f"z{email}", externalId=f"y-{email}")
+    for taken in ({"userName": email, "emails": other["emails"]}, {"userName": f"z{email}", "externalId": f"x-{email}"}):
+        assert refusal(provider.call("PUT", f"/Users/{other['id']}", taken)) == (409, "uniqueness")
+
+    renamed = provider.call("PUT", f"/Users/{one['id']}", one | {"userName": email.upper(), "displayName": "One"})
+    assert (renamed.status, renamed.json["userName"], renamed.json["externalId"]) == (200, email.upper(), f"x-{email}")
+
+
 @pytest.mark.parametrize("body", [{}, {"userName": "bjensen"}, {"userName": "x", "emails": [{"value": "y"}]}, {"userName": 7}])
 def test_a_user_without_a_valid_name_or_address_is_refused(provider, body):
     assert refusal(provider.call("POST", "/Users", body)) == (400, "invalidValue")
@@ -148,6 +158,7 @@ def test_a_deleted_user_is_gone_for_the_provider_and_loses_access(auth, provider
     assert refusal(provider.call("DELETE", f"/Users/{alice.id}")) == (404, None)
     assert provider.find("Users", f'userName eq "{alice.email}"') == []
     assert auth.get("/auth/me", as_=alice).status == 401
+    assert auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}).status == 401
 
 
 def test_a_deleted_user_who_is_created_again_gets_the_account_back(auth, provider, admin, email):
@@ -172,6 +183,10 @@ def test_changes_are_in_the_audit_without_their_texts(auth, provider, admin, ema
     provider.patch(f"/Users/{id}", OFF, {"op": "add", "path": "name.familyName", "value": "Secret"})
     rows = auth.get(f"/admin/audit?account_id={id}", as_=admin).json["items"]
 
+    provider.patch(f"/Users/{id}", ON)
+    newest = auth.get(f"/admin/audit?account_id={id}&limit=2", as_=admin).json["items"]
+
+    assert [row["action"] for row in newest] == ["changed_by_provider", "enabled_by_provider"]
     assert [row["action"] for row in rows] == ["changed_by_provider", "disabled_by_provider", "provisioned"]
     assert rows[0]["detail"] == {"attributes": ["family_name", "is_active"]}
     assert {(row["actor"], row["actor_id"]) for row in rows} == {("scim", None)}
@@ -193,6 +208,15 @@ def test_the_last_admin_is_neither_disabled_nor_deleted(provider, only_admin, ve
     assert refusal(provider.patch(f"/Users/{only_admin.id}", OFF)) == (400, "mutability")
     assert refusal(provider.call("DELETE", f"/Users/{only_admin.id}")) == (400, "mutability")
     assert provider.call("GET", f"/Users/{only_admin.id}").json["active"] is True
+
+
+def test_the_last_admin_may_have_another_name_and_one_of_two_admins_be_disabled(auth, provider, only_admin, alice, verify):
+    verify(only_admin), verify(alice)
+    name = {"op": "replace", "path": "displayName", "value": "Boss"}
+    assert provider.patch(f"/Users/{only_admin.id}", name).json["displayName"] == "Boss"
+    assert auth.patch(f"/admin/users/{alice.id}", {"role": "admin"}, as_=only_admin).status == 200
+
+    assert provider.patch(f"/Users/{alice.id}", OFF).json["active"] is False
 
 
 def test_the_address_of_an_admin_stays(provider, admin, email):
