@@ -1,3 +1,4 @@
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ from parley.db.transactions import global_scope
 from tests.support.api_gateway import PASSWORD, Person
 from tests.support.concurrency import closing_engine, meet_after, outcomes
 
+MOMENT = timedelta(microseconds=1)
 SOMETHING = "01890a5d-ac96-774b-bcce-b302099a8057"
 ROUTES = [
     ("GET", "/admin/users"),
@@ -131,6 +133,33 @@ def test_usage_comes_in_pages(auth, chat, admin, alice, bob):
 )
 def test_an_invalid_usage_query_is_refused(auth, admin, query):
     assert auth.get(f"/admin/usage?{query}", as_=admin).status == 422
+
+
+def test_the_most_expensive_usage_comes_first_and_each_group_once(auth, chat, admin, alice, bob, postgres):
+    for person, cost_usd in ((alice, 900_000), (bob, 800_000)):
+        chat.post("/chat", {"message": "hello", "stream": False}, as_=person)
+        postgres.execute(f"UPDATE usage SET cost_usd = {cost_usd} WHERE user_id = '{person.id}'", dbname="parley")
+    first = auth.get("/admin/usage?limit=1", as_=admin).json
+    second = auth.get(f"/admin/usage?limit=1&cursor={first['next_cursor']}", as_=admin).json
+    postgres.execute(f"DELETE FROM usage WHERE user_id IN ('{alice.id}', '{bob.id}')", dbname="parley")
+
+    assert [item["user_id"] for item in first["items"] + second["items"]] == [str(alice.id), str(bob.id)]
+
+
+def test_an_invite_is_valid_for_seven_days_unless_the_admin_chooses_another_end(auth, admin, clock):
+    expires_at = auth.post("/admin/invites", {}, as_=admin).json["expires_at"]
+
+    assert datetime.fromisoformat(expires_at) == datetime.now(UTC) + timedelta(days=7)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "status"),
+    [(timedelta(0), 422), (MOMENT, 201), (timedelta(days=90), 201), (timedelta(days=90) + MOMENT, 422)],
+)
+def test_an_invite_ends_in_the_next_ninety_days(auth, admin, clock, ahead, status):
+    answer = auth.post("/admin/invites", {"expires_at": (datetime.now(UTC) + ahead).isoformat()}, as_=admin)
+
+    assert answer.status == status
 
 
 def test_open_invites_are_listed_without_their_codes(auth, admin):

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from functions.auth.oauth.authorization import CODE_LIFETIME
 from tests.fakes.oauth_client import CALLBACK, ISSUER, OAuthApp, holder_of, parameters_of
 from tests.functions.auth.refresh_tokens import refresh
 from tests.support.api_gateway import PASSWORD
@@ -77,6 +76,7 @@ def test_the_page_shows_the_request(auth, app, alice):
         ({"code_challenge_method": None}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"code_challenge": "short"}, "invalid_request"),
+        ({"code_challenge": "+" * 43}, "invalid_request"),
         ({"resource": "https://evil.example/mcp"}, "invalid_target"),
         ({"resource": f"{ISSUER}/chat"}, "invalid_target"),
         ({"scope": "mcp:documents"}, "invalid_scope"),
@@ -149,6 +149,37 @@ def test_a_wrong_exchange_is_refused_and_the_code_still_works_for_its_client(app
     assert app.exchange(code).status == 200
 
 
+def test_a_clients_code_is_not_exchanged_for_a_users_tokens(auth, app, alice):
+    body = {"code": app.code(alice), "code_verifier": app.verifier}
+    answer = auth.post("/auth/oidc/token", body)
+
+    assert (answer.status, answer.json["code"]) == (422, "invalid_code")
+    assert app.exchange(body["code"]).status == 200
+
+
+def test_a_client_without_a_state_receives_none(app, alice):
+    assert parameters_of(app.consent(alice, state=None).json["redirect_to"]).keys() == {"code", "iss"}
+
+
+@pytest.mark.parametrize("resource", [f"{ISSUER}/mcp/", "HTTPS://API.example.com/prod/mcp"])
+def test_a_resource_may_be_spelt_in_several_ways(app, alice, resource):
+    assert app.exchange(app.code(alice, resource=resource), resource=resource).status == 200
+
+
+def test_a_request_has_thirty_parameters_at_most(auth, app, alice):
+    query = app.query()
+    more = "".join(f"&p{number}=x" for number in range(30 - query.count("=")))
+    answers = [auth.post("/auth/authorizations/preview", {"query": query + added}, as_=alice) for added in (more, f"{more}&last=x")]
+
+    assert [answer.status for answer in answers] == [200, 422]
+
+
+def test_a_parameter_with_nul_is_refused(auth, app, alice):
+    query = app.query(state="a\0b")
+
+    assert auth.post("/auth/authorizations/preview", {"query": query}, as_=alice).json["error"] == "invalid_request"
+
+
 def test_a_code_works_for_its_own_client_only(auth, app, alice):
     stranger = OAuthApp.registered(auth, name="Stranger")
 
@@ -157,7 +188,7 @@ def test_a_code_works_for_its_own_client_only(auth, app, alice):
 
 def test_a_code_expires_after_a_minute(app, alice, clock):
     code = app.code(alice)
-    clock.shift(CODE_LIFETIME)
+    clock.shift(timedelta(minutes=1))
 
     assert error_of(app.exchange(code)) == (400, "invalid_grant")
 

@@ -5,7 +5,6 @@ from mcp.client.auth.utils import build_oauth_authorization_server_metadata_disc
 from mcp.shared.auth import OAuthMetadata, ProtectedResourceMetadata
 
 from functions.auth.oauth import clients
-from functions.auth.oauth.authorization import MAX_DOCUMENTS_FETCHED
 from tests.fakes.oauth_client import ISSUER, OAuthApp, parameters_of
 from tests.support.api_gateway import rest_event
 
@@ -149,6 +148,7 @@ def test_a_client_is_described_by_the_document_at_its_id(auth, alice, publish):
         {"document": described(redirect_uris=["javascript:alert(1)"])},
         {"document": "text"},
         {"document": None, "status": 404},
+        {"document": described(), "status": 500},
         {"document": described(), "url": "https://elsewhere.example/app.json"},
     ],
 )
@@ -157,6 +157,42 @@ def test_an_unusable_document_describes_nobody(auth, alice, publish, published):
     answer = OAuthApp(auth, DOCUMENT_URL, CALLBACK).consent(alice)
 
     assert (answer.status, answer.json["error"].startswith("invalid_"), answer.json["redirect_to"]) == (422, True, None)
+
+
+def test_a_document_is_fetched_again_after_five_minutes(auth, alice, publish):
+    from functions.auth.app import services
+
+    fetched = publish(described())
+    app = OAuthApp(auth, DOCUMENT_URL, CALLBACK)
+    assert app.consent(alice).status == 200
+    expires_at, client = services.clients._cache[DOCUMENT_URL]
+    services.clients._cache[DOCUMENT_URL] = (expires_at - clients.CACHE_S, client)
+
+    assert app.consent(alice).status == 200
+    assert fetched == [DOCUMENT_URL] * 2
+
+
+def test_an_application_is_shown_by_its_scheme(auth, alice):
+    app = OAuthApp.registered(auth, redirect_uri="cursor://anysphere.cursor-retrieval/oauth/callback")
+    shown = auth.post("/auth/authorizations/preview", {"query": app.query()}, as_=alice).json
+
+    assert (shown["redirect_host"], shown["is_local"]) == ("cursor:", True)
+
+
+def test_a_web_application_is_shown_by_its_host(auth, alice):
+    app = OAuthApp.registered(auth, redirect_uri=CALLBACK)
+    shown = auth.post("/auth/authorizations/preview", {"query": app.query()}, as_=alice).json
+
+    assert (shown["redirect_host"], shown["is_local"]) == ("client.example", False)
+
+
+def test_the_address_of_a_document_has_500_characters_at_most(auth, alice, publish):
+    longest = f"https://client.example/{'x' * 477}"
+    fetched = publish(described(client_id=longest), url=longest)
+
+    assert (len(longest), OAuthApp(auth, longest, CALLBACK).consent(alice).status) == (500, 200)
+    assert OAuthApp(auth, f"{longest}x", CALLBACK).consent(alice).json["error"] == "invalid_client"
+    assert fetched == [longest]
 
 
 @pytest.mark.parametrize(
@@ -188,16 +224,16 @@ def test_an_error_goes_back_to_the_client_with_the_parameters_of_its_own_address
 
 def test_one_user_cannot_let_the_server_fetch_any_number_of_documents(auth, alice, bob, publish):
     fetched = publish({})
-    apps = [OAuthApp(auth, f"https://client.example/{number}.json", CALLBACK) for number in range(MAX_DOCUMENTS_FETCHED + 1)]
+    apps = [OAuthApp(auth, f"https://client.example/{number}.json", CALLBACK) for number in range(21)]
     answers = [app.consent(alice) for app in apps]
 
     assert ({answer.status for answer in answers[:-1]}, answers[-1].status, answers[-1].json["code"]) == ({422}, 429, "rate_limited")
     assert int(answers[-1].headers["retry-after"]) >= 1
-    assert (len(fetched), apps[0].consent(bob).status) == (MAX_DOCUMENTS_FETCHED, 422)
+    assert (len(fetched), apps[0].consent(bob).status) == (20, 422)
 
 
 def test_a_document_that_is_known_is_not_counted_again(auth, alice, publish):
     publish(described())
     app = OAuthApp(auth, DOCUMENT_URL, CALLBACK)
 
-    assert {app.consent(alice).status for _ in range(MAX_DOCUMENTS_FETCHED + 1)} == {200}
+    assert {app.consent(alice).status for _ in range(21)} == {200}
