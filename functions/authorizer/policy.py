@@ -34,7 +34,7 @@ def _denied_areas(claims: Mapping[str, Any]) -> list[str]:
 
 def stage_of(method_arn: str) -> str:
     """Return the ARN up to the stage: `arn:aws:execute-api:region:account:api/stage/GET/path` loses `/GET/path`."""
-    return "/".join(method_arn.split("/", 2)[:2])
+    return "/".join(method_arn.split("/")[:2])
 
 
 def _statement(effect: str, resource: str) -> dict[str, str]:

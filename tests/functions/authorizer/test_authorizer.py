@@ -125,6 +125,25 @@ def test_an_authorizer_that_cannot_know_where_the_keys_are_refuses_to_start(auth
         authorizer.AuthorizerSettings.from_environment({"PARLEY_JWKS_URL": url, "PARLEY_ISSUER": "i"})
 
 
+@pytest.mark.parametrize("places", [{"PARLEY_JWKS_URL": "u"}, {"PARLEY_JWKS_URL": "", "AWS_REGION": "r"}])
+def test_the_address_of_the_keys_or_the_region_of_the_gateway_is_enough(authorizer, places):
+    read = authorizer.AuthorizerSettings.from_environment({"PARLEY_ISSUER": "i"} | places)
+
+    assert (read.jwks_url, read.aws_region) == (places["PARLEY_JWKS_URL"], places.get("AWS_REGION", ""))
+
+
+def test_a_request_without_any_header_is_unauthorized(handler):
+    request = authorizer_request(ME_ROUTE, {}) | {"headers": None}
+
+    with pytest.raises(Exception, match="^Unauthorized$"):
+        handler(request, None)
+
+
+def test_beside_an_authorization_header_no_other_decides(ask):
+    with pytest.raises(Exception, match="^Unauthorized$"):
+        ask("Bearer x.y.z", x_api_key=make_api_key())
+
+
 def test_without_jwks_url_a_token_signed_by_the_host_that_the_client_names_is_refused(authorizer, monkeypatch, jwks):
     fetched = []
     monkeypatch.setattr(authorizer, "keys", KeySource(region="eu-west-1"))

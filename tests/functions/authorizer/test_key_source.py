@@ -1,3 +1,4 @@
+import json
 from contextlib import suppress
 
 import pytest
@@ -44,11 +45,11 @@ def test_stale_keys_are_fetched_again_on_use(source, jwks, clock):
 
 def test_a_flood_of_unknown_keys_fetches_at_most_once_a_minute(source, jwks, clock):
     ask(source, ACCESS_SIGNING_KEY.kid)
-    for tenth in range(1199):
+    for tenth in range(1201):
         clock.now = 1000.0 + tenth / 10
         ask(source, f"unknown-{tenth}")
 
-    assert (UNKNOWN_KEY_INTERVAL_S, jwks.fetched) == (60, 1 + 2)
+    assert (UNKNOWN_KEY_INTERVAL_S, jwks.fetched) == (60, 1 + 3)
 
 
 def test_a_flood_of_unknown_keys_adds_at_most_one_fetch_a_minute_to_the_regular_ones(source, jwks, clock):
@@ -98,6 +99,18 @@ def test_keys_that_appear_are_found_a_second_later(source, jwks, clock):
     clock.now += 1
 
     assert ask(source, ACCESS_SIGNING_KEY.kid).kid == ACCESS_SIGNING_KEY.kid
+
+
+def padded(octets):
+    """Return this test run's key set in exactly this many bytes."""
+    return json.dumps(KEY_RING.jwks()).encode().rjust(octets)
+
+
+@pytest.mark.parametrize(("octets", "is_read"), [(256 * 1024, True), (256 * 1024 + 1, False)])
+def test_a_key_set_has_256_kibibytes_at_most(source, jwks, octets, is_read):
+    jwks.document = lambda: padded(octets)
+
+    assert (ask(source, ACCESS_SIGNING_KEY.kid) is not None) is is_read
 
 
 BAD_KEY_SETS = [

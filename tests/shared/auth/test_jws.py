@@ -49,6 +49,19 @@ def test_a_non_canonical_spelling_is_refused(token):
         jws.parse(token)
 
 
+def token_of(letters):
+    """Return a token of this length, whose payload and signature are zeros."""
+    room = letters - len(HEADER) - 2
+    signature = next(length for length in (2, 3, 4) if (room - length) % 4 != 1)
+    return f"{HEADER}.{'A' * (room - signature)}.{'A' * signature}"
+
+
+def test_a_token_has_4096_characters_at_most():
+    assert jws.parse(token_of(4096)).header == HEADER_MEMBERS
+    with pytest.raises(Unauthorized, match="too long"):
+        jws.parse(token_of(4097))
+
+
 @pytest.mark.parametrize("name", ["crit", "jwk", "jku", "x5u", "x5c", "x5t", "b64", "zip", "enc", "cty", "epk", "kid2"])
 @pytest.mark.parametrize("value", ["x", ["x"], {"kty": "EC"}, True, False, 1])
 def test_an_unknown_header_member_is_refused(name, value):

@@ -1,5 +1,6 @@
 """Signatures of web hooks, against the example of Standard Webhooks' reference library."""
 
+import base64
 from datetime import UTC, datetime
 
 from parley.auth.webhook_signatures import new_secret, signed_headers
@@ -16,6 +17,10 @@ def test_a_signature_is_the_reference_librarys():
         "webhook-timestamp": "1614265330",
         "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     }
+
+
+def test_a_secret_has_256_random_bits():
+    assert len(base64.b64decode(new_secret().removeprefix("whsec_"))) == 32
 
 
 def test_each_secret_has_a_signature_of_its_own():
