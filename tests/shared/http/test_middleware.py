@@ -151,6 +151,16 @@ def test_an_unknown_route_is_404(app):
     assert app.get("/a/b").json["code"] == "not_found"
 
 
+def test_a_slash_too_many_is_not_redirected(app):
+    assert app.post("/echo/", {"name": "a"}).status == 404
+
+
+def test_a_crash_is_logged_once(app, caplog):
+    app.get("/bug")
+
+    assert caplog.text.count("request_crashed") == 1
+
+
 def test_a_wrong_method_is_405(app):
     assert app.delete("/echo").status == 405
 

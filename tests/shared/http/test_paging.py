@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from parley.db.row_page import RowPage
 from parley.errors import InvalidInput
-from parley.http.paging import ID_KEY, PAGE_BYTES, CursorNumber, CursorText, PageRequest, page_request
+from parley.http.paging import ID_KEY, PAGE_BYTES, CursorNumber, CursorText, PageRequest, items_within, page_request
 
 NUMBER_KEY = TypeAdapter(tuple[CursorNumber])
 KEYS = [
@@ -46,6 +46,13 @@ def test_a_page_ends_at_its_bound_of_bytes_and_the_cursor_continues():
 
     assert len(page.items) == 2
     assert request(2, page.next_cursor).after(NUMBER_KEY) == (len(third) + 1,)
+
+
+def test_a_page_has_a_mebibyte_of_items_at_most():
+    item = "x" * (512 * 1024 - 2)  # and two quotes
+
+    assert len(items_within(PAGE_BYTES, [item] * 3, str)) == 2
+    assert len(items_within(PAGE_BYTES, [item, item + "x"], str)) == 1
 
 
 def test_a_page_has_one_item_however_long_it_is():
