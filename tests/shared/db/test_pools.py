@@ -158,6 +158,14 @@ def test_the_pool_gets_back_what_a_dead_function_reserved(run_sql, admit, pool, 
     assert pool() == (0, 2)
 
 
+def test_the_pool_gets_a_reservation_back_at_the_moment_of_its_end(engine, admit, alice):
+    admit(alice, 3)
+    with user_scope(engine, alice.id) as connection:
+        connection.execute(text("UPDATE budget_reservations SET expires_at = now() WHERE user_id = :user"), {"user": alice.id})
+
+        assert limits.admit(connection, BillingSubject(alice.id), DEFAULT, amount_usd=Decimal(3))
+
+
 def test_the_sweep_frees_what_a_former_member_reserved(engines, run_sql, admit, pool, alice):
     admit(alice, 3)
     run_sql("UPDATE budget_reservations SET expires_at = now() - interval '61 minutes' WHERE user_id = :user", user=alice.id)

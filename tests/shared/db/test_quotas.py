@@ -189,6 +189,17 @@ def test_the_reservation_of_a_dead_function_is_freed_after_15_minutes(run, billi
     assert spent_and_reserved(run, billing_subject) == (0, 5)
 
 
+def test_a_reservation_is_free_at_the_moment_of_its_end(run, billing_subject):
+    def end_all_and_admit(connection):
+        ended = text("UPDATE budget_reservations SET expires_at = now() WHERE user_id = :u")
+        connection.execute(ended, {"u": billing_subject.user_id})
+        return limits.admit(connection, billing_subject, RICH, amount_usd=Decimal(5))
+
+    admitted(run, billing_subject, RICH, 5, usd=1)
+
+    assert run(end_all_and_admit)
+
+
 def test_a_call_settled_after_its_reservation_was_freed_is_still_charged(run, billing_subject, engines):
     reservation = run(limits.admit, billing_subject, RICH, amount_usd=Decimal(3))
     move(engines, "budget_reservations", "expires_at", billing_subject, 901)

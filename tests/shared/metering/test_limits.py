@@ -1,0 +1,46 @@
+"""Settled calls: what their guards found is in the audit of the deployment."""
+
+from decimal import Decimal
+
+import pytest
+
+from parley.db.accounts import audit
+from parley.db.accounts.audit import AuditFilter
+from parley.db.transactions import global_scope, user_scope
+from parley.ids import new_id
+from parley.llm.model import GuardHit, Model, ModelCall
+from parley.metering import limits
+from parley.metering.limits import BillingSubject
+
+MODEL = Model(provider="anthropic", name="m", max_output_tokens=200, input_usd_per_mtok=Decimal(2), output_usd_per_mtok=Decimal(10))
+
+
+@pytest.fixture
+def found(engine, engines, alice):
+    """Return a function that settles a call with findings of guards, and returns the row of the audit."""
+
+    def settle(*actions, key=None):
+        hits = [GuardHit("words", "word", action, "request", 1) for action in actions]
+        with user_scope(engine, alice.id) as connection:
+            limits.settle(connection, BillingSubject(alice.id, key), [ModelCall("m", MODEL, guard_hits=hits)], reservations=[])
+        with global_scope(engines["background"]) as connection:
+            rows = audit.deployment_page(connection, AuditFilter(account_id=alice.id, action="guard_hit"), limit=1, after=None)
+        return rows[0] if rows else None
+
+    return settle
+
+
+@pytest.mark.parametrize(("actions", "outcome"), [(["mask"], "done"), (["mask", "block"], "refused")])
+def test_a_call_that_a_guard_blocked_is_listed_as_refused(found, actions, outcome):
+    assert found(*actions).outcome == outcome
+
+
+def test_a_finding_names_the_api_key_of_its_call(found):
+    key = new_id()
+
+    assert "api_key_id" not in found("mask").detail
+    assert found("mask", key=key).detail["api_key_id"] == str(key)
+
+
+def test_a_call_without_findings_is_not_listed(found):
+    assert found() is None
