@@ -50,7 +50,9 @@ def test_a_client_finds_the_authorization_server_although_its_address_has_a_path
 
     assert str(found.issuer) == ISSUER
     assert (found.code_challenge_methods_supported, found.authorization_response_iss_parameter_supported) == (["S256"], True)
-    assert auth.get("/.well-known/oauth-authorization-server").json.items() <= auth.get(address.removeprefix(ISSUER)).json.items()
+    document = auth.get("/.well-known/oauth-authorization-server").json
+    assert document["client_id_metadata_document_supported"] is True
+    assert document.items() <= auth.get(address.removeprefix(ISSUER)).json.items()
 
 
 @pytest.mark.parametrize("host", ['evil.example"', "a b", "", "evil.example/path"])

@@ -104,6 +104,7 @@ LIES = {
     "a subject that is no text": changed(sub=7),
     "another access token": changed(at_hash="AAAAAAAAAAAAAAAAAAAAAA"),
     "another issuer in its discovery document": {"metadata": {"issuer": "https://evil.example"}},
+    "an endpoint that is no address": {"metadata": {"token_endpoint": "https://[broken"}},
     "an endpoint without TLS": {"metadata": {"token_endpoint": "http://issuer.example/token"}},
     "keys that are none": {"metadata": {"jwks_uri": "{url}/userinfo"}},
 }

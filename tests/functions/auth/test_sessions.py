@@ -67,3 +67,7 @@ def test_a_token_of_an_expired_session_is_refused(auth, alice, postgres):
     postgres.execute(f"UPDATE sessions SET expires_at = now() - interval '1 second' WHERE user_id = '{alice.id}'", dbname="parley")
 
     assert auth.get("/auth/me", as_=alice).status == 401
+
+
+def test_only_an_admins_session_has_the_scope_of_admins(alice, admin):
+    assert ["admin" in person.claims["scope"].split() for person in (alice, admin)] == [False, True]
