@@ -1,5 +1,8 @@
 """`parley second-factor`, the authenticator app that a login needs as well as the password, and `parley passkeys`."""
 
+import io
+import shutil
+import sys
 from urllib.parse import quote
 
 import click
@@ -39,6 +42,7 @@ def on(api: ApiClient) -> None:
     enrolment = Fields.of(api.fetch(HttpCall("POST", PATH, {"password": terminal_input.prompt_password()})))
     click.echo(f"Add this key to your authenticator app: {one_line(enrolment.text('secret'))}", err=True)
     click.echo(one_line(enrolment.text("uri")), err=True)
+    _show_qr_code(enrolment.text("uri"))
     code = terminal_input.prompt("Code of the app", hint=_HINT).strip()
     answer = api.fetch(HttpCall("POST", f"{PATH}/confirm", {"code": code}))
     click.echo("Keep these recovery codes. Each replaces one code of the app:", err=True)
@@ -56,6 +60,23 @@ def off(api: ApiClient) -> None:
     code = terminal_input.prompt("Code of the app, or a recovery code", hint=_HINT).strip()
     api.fetch(HttpCall("DELETE", PATH, {"password": password, "code": code}))
     click.echo("The second factor is off.")
+
+
+def _show_qr_code(text: str) -> None:
+    """Draw a QR code on stderr, unless the terminal is too narrow or lacks the characters. Its colours suit dark and light terminals."""
+    import segno  # few commands draw
+
+    drawn = io.StringIO()
+    try:
+        segno.make_qr(text).terminal(drawn, compact=True)
+        drawn.getvalue().encode(sys.stderr.encoding)
+    except ValueError:  # also of text that is empty or too long for a QR code
+        return
+    lines = drawn.getvalue().splitlines()
+    if len(lines[0]) <= shutil.get_terminal_size().columns:
+        click.echo("Or scan this code with it:", err=True)
+        for line in lines:
+            click.secho(line, fg="bright_white", bg="black", err=True)
 
 
 @click.group(cls=ListGroup)

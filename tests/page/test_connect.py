@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.fakes.oauth_client import parameters_of
 from tests.page.conftest import axe_violations
+from tests.support import qr_codes
 from tests.support.api_gateway import PASSWORD
 
 # Give the window the focus, and return whether the button is still disabled a tenth of a second later.
@@ -75,10 +76,16 @@ def test_a_request_that_is_not_valid_is_explained(ada, request_path):
     assert axe_violations(tab) == []
 
 
-def test_the_sessions_name_the_application(ada, request_path):
+def test_the_security_settings_name_the_application_and_show_the_key_of_a_second_factor(ada, request_path):
     tab = ada.open(request_path)
     tab.get_by_role("button", name="Connect").click()
     tab.wait_for_url("**/health?code=*")
     settings = ada.open("#/settings/security")
 
     expect(settings.get_by_text("Editor", exact=True)).to_be_visible()
+    form = settings.locator("form", has=settings.get_by_role("button", name="Set up"))
+    form.get_by_label("Your password").fill(PASSWORD)
+    form.get_by_role("button", name="Set up").click()
+    code = settings.get_by_role("img", name="QR code of the key")
+    expect(code).to_have_js_property("complete", True)
+    assert qr_codes.read_png(code.screenshot()) == settings.get_by_role("link", name="Open the app").get_attribute("href")

@@ -37,10 +37,11 @@ class EnrolmentIn(Input):
 
 
 class EnrolmentOut(Output):
-    """A new secret for an authenticator app, as text and as the address in a QR code. It counts once confirmed."""
+    """A new secret for an authenticator app, as text, as an address, and as a QR code of the address (SVG). It counts once confirmed."""
 
     secret: str
     uri: str
+    qr_svg: str
 
 
 class SecondFactorConfirmation(Input):

@@ -8,6 +8,7 @@ an overheard code cannot be used again. Recovery codes have 120 random bits, so 
 import base64
 import hashlib
 import hmac
+import io
 import secrets
 import struct
 from collections.abc import Callable
@@ -56,10 +57,11 @@ class InvalidSecondFactor(ParleyError):
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """A secret for an authenticator app. It counts once a code of it has been confirmed."""
+    """A secret for an authenticator app. It counts once a code of it has been confirmed. `qr_svg` shows `uri` as a QR code."""
 
     secret: str
     uri: str
+    qr_svg: str
 
 
 def begin(services: AuthServices, principal: Principal, *, password: str | None, origin: ClientOrigin) -> Enrolment:
@@ -72,7 +74,8 @@ def begin(services: AuthServices, principal: Principal, *, password: str | None,
     with principal_scope(services.engine, principal) as connection:
         if not second_factors.begin(connection, user_id=user.id, secret=encrypted):
             raise SecondFactorOn(str(user.id))
-    return Enrolment(secret, pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name="Parley"))
+    uri = pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name="Parley")
+    return Enrolment(secret, uri, _draw_qr_code(uri))
 
 
 def confirm(services: AuthServices, principal: Principal, *, code: str, origin: ClientOrigin) -> list[str]:
@@ -193,6 +196,16 @@ def _bucket(services: AuthServices, user_id: UUID) -> ThrottleBucket:
 
 def _cipher(services: AuthServices) -> TextCipher:
     return TextCipher(lambda: hmac.digest(services.key_ring().refresh_secret, b"second factor", "sha256"))
+
+
+def _draw_qr_code(text: str) -> str:
+    """Return a QR code as an SVG document without a size. It is black on white also in a dark page, which many cameras need."""
+    import segno
+
+    picture = io.BytesIO()
+    code = segno.make_qr(text)
+    code.save(picture, kind="svg", light="#fff", svgclass=None, lineclass=None, omitsize=True, xmldecl=False, nl=False)
+    return picture.getvalue().decode()
 
 
 def _context(user_id: UUID) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from cli import browser_login
 from tests.cli import replies
+from tests.support import qr_codes
 from tests.support.time_limits import HANG_S
 
 ALICE = {"id": "u-1", "email": "alice@example.com", "display_name": "Alice", "role": "admin"}
@@ -176,12 +177,23 @@ def test_login_asks_for_the_code_of_a_second_factor(server, parley):
 
 
 def test_the_second_factor_is_turned_on_with_a_code_of_the_app(server, alice, parley):
-    server.on("POST /auth/second-factor", replies.reply(201, {"secret": "JBSW", "uri": "otpauth://totp/x"}))
+    server.on("POST /auth/second-factor", replies.reply(201, {"secret": "JBSW", "uri": "otpauth://totp/x", "qr_svg": "<svg/>"}))
     server.on("POST /auth/second-factor/confirm", replies.reply(200, {"recovery_codes": ["AAAA-BBBB", "CCCC-DDDD"]}))
     result = parley("second-factor", "on", stdin="a long password\n123456\n")
 
     assert result.stdout.endswith("AAAA-BBBB\nCCCC-DDDD\n")
     assert server.requests[-1].body == {"code": "123456"}
+    assert qr_codes.read_blocks(result.stderr) == "otpauth://totp/x"
+
+
+def test_a_terminal_that_is_too_narrow_for_the_qr_code_shows_the_key(server, alice, parley, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    server.on("POST /auth/second-factor", replies.reply(201, {"secret": "JBSW", "uri": "otpauth://totp/x", "qr_svg": "<svg/>"}))
+    server.on("POST /auth/second-factor/confirm", replies.reply(200, {"recovery_codes": ["AAAA-BBBB"]}))
+    result = parley("second-factor", "on", stdin="a long password\n123456\n")
+
+    assert "JBSW" in result.stderr
+    assert not set(result.stderr) & qr_codes.BLOCKS
 
 
 PASSKEY = {

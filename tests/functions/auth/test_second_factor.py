@@ -9,6 +9,7 @@ import pytest
 
 from parley.clock import utc_now
 from tests.functions.auth.refresh_tokens import refresh
+from tests.support import qr_codes
 from tests.support.api_gateway import PASSWORD, Person
 
 STEP = timedelta(seconds=30)
@@ -21,6 +22,7 @@ class Authenticator:
         self.auth, self.person, self.clock = auth, person, clock
         answer = auth.post("/auth/second-factor", {"password": PASSWORD}, as_=person)
         assert answer.status == 201, answer.body
+        self.enrolment = answer.json
         self.totp = pyotp.TOTP(answer.json["secret"])
 
     def code(self):
@@ -62,6 +64,14 @@ def test_an_enrolment_counts_only_once_it_is_confirmed(auth, app, alice):
 
     assert len(app.confirm(app.code()).json["recovery_codes"]) == 10
     assert auth.get("/auth/second-factor", as_=alice).json == {"enabled": True, "recovery_codes_left": 10}
+
+
+def test_the_qr_code_holds_the_address_for_the_app(app, alice):
+    address = qr_codes.read_svg(app.enrolment["qr_svg"])
+
+    assert address == app.enrolment["uri"]
+    scanned = pyotp.parse_uri(address)
+    assert (scanned.secret, scanned.name, scanned.issuer) == (app.totp.secret, alice.email, "Parley")
 
 
 def test_a_login_needs_the_code(app, recovery_codes):

@@ -14,6 +14,7 @@ interface SecondFactor {
 interface Enrolment {
   secret: string;
   uri: string;
+  qr_svg: string;
 }
 
 export function SecondFactorSection({ onChange }: { onChange: () => Promise<void> }) {
@@ -49,6 +50,7 @@ export function SecondFactorSection({ onChange }: { onChange: () => Promise<void
         </Form>
       ) : enrolment ? (
         <>
+          <img class="qr-code" src={pictureOf(enrolment.qr_svg)} alt={t.secondFactor.qrCode} />
           <Secret text={enrolment.secret} hint={t.secondFactor.lead} />
           <a href={enrolment.uri}>{t.secondFactor.open}</a>
           <Form key="confirm" submit={t.secondFactor.confirm} onSubmit={confirm}>
@@ -68,6 +70,11 @@ export function SecondFactorSection({ onChange }: { onChange: () => Promise<void
       )}
     </div>
   );
+}
+
+/** The address of an SVG document. As an image, it can neither run scripts nor load anything. */
+function pictureOf(svg: string): string {
+  return `data:image/svg+xml,${encodeURIComponent(svg)}`;
 }
 
 /** The password again, which a user of an issuer leaves empty. */
