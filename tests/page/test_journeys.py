@@ -386,7 +386,15 @@ def test_a_deleted_conversation_leaves_the_list(ada, vendor):
     expect(tab.locator(".welcome")).to_be_visible()
 
 
-ADMIN_SCREENS = {"users": "Users", "invites": "Invites", "groups": "Groups", "usage": "Usage", "audit": "Audit", "system": "System"}
+ADMIN_SCREENS = {
+    "users": "Users",
+    "invites": "Invites",
+    "groups": "Groups",
+    "provisioning": "Provisioning",
+    "usage": "Usage",
+    "audit": "Audit",
+    "system": "System",
+}
 
 
 def test_the_administration_is_accessible_and_lists_its_users(admin):
@@ -399,6 +407,23 @@ def test_the_administration_is_accessible_and_lists_its_users(admin):
 
     assert {name: broken for name, broken in found.items() if broken} == {}
     expect(tab.locator("main")).to_contain_text(ADMIN_EMAIL)
+
+
+def test_an_admin_makes_replaces_and_revokes_the_token_of_an_identity_provider(admin):
+    tab = admin.open("#/admin/provisioning")
+    expect(tab.get_by_text(f"{admin.url}/scim/v2")).to_be_visible()
+    tab.get_by_role("button", name="Make a token").click()
+    secret = tab.locator(".secret code")
+    expect(secret).to_contain_text("pst_")
+    assert admin.context.request.get(f"{admin.url}/scim/v2/Users", headers={"Authorization": f"Bearer {secret.inner_text()}"}).ok
+    tab.get_by_role("button", name="Replace the token").click()
+    tab.get_by_role("dialog").get_by_role("button", name="Replace the token").click()
+    expect(tab.locator(".card")).to_contain_text(["Last used: never", "Valid until"])
+    tab.get_by_role("button", name="Revoke").click()
+    tab.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+
+    expect(tab.get_by_text("No token. No identity provider is connected.")).to_be_visible()
+    expect(secret).to_have_count(0)
 
 
 def test_an_admin_finds_a_sign_up_in_the_audit(ada, admin):

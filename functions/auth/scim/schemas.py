@@ -287,6 +287,7 @@ class ScimTokenOut(Output):
 
 
 class ScimTokensOut(Output):
-    """GET /admin/scim-token: the valid tokens, newest first."""
+    """GET /admin/scim-token: the address of the SCIM routes, and the valid tokens, newest first."""
 
+    base_url: str
     tokens: list[ScimTokenOut]

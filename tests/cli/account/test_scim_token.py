@@ -6,6 +6,7 @@ from tests.cli import replies
 
 pytestmark = pytest.mark.usefixtures("utc", "alice")
 PATH = "/admin/scim-token"
+ADDRESS = "https://chat.example.com/scim/v2"
 TOKEN = {
     "id": "0190a1b2-0000-7000-8000-00000000aaaa",
     "created_at": "2026-03-01T14:02:33Z",
@@ -15,16 +16,16 @@ TOKEN = {
 
 
 def test_only_the_new_token_is_written_to_standard_output(server, parley):
-    server.on(f"POST {PATH}", replies.reply(201, {"token": "pst_abc", "base_url": "https://chat.example.com/scim/v2"}))
+    server.on(f"POST {PATH}", replies.reply(201, {"token": "pst_abc", "base_url": ADDRESS}))
 
     result = parley("admin", "scim-token", "make")
 
     assert result.stdout == "pst_abc\n"
-    assert "https://chat.example.com/scim/v2" in result.stderr
+    assert ADDRESS in result.stderr
 
 
 def test_the_valid_tokens_are_listed(server, parley):
-    server.on(f"GET {PATH}", replies.reply(200, {"tokens": [TOKEN]}))
+    server.on(f"GET {PATH}", replies.reply(200, {"base_url": ADDRESS, "tokens": [TOKEN]}))
 
     assert parley("admin", "scim-token").stdout.splitlines() == [
         "id        created           last used         expires",
@@ -33,7 +34,7 @@ def test_the_valid_tokens_are_listed(server, parley):
 
 
 def test_without_a_token_it_says_how_to_make_one(server, parley):
-    server.on(f"GET {PATH}", replies.reply(200, {"tokens": []}))
+    server.on(f"GET {PATH}", replies.reply(200, {"base_url": ADDRESS, "tokens": []}))
 
     assert parley("admin", "scim-token").stdout == "No token. Make one: parley admin scim-token make\n"
 

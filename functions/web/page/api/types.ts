@@ -556,6 +556,12 @@ export interface UsageGroup {
   cost_usd: number;
 }
 
+/** The address for the identity provider, and the tokens that are valid for it. */
+export interface ScimTokens {
+  base_url: string;
+  tokens: { id: string; created_at: string; expires_at: string | null; last_used_at: string | null }[];
+}
+
 export interface Invite {
   id: string;
   email: string | null;

@@ -1,4 +1,4 @@
-/** The administration: users, invites, usage, feedback, the audit, and the models and health of the server. */
+/** The administration: users, invites, groups, provisioning, usage, feedback, the audit, and the models and health of the server. */
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -13,12 +13,14 @@ import { api, models, user } from "../state/session.ts";
 import { date, dollars } from "../text/format.ts";
 import { t } from "../text/index.ts";
 import { FundedGroups } from "./GroupBudget.tsx";
+import { ScimSection } from "./ScimSection.tsx";
 import { Topbar } from "./Topbar.tsx";
 
 const SECTIONS: Record<string, { icon: IconName; view: () => ComponentChildren }> = {
   users: { icon: "user", view: () => <Users /> },
   invites: { icon: "mail", view: () => <Invites /> },
   groups: { icon: "share", view: () => <FundedGroups /> },
+  provisioning: { icon: "key", view: () => <ScimSection /> },
   usage: { icon: "chart", view: () => <UsageByGroup /> },
   feedback: { icon: "thumbUp", view: () => <RatedAnswers /> },
   audit: { icon: "shield", view: () => <Audit /> },
