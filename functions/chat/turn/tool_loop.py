@@ -81,6 +81,7 @@ def run_tool_loop(services: ChatServices, turn: Turn, heartbeat: Heartbeat) -> I
     while True:
         if turn.open_calls:
             yield from run_tool_calls(turn, heartbeat)
+            heartbeat.tick_now()  # so that the round has messages sent since the last tick
             yield from map(heartbeat.mark_sent, _read_messages(services, turn))
             _prepare_next_round(services, turn)
         yield from _call_model(services, turn, heartbeat)

@@ -27,8 +27,7 @@ def sent():
 
 
 @pytest.fixture
-def services(engine, sent, monkeypatch):
-    monkeypatch.setattr(heartbeat, "TICK_S", 0.0)
+def services(engine, sent):
     toolbox = RecordingToolbox().add("price", lambda: [send() for send in sent])
     return make_services(engine, ScriptedRounds(tool_calls_answer(("p", "price", {})), DONE), toolbox=toolbox)
 
@@ -101,7 +100,8 @@ def test_a_turn_that_has_ended_takes_no_message(steered, services, alice):
         add_message(services, alice.principal, steered[0].turn_id, SteeringMessage(uuid4().hex, "More"))
 
 
-def test_a_turn_that_dies_keeps_the_message_that_it_has_read(engine, services, alice, sent, age):
+def test_a_turn_that_dies_keeps_the_message_that_it_has_read(engine, services, alice, sent, age, monkeypatch):
+    monkeypatch.setattr(heartbeat, "TICK_S", 0.0)
     numbered = take_numbered(services, alice, "What is the price?", model="handy", tools=True)
     started = next(numbered).event
     sent.append(lambda: add_message(services, alice.principal, started.turn_id, EUROS))
