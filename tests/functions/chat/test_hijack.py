@@ -8,8 +8,8 @@ from parley.http.schemas import MessageOut
 from parley.ids import new_id
 from tests.support.api_gateway import Person
 from tests.support.builders import add_document
-from tests.support.hijack_goals import GOALS, Goal
-from tests.support.hijack_scenario import POISON, POISONED_ANSWER, SERVER_KEY, HijackScenario, goal_calls
+from tests.support.hijack.goals import GOALS, Goal
+from tests.support.hijack.scenario import POISON, POISONED_ANSWER, SERVER_KEY, HijackScenario, goal_calls
 from tests.support.toolbox import DONE, tool_calls_answer
 
 SUM = Goal("sum", "calculator", {"text": "840 / 8"})

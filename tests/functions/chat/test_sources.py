@@ -25,7 +25,7 @@ from tests.functions.chat.statements import recorded_statements
 from tests.functions.chat.test_approvals import decide
 from tests.functions.chat.test_recall import Embedder, embedding
 from tests.support.builders import add_document, add_memory
-from tests.support.hijack_scenario import HEADER_CIPHER
+from tests.support.hijack.scenario import HEADER_CIPHER
 from tests.support.toolbox import DONE, RecordingToolbox, ScriptedRounds, tool_calls_answer
 from tests.support.turns import HELLO, ScriptedProvider, make_services, stored_messages, take
 

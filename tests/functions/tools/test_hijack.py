@@ -13,8 +13,8 @@ from parley.metering.limits import DefaultLimits
 from parley.settings import HttpSettings
 from parley.tools.mcp_registry import McpRegistry
 from tests.support.api_gateway import Function, Person
-from tests.support.hijack_goals import GOALS
-from tests.support.hijack_scenario import HEADER_CIPHER, HijackScenario
+from tests.support.hijack.goals import GOALS
+from tests.support.hijack.scenario import HEADER_CIPHER, HijackScenario
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from parley.deadline import Deadline
 from parley.llm import messages as llm
 from tests.functions.chat.test_hijack import SUM, grouped
 from tests.support.api_gateway import Person
-from tests.support.hijack_goals import GOALS
-from tests.support.hijack_scenario import POISONED_ANSWER, SPECS, HijackScenario, goal_calls
+from tests.support.hijack.goals import GOALS
+from tests.support.hijack.scenario import POISONED_ANSWER, SPECS, HijackScenario, goal_calls
 from tests.support.toolbox import DONE
 
 BODY = {"model": "handy", "messages": [{"role": "user", "content": "what about cats?"}]}
