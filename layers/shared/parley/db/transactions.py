@@ -49,7 +49,7 @@ _AS_USER = text("SELECT set_config('parley.user_id', :user_id, true) AS user_id"
 _AS_GLOBAL = text("SELECT 1")
 # A transaction-level lock, because PgBouncer or RDS Proxy would have to pin the connection for a session-level lock.
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-_LOCK_CREDENTIALS = text("SELECT user_id FROM credentials WHERE user_id = CAST(:user_id AS uuid) FOR SHARE")
+_LOCK_CREDENTIALS = text("SELECT user_id FROM credentials WHERE user_id = :user_id FOR SHARE")
 
 # A dead pooled connection fails fast. A slow failure means that the pooler had no free connection: do not retry.
 _DEAD_CONNECTION_S = 1.0
@@ -78,7 +78,7 @@ def lock_access(connection: Connection, principal: Principal) -> None:
     rows and ends sessions. It either waits and removes the new row too, or came first and is noticed here. Raises Unauthorized.
     """
     statement, parameters = _access_of(principal)
-    connection.execute(_LOCK_CREDENTIALS, parameters)
+    connection.execute(_LOCK_CREDENTIALS, {"user_id": principal.user_id})
     _require_access(principal, connection.execute(statement, parameters).one())
 
 

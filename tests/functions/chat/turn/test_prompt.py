@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import pytest
 
+from functions.chat.turn.assistant import TurnAssistant
 from functions.chat.turn.prompt import (
     DEFAULT_SYSTEM_PROMPT,
     PromptContext,
@@ -15,7 +16,7 @@ from functions.chat.turn.prompt import (
     select_tools,
     source_tokens,
 )
-from functions.chat.turn.question import IMAGE_NOTE, Question, TurnAssistant
+from functions.chat.turn.question import IMAGE_NOTE, Question
 from parley.clock import utc_now
 from parley.db.messages import HistoryMessage
 from parley.db.projects.projects import Project
