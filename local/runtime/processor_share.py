@@ -29,6 +29,8 @@ _PAUSE_S = 0.1
 _CONTENDED_S = 0.5
 # However busy lighter users are, a request of each user may begin this often.
 _LONGEST_HOLD_S = 0.5
+# However busy users are, a bulk invocation may begin this often: its caller waits for 30 s at most.
+_LONGEST_BULK_HOLD_MS = 5000.0
 # The clock of a process is the number that clock_getcpuclockid(3) would return.
 _CLOCK_OF_PROCESS = 2
 
@@ -88,8 +90,8 @@ class ProcessorShare:
     much processor time. It waits for `_PAUSE_S` more, in which the lighter user's next request may come, but one invocation every
     `_LONGEST_HOLD_S` may begin in such pauses. An invocation that only waits, such as for a model, does not count. Invocations
     without a user are not bounded. Those of `BULK` compute one at a time if users have computed recently and no processor is free:
-    a low priority alone leaves each of them a part of a processor, and several of them a large part. Without /proc, only the
-    beginning of an invocation counts.
+    a low priority alone leaves each of them a part of a processor, and several of them a large part. If one computes for longer
+    than `_LONGEST_BULK_HOLD_MS`, the next may begin. Without /proc, only the beginning of an invocation counts.
     """
 
     def __init__(self, *, cores: int | None = None, is_contended: Callable[[], bool] = is_contended) -> None:
@@ -159,7 +161,8 @@ class ProcessorShare:
         if not have_users_computed or not self._is_contended():
             return UNLIMITED
         runs = [run for run in self._runs if run.invocation.user == BULK and not run.invocation.is_over]
-        return 0 if any(run.is_computing(fresh_ms=_FRESH_BESIDE_OTHERS_MS) for run in runs) else 1
+        holding = [run for run in runs if run.invocation.elapsed_ms < _LONGEST_BULK_HOLD_MS]
+        return 0 if any(run.is_computing(fresh_ms=_FRESH_BESIDE_OTHERS_MS) for run in holding) else 1
 
     def _gives_way(self, user: str) -> bool:
         """Return whether a lighter user computes and no processor is free."""

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -185,6 +186,21 @@ def test_bulk_work_that_only_waits_holds_no_other_back() -> None:
             await running_invocation(share, BULK, process, elapsed_s=0.2)
 
             assert share.free(BULK) == 1
+
+    asyncio.run(run())
+
+
+def test_bulk_work_that_computes_for_long_lets_the_next_begin() -> None:
+    async def run() -> None:
+        share = ProcessorShare(cores=4, is_contended=lambda: True)
+        await compute(share, "alice")
+        with running(COMPUTE) as process:
+            bulk = await running_invocation(share, BULK, process, elapsed_s=0)
+            bulk.started_at = time.monotonic() - 6
+            assert share.free(BULK) == 1
+            await running_invocation(share, BULK, process, elapsed_s=0)
+
+            assert share.free(BULK) == 0
 
     asyncio.run(run())
 
