@@ -157,6 +157,7 @@ class ProcessorShare:
     def _free_for_bulk(self) -> int:
         """Return how many further bulk invocations may begin now."""
         self._age()
+        self._record_running()
         have_users_computed = any(used_s >= _LEAST_S for user, used_s in self._used.items() if user != BULK)
         if not have_users_computed or not self._is_contended():
             return UNLIMITED
@@ -167,9 +168,7 @@ class ProcessorShare:
     def _gives_way(self, user: str) -> bool:
         """Return whether a lighter user computes and no processor is free."""
         self._age()
-        for run in self._runs:
-            if not run.invocation.is_over:
-                self._record(run)
+        self._record_running()
         limit_s = self._used.get(user, 0.0) * _LIGHT_PART
         if limit_s < _LEAST_S:
             return False
@@ -193,6 +192,12 @@ class ProcessorShare:
         if now - self._contended_at > _CONTENDED_S or now - self._began_at.get(user, 0.0) > _LONGEST_HOLD_S:
             return False
         return any(now - self._computed_at.get(name, 0.0) < _PAUSE_S for name in light)
+
+    def _record_running(self) -> None:
+        """Record the processor time of the running invocations so far, because a long one counts before its end."""
+        for run in self._runs:
+            if not run.invocation.is_over:
+                self._record(run)
 
     def _record(self, run: _Run) -> None:
         """Add the processor time since the last look to what the user has used."""

@@ -190,6 +190,18 @@ def test_bulk_work_that_only_waits_holds_no_other_back() -> None:
     asyncio.run(run())
 
 
+def test_a_users_request_holds_bulk_work_back_before_its_end() -> None:
+    async def run() -> None:
+        share = ProcessorShare(cores=4, is_contended=lambda: True)
+        with running(COMPUTE) as request, running(COMPUTE) as process:
+            await running_invocation(share, "alice", request, elapsed_s=0)
+            await running_invocation(share, BULK, process, elapsed_s=0)
+
+            assert eventually(lambda: share.free(BULK) == 0, within_s=3)
+
+    asyncio.run(run())
+
+
 def test_bulk_work_that_computes_for_long_lets_the_next_begin() -> None:
     async def run() -> None:
         share = ProcessorShare(cores=4, is_contended=lambda: True)
