@@ -119,11 +119,15 @@ class DatabaseShare:
         self._quickest_s: dict[str, float] = {}
         self._free_at_s = 0.0
 
+    def wait(self) -> None:
+        """Wait until the next transaction is due."""
+        if (wait_s := self._free_at_s - time.monotonic()) > 0:
+            time.sleep(wait_s)
+
     @contextmanager
     def transaction(self, kind: Literal["chunks", "vectors"], *, rows: int) -> Iterator[None]:
         """Wait until the next transaction is due, and measure it. `rows` is the number of rows that it stores."""
-        if (wait_s := self._free_at_s - time.monotonic()) > 0:
-            time.sleep(wait_s)
+        self.wait()
         started_s = time.monotonic()
         yield
         ended_s = time.monotonic()

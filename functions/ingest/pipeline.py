@@ -116,6 +116,7 @@ def _process(services: IngestServices, document: Document, message: DocumentMess
     _finish(services, document, count, note=note)
     if note == NO_MODEL and document.attempts < MAX_EMBEDDING_ATTEMPTS:
         services.queue.send(document.id, user_id=document.user_id, delay_s=SQS_MAX_DELAY_S)
+    share.wait()  # otherwise, many small documents would be stored without a pause
 
 
 def _read_and_store(
