@@ -83,7 +83,10 @@ class Heartbeat:
             yield ping
 
     def tick_now(self) -> None:
-        """Log the events now, before an action that cannot be undone. Raises the errors of `tick`."""
+        """Do the tick now: before an action that cannot be undone, and before a round that must have the newest messages.
+
+        Raises the errors of `tick`.
+        """
         self._due_s = 0.0
         self.tick()
 
