@@ -29,7 +29,7 @@ from parley.clock import utc_now
 from parley.db.accounts import audit, login_throttle, second_factors, users
 from parley.db.accounts.login_throttle import ThrottleBucket
 from parley.db.engine import Connection
-from parley.db.transactions import global_scope, principal_scope, user_scope
+from parley.db.transactions import global_scope, lock_access, principal_scope, user_scope
 from parley.errors import ParleyError
 
 CHALLENGE_LIFETIME = timedelta(minutes=5)
@@ -65,13 +65,17 @@ class Enrolment:
 
 
 def begin(services: AuthServices, principal: Principal, *, password: str | None, origin: ClientOrigin) -> Enrolment:
-    """Store a new secret, which replaces an unconfirmed one. Raises SecondFactorOn and the errors of `reauthenticate`."""
+    """Store a new secret, which replaces an unconfirmed one.
+
+    Raises SecondFactorOn and the errors of `reauthenticate`, and Unauthorized if the session has ended meanwhile.
+    """
     import pyotp
 
     user, _ = reauthenticate(services, principal, password, origin=origin)
     secret = pyotp.random_base32()
     encrypted = _cipher(services).encrypt(secret, context=_context(user.id))
     with principal_scope(services.engine, principal) as connection:
+        lock_access(connection, principal)
         if not second_factors.begin(connection, user_id=user.id, secret=encrypted):
             raise SecondFactorOn(str(user.id))
     uri = pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name="Parley")
@@ -81,10 +85,11 @@ def begin(services: AuthServices, principal: Principal, *, password: str | None,
 def confirm(services: AuthServices, principal: Principal, *, code: str, origin: ClientOrigin) -> list[str]:
     """Turn the second factor on, end the user's other sessions, and return the recovery codes, which are shown once.
 
-    Raises InvalidSecondFactor and TooManyAttempts.
+    Raises InvalidSecondFactor and TooManyAttempts, and Unauthorized if the session has ended meanwhile.
     """
     _count(services, principal.user_id)
     with principal_scope(services.engine, principal) as connection:
+        lock_access(connection, principal)
         factor = second_factors.find(connection, user_id=principal.user_id)
         if factor is None or factor.confirmed_at or not _is_next(services, connection, factor, principal.user_id, code):
             raise InvalidSecondFactor(f"enrolment of {principal.user_id}")

@@ -6,9 +6,10 @@ import pytest
 
 from functions.auth import account
 from functions.auth.passkeys import passkeys
+from functions.auth.second_factor import totp
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.one_time_codes import OneTimeCode
-from parley.db.accounts import one_time_codes, users
+from parley.db.accounts import one_time_codes, second_factors, users
 from parley.db.accounts import passkeys as stored_passkeys
 from parley.db.accounts.passkeys import Credential
 from parley.db.transactions import lock_access, principal_scope, user_scope
@@ -167,9 +168,15 @@ def test_the_first_proof_of_an_address_removes_what_a_stranger_may_have_added(au
     assert (login(auth, alice, NEW).status, test_passkeys.sign_in(auth, device).status) == (200, 403)
 
 
-def test_a_reset_at_a_proven_address_keeps_passkeys_and_the_app(auth, alice, code, device, engine):
+@pytest.fixture
+def proven_address(engine, alice):
+    """Alice's address, which she has proven."""
     with user_scope(engine, alice.id) as connection:
         users.set_verified_email(connection, alice.id, alice.email)
+    return alice.email
+
+
+def test_a_reset_at_a_proven_address_keeps_passkeys_and_the_app(auth, alice, code, device, proven_address):
     reset(auth, alice, code)
 
     assert (login(auth, alice, NEW).status, test_passkeys.sign_in(auth, device).status) == (202, 200)
@@ -180,12 +187,38 @@ def passkeys_of(engine, person):
         return stored_passkeys.credentials(connection, user_id=person.id)
 
 
-def test_a_passkey_that_was_begun_before_a_reset_is_not_stored_after_it(auth, alice, code, elsewhere, monkeypatch):
+def factor_of(engine, person):
+    with user_scope(engine, person.id) as connection:
+        return second_factors.find(connection, user_id=person.id)
+
+
+@pytest.fixture
+def reset_inside(alice, code, elsewhere, monkeypatch):
+    """Return a function that lets alice's password be reset inside a transaction of a module, after the check of her session."""
     reset_meanwhile = partial(account.reset_password, elsewhere, email=alice.email, code=code, new_password=NEW, origin=ORIGIN)
-    act_inside(monkeypatch, passkeys, reset_meanwhile, entry=3)
+    return lambda module, **options: act_inside(monkeypatch, module, reset_meanwhile, **options)
+
+
+def test_a_passkey_that_was_begun_before_a_reset_is_not_stored_after_it(auth, alice, reset_inside, engine):
+    reset_inside(passkeys, entry=3)
 
     assert test_passkeys.add(auth, alice, Authenticator()).status == 401
-    assert passkeys_of(elsewhere.engine, alice) == []
+    assert passkeys_of(engine, alice) == []
+
+
+def test_a_second_factor_that_was_requested_before_a_reset_is_not_begun_after_it(auth, alice, reset_inside, engine):
+    reset_inside(totp)
+
+    assert auth.post("/auth/second-factor", {"password": PASSWORD}, as_=alice).status == 401
+    assert factor_of(engine, alice) is None
+
+
+def test_a_second_factor_that_was_begun_before_a_reset_is_not_confirmed_after_it(auth, alice, proven_address, reset_inside, engine, clock):
+    app = test_second_factor.Authenticator(auth, alice, clock)
+    reset_inside(totp)
+
+    assert app.confirm(app.code()).status == 401
+    assert factor_of(engine, alice).confirmed_at is None
 
 
 def test_a_passkey_that_is_stored_during_a_reset_does_not_stay(auth, alice, code, engine, monkeypatch):
