@@ -23,7 +23,7 @@ from parley.clock import utc_now
 from parley.db.accounts import audit, authorization_codes, login_throttle
 from parley.db.accounts.authorization_codes import NewAuthorization
 from parley.db.accounts.login_throttle import ThrottleBucket
-from parley.db.transactions import global_scope, principal_scope
+from parley.db.transactions import global_scope, lock_access, principal_scope
 from parley.ids import new_id
 
 CODE_LIFETIME = timedelta(seconds=60)
@@ -78,7 +78,10 @@ def read_request(services: AuthServices, query: str, *, user_id: UUID, issuer: s
 
 
 def approve(services: AuthServices, principal: Principal, request: AuthorizationRequest, *, origin: ClientOrigin) -> str:
-    """Store the client's session, and return the address that brings its code to the client."""
+    """Store the client's session, and return the address that brings its code to the client.
+
+    Raises Unauthorized if the user's session has ended meanwhile.
+    """
     code = OneTimeCode.new(principal.user_id)
     authorization = NewAuthorization(
         session_id=new_id(),
@@ -92,6 +95,7 @@ def approve(services: AuthServices, principal: Principal, request: Authorization
         expires_at=utc_now() + CODE_LIFETIME,
     )
     with principal_scope(services.engine, principal) as connection:
+        lock_access(connection, principal)
         authorization_codes.add(connection, authorization, user_id=principal.user_id, origin=origin)
         detail: dict[str, Any] = {
             "session_id": str(authorization.session_id),

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from functions.auth import account
+from functions.auth.oauth import authorization
 from functions.auth.passkeys import passkeys
 from functions.auth.second_factor import totp
 from parley.auth.client_origin import ClientOrigin
@@ -15,6 +16,7 @@ from parley.db.accounts.passkeys import Credential
 from parley.db.transactions import lock_access, principal_scope, user_scope
 from parley.ids import new_id
 from parley.jobs import AccountNotice, ResetPassword
+from tests.fakes.oauth_client import OAuthApp
 from tests.functions.auth import test_passkeys, test_second_factor
 from tests.functions.auth.authenticator import Authenticator
 from tests.support.api_gateway import PASSWORD, Person
@@ -219,6 +221,15 @@ def test_a_second_factor_that_was_begun_before_a_reset_is_not_confirmed_after_it
 
     assert app.confirm(app.code()).status == 401
     assert factor_of(engine, alice).confirmed_at is None
+
+
+def test_no_client_receives_access_by_a_consent_from_before_a_reset(auth, alice, reset_inside):
+    client = OAuthApp.registered(auth)
+    reset_inside(authorization)
+
+    assert client.consent(alice).status == 401
+    listed = auth.get("/auth/sessions", as_=Person.signed_in(auth, alice.email, password=NEW)).json["items"]
+    assert [session["client_name"] for session in listed] == [None]
 
 
 def test_a_passkey_that_is_stored_during_a_reset_does_not_stay(auth, alice, code, engine, monkeypatch):

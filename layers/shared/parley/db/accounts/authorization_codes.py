@@ -1,7 +1,7 @@
 """Authorization codes of MCP clients. Each starts the session that its user's consent created; only its hash is stored.
 
-The session exists from the consent on, and until the exchange it lives only as long as the code. Whatever ends the user's sessions
-in between, a new password or a log out, thus ends this session too.
+The session exists from the consent on, and until the exchange it lives only as long as the code. Whatever ends all of the user's
+sessions in between, such as a new password, thus ends this session too.
 """
 
 from dataclasses import dataclass
