@@ -124,9 +124,10 @@ def confirm_email_change(services: AuthServices, principal: Principal, *, code: 
         if redeemed is None or redeemed.new_email is None:
             raise InvalidCode(f"no valid e-mail change code of user {principal.user_id}")
         user = users.get(connection, principal.user_id)
+        # First, as it locks the credentials: a login locks them before the account too, so that the two cannot deadlock.
+        users.set_verified_email(connection, user.id, redeemed.new_email)
         if not users.change_email(connection, user.id, redeemed.new_email):
             raise EmailTaken(f"user {user.id} confirmed an address that is already in use")
-        users.set_verified_email(connection, user.id, redeemed.new_email)
         one_time_codes.invalidate(connection, user_id=user.id, purpose="reset_password")
         audit.add(connection, user.id, "email_changed", origin)
     services.queue.send_later(AccountNotice("email_changed", to=user.email))

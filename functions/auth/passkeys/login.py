@@ -70,11 +70,15 @@ def log_in(services: AuthServices, *, challenge: str | None, answer: SignedChall
 def _start_session(services: AuthServices, user_id: UUID, check: Callable[[Connection, UUID], None], origin: ClientOrigin) -> IssuedTokens:
     key_ring = services.key_ring()
     with user_scope(services.engine, user_id) as connection:
+        # Before the passkey's use is recorded: a reset locks the credentials first too, so that the two cannot deadlock.
+        password_hash = users.lock_credentials(connection, user_id)
+        if password_hash is None:
+            raise UnknownPasskey("no such account")
         check(connection, user_id)
         return start_session(
             connection,
             user_id,
-            users.password_hash_of(connection, user_id),
+            password_hash,
             key_ring=key_ring,
             lifetimes=services.lifetimes,
             origin=origin,

@@ -145,8 +145,9 @@ def log_in_by(services: AuthServices, challenge: str, check: Callable[[Connectio
     _count(services, user_id)
     key_ring = services.key_ring()
     with user_scope(services.engine, user_id) as connection:
-        password_hash = users.password_hash_of(connection, user_id)
-        if not hmac.compare_digest(_digest(password_hash), digest):
+        # Before the factor is used up: a reset locks the credentials first too, so that the two cannot deadlock.
+        password_hash = users.lock_credentials(connection, user_id)
+        if password_hash is None or not hmac.compare_digest(_digest(password_hash), digest):
             raise InvalidCredentials(f"the password of {user_id} was changed during login")
         check(connection, user_id)
         login_throttle.reset(connection, [_bucket(services, user_id).key])

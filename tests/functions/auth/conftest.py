@@ -10,9 +10,12 @@ import pytest
 
 from functions.auth.registration_policy import RegistrationPolicy
 from functions.auth.services import AuthServices
+from parley.db.accounts import users
+from parley.db.transactions import user_scope
 from parley.jobs import CheckTurn, Job, parse_job
 from tests.fakes.oidc_issuer import Browser, FakeIssuer, directory_of, person, serving_issuer
 from tests.support.api_gateway import Answer, Function, Person
+from tests.support.concurrency import impatient
 
 ADMIN = "admin@example.com"
 
@@ -51,6 +54,29 @@ def elsewhere(auth: Function, engines: Any) -> AuthServices:
     from functions.auth.app import services
 
     return replace(services, engine=engines["app"], background=engines["background"])
+
+
+@pytest.fixture
+def change_password_after(alice: Person, engine: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], list[str]]:
+    """Return a function: `change_password_after(users, "change_email")` tries to change alice's password after each call of `change_email`.
+
+    It returns the list of changes that did not have to wait.
+    """
+
+    def try_after(module: Any, name: str) -> list[str]:
+        function, changes = getattr(module, name), list[str]()
+
+        def call_and_change(*args: Any, **options: Any) -> Any:
+            result = function(*args, **options)
+            with user_scope(engine, alice.id) as connection, impatient(connection):
+                users.set_password_hash(connection, alice.id, "another")
+                changes.append(name)
+            return result
+
+        monkeypatch.setattr(module, name, call_and_change)
+        return changes
+
+    return try_after
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from parley.auth.one_time_codes import OneTimeCode
-from parley.db.accounts import one_time_codes
+from parley.db.accounts import one_time_codes, users
 from parley.db.transactions import user_scope
 from parley.jobs import AccountNotice, ChangeEmail
 from tests.support.api_gateway import PASSWORD
@@ -51,6 +51,13 @@ def test_the_code_changes_the_address_and_notifies_the_old_one(auth, engine, ali
     assert auth.post("/auth/login", {"email": new_email, "password": PASSWORD}).status == 200
     assert auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}).status == 401
     assert queued() == [AccountNotice("email_changed", to=alice.email)]
+
+
+def test_a_reset_waits_for_a_change_of_the_address(auth, engine, alice, new_email, change_password_after):
+    changes = change_password_after(users, "change_email")
+
+    assert confirm(auth, alice, code_for(engine, alice, new_email)).status == 204
+    assert changes == []
 
 
 def test_an_address_taken_in_the_meantime_stays_with_its_owner(auth, engine, alice, bob):

@@ -155,12 +155,18 @@ def test_a_password_reset_revokes_the_api_keys_and_the_mail_says_so(auth, alice,
 
 
 @pytest.fixture
-def device(auth, alice, clock):
+def app(auth, alice, clock):
+    """The authenticator app of alice's second factor."""
+    app = test_second_factor.Authenticator(auth, alice, clock)
+    assert app.confirm(app.code()).status == 200
+    return app
+
+
+@pytest.fixture
+def device(auth, alice, app):
     """A passkey of alice's, who has an authenticator app as well."""
     device = Authenticator()
     assert test_passkeys.add(auth, alice, device).status == 201
-    app = test_second_factor.Authenticator(auth, alice, clock)
-    assert app.confirm(app.code()).status == 200
     return device
 
 
@@ -244,6 +250,20 @@ def test_a_passkey_that_is_stored_during_a_reset_does_not_stay(auth, alice, code
 
     assert reset(auth, alice, code).status == 204
     assert passkeys_of(engine, alice) == []
+
+
+def test_a_reset_waits_for_a_login_that_has_used_up_a_code(app, change_password_after):
+    changes = change_password_after(second_factors, "advance")
+
+    assert app.log_in(app.code()).status == 200
+    assert changes == []
+
+
+def test_a_reset_waits_for_a_login_that_has_used_a_passkey(auth, device, change_password_after):
+    changes = change_password_after(stored_passkeys, "advance")
+
+    assert test_passkeys.sign_in(auth, device).status == 200
+    assert changes == []
 
 
 def test_a_password_change_revokes_the_api_keys(auth, alice, has_key, queued):

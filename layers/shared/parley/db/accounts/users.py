@@ -126,6 +126,13 @@ def lock_password_hash(connection: Connection, user_id: UUID, password_hash: str
     return connection.execute(statement).one_or_none() is not None
 
 
+def lock_credentials(connection: Connection, user_id: UUID) -> str | None:
+    """Return the user's password hash, or None without an account. The credentials do not change until the transaction ends."""
+    statement = select(credentials.c.password_hash).where(credentials.c.user_id == user_id).with_for_update(read=True)
+    password_hash: str | None = connection.execute(statement).scalar_one_or_none()
+    return password_hash
+
+
 def password_hash_of(connection: Connection, user_id: UUID) -> str:
     """Return the stored password hash of the user."""
     password_hash: str = connection.execute(select(credentials.c.password_hash).where(credentials.c.user_id == user_id)).scalar_one()
