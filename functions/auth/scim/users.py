@@ -141,7 +141,8 @@ def remove(services: AuthServices, user_id: UUID, *, origin: ClientOrigin) -> No
         lock_until_end(background, "SCIM groups")  # nobody adds the user to a group meanwhile
         with user_scope(services.engine, user_id) as connection:
             _set_active(connection, user_id, is_active=False)
-            stored_groups.leave_all(connection, user_id)
+            for group_id in stored_groups.leave_all(connection, user_id):
+                audit.record_members(connection, "group_left", [user_id], group_id=group_id, origin=origin)
             names = {"external_id": user.external_id, "given_name": user.given_name, "family_name": user.family_name}
             stored.store(connection, user_id, user_name=user.user_name, **names)
             stored.remove(connection, user_id)
@@ -226,14 +227,13 @@ def _check_admin(services: AuthServices, background: Connection, user: ScimUser,
 
 
 def _add(services: AuthServices, connection: Connection, user_id: UUID, profile: Profile) -> None:
-    role = services.registration_policy.role_of(profile.email)
     added = users.add(
         connection,
         user_id,
         email=profile.email,
         display_name=profile.display_name,
         password_hash=NO_PASSWORD,
-        role=role,
+        role=services.registration_policy.role_of(profile.email),
         is_verified=True,
     )
     if added is None:

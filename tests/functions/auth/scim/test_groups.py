@@ -189,6 +189,13 @@ def test_a_deleted_user_leaves_the_managed_groups_and_no_other(auth, provider, g
     assert str(alice.id) not in provider.members(group)
 
 
+def test_the_audit_names_the_groups_that_a_deleted_user_leaves(auth, provider, group, alice, admin):
+    provider.call("DELETE", f"/Users/{alice.id}")
+    rows = auth.get(f"/admin/audit?action=group_left&account_id={alice.id}", as_=admin).json["items"]
+
+    assert [(row["actor"], row["actor_id"], row["detail"]) for row in rows] == [("scim", None, {"group_id": group["id"]})]
+
+
 def test_a_managed_group_outlives_its_last_member(auth, provider, engines):
     someone = Person.registered(auth)
     group = provider.create_group("Empty soon", str(someone.id))

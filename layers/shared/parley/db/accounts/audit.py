@@ -244,7 +244,10 @@ def record_members(
     group_id: UUID,
     origin: ClientOrigin,
 ) -> None:
-    """Add to the deployment's audit whom SCIM has added to a group or removed from it. Requires the background role."""
+    """Add to the deployment's audit whom SCIM has added to a group or removed from it.
+
+    Requires the background role, unless the transaction is on behalf of the only user.
+    """
     common = {"action": action, "actor": "scim", "network": origin.region, "outcome": "done", "detail": {"group_id": str(group_id)}}
     if user_ids:
         connection.execute(insert(deployment_audit), [common | {"id": new_id(), "account_id": user_id} for user_id in sorted(user_ids)])

@@ -118,10 +118,10 @@ def keep_members(connection: Connection, group_id: UUID, user_ids: Collection[UU
     return set(connection.execute(delete(group_members).where(*which).returning(group_members.c.user_id)).scalars())
 
 
-def leave_all(connection: Connection, user_id: UUID) -> None:
-    """Remove a user from all managed groups, on behalf of this user."""
-    of_provider = select(groups.c.id).where(_OF_PROVIDER)
-    connection.execute(delete(group_members).where(group_members.c.user_id == user_id, group_members.c.group_id.in_(of_provider)))
+def leave_all(connection: Connection, user_id: UUID) -> set[UUID]:
+    """Remove a user from all managed groups, on behalf of this user, and return those of which the user was a member."""
+    which = (group_members.c.user_id == user_id, group_members.c.group_id.in_(select(groups.c.id).where(_OF_PROVIDER)))
+    return set(connection.execute(delete(group_members).where(*which).returning(group_members.c.group_id)).scalars())
 
 
 def _with(member: UUID | None) -> list[Any]:
