@@ -16,6 +16,7 @@ from functions.auth.schemas import Email
 from functions.auth.services import AuthServices
 from parley.auth.client_origin import ClientOrigin
 from parley.db.accounts import administration, audit, oidc, sessions, users
+from parley.db.accounts.administration import Account
 from parley.db.engine import Connection
 from parley.db.transactions import global_scope, lock_until_end, user_scope
 from parley.ids import new_id
@@ -134,16 +135,25 @@ def _set_role(services: AuthServices, issuer: OidcIssuer, identity: Identity, us
     changed since the identity joined is not promoted. Raises LoginExpired if the identity has ended.
     """
     with global_scope(services.background) as connection:
+        # Most logins change no role and do not wait for the lock, which the whole deployment shares.
+        account = administration.change(connection, user_id, {})
+        if account.role == _due_role(services, issuer, identity, account):
+            return
         lock_until_end(connection, "admins")
         if oidc.find_owner(connection, issuer=issuer.issuer, subject=identity.subject) != user_id:
             raise LoginExpired(f"the identity of {user_id} has ended")
         account = administration.change(connection, user_id, {})
-        is_admin = not identity.groups.isdisjoint(issuer.admin_groups) or services.registration_policy.role_of(account.email) == "admin"
-        role = "admin" if is_admin else "user"
-        if account.role == role or (not is_admin and not administration.has_other_admin(connection, user_id)):
+        role = _due_role(services, issuer, identity, account)
+        if account.role == role or (role == "user" and not administration.has_other_admin(connection, user_id)):
             return
         administration.change(connection, user_id, {"role": role})
         audit.add(connection, user_id, "role_changed_by_issuer", None, issuer=issuer.id, role=role)
+
+
+def _due_role(services: AuthServices, issuer: OidcIssuer, identity: Identity, account: Account) -> str:
+    """Return the role that the issuer's groups, or the configured address, give the account."""
+    is_admin = not identity.groups.isdisjoint(issuer.admin_groups) or services.registration_policy.role_of(account.email) == "admin"
+    return "admin" if is_admin else "user"
 
 
 def _hash(issuer: str, token_id: str) -> bytes:

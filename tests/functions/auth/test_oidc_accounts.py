@@ -5,11 +5,14 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from functions.auth.oidc import accounts
 from functions.auth.oidc.accounts import Identity
 from functions.auth.oidc.issuers import OidcIssuer, parse_issuers
+from parley.db.transactions import global_scope, lock_until_end
 from tests.fakes.oidc_issuer import FakeIssuer, error_of, person, refresh_token_of, serving_issuer
 from tests.functions.auth.refresh_tokens import refresh
 from tests.support.api_gateway import PASSWORD, Person
+from tests.support.concurrency import impatient
 
 
 @pytest.fixture
@@ -111,6 +114,19 @@ def test_groups_make_an_admin_and_take_the_role_again(auth, browser, issuer, con
     issuer.person["realm_access"] = {"roles": ["staff"]}
 
     assert [*roles, user_of(auth, browser.sign_in())["role"]] == ["admin", "user"]
+
+
+def test_a_login_that_changes_no_role_does_not_wait_for_those_that_do(browser, configure, elsewhere, monkeypatch):
+    def lock_soon(connection, name):
+        with impatient(connection):
+            lock_until_end(connection, name)
+
+    monkeypatch.setattr(accounts, "lock_until_end", lock_soon)
+    configure(admin_groups=["chiefs"])
+    with global_scope(elsewhere.background) as connection:
+        lock_until_end(connection, "admins")
+
+        assert error_of(browser.sign_in()) == ""
 
 
 def test_without_configured_groups_an_issuer_makes_no_admin(auth, browser, issuer):
