@@ -8,7 +8,6 @@ from pydantic import Field
 
 from functions.auth.schemas import Email, RfcTimestamp
 from parley.db.accounts.administration import Account
-from parley.db.accounts.audit import Actor
 from parley.db.accounts.invites import Invite
 from parley.db.turn.feedback import Rating
 from parley.http.schemas import Input, Output, Timestamp
@@ -64,7 +63,8 @@ class DeploymentEventOut(Output):
     id: UUID
     at: Timestamp
     action: str
-    actor: Actor
+    # No closed set: after a rollback, this release shows the rows of the newer one.
+    actor: str
     actor_id: UUID | None
     account_id: UUID | None
     network: str | None

@@ -6,7 +6,10 @@ from uuid import UUID
 import boto3
 import pytest
 
+from functions.auth.admin_schemas import DeploymentEventOut
 from parley.clock import utc_now
+from parley.db.accounts.audit import DeploymentEvent
+from parley.ids import new_id
 from parley.jobs import OutboxJob
 from tests.support.api_gateway import PASSWORD, Person
 from tests.support.builders import upload_document
@@ -141,6 +144,12 @@ def test_pages_follow_each_other_without_gaps(auth, admin, alice):
 def test_the_period_is_chosen(rows, alice):
     assert rows(**{"account_id": alice.id, "from": "2000-01-01", "to": "2001-01-01"}) == []
     assert len(rows(**{"account_id": alice.id, "from": "2000-01-01"})) == 2
+
+
+def test_a_row_of_an_actor_that_a_newer_release_added_is_shown():
+    row = DeploymentEvent(new_id(), utc_now(), "robot_moved", "robot", None, None, None, "done", {})
+
+    assert DeploymentEventOut.model_validate(row).actor == "robot"
 
 
 @pytest.fixture
