@@ -36,8 +36,8 @@ Text = Annotated[str, Field(min_length=1, max_length=500)]
 class OidcIssuer(BaseModel):
     """An issuer as the operator configures it. `client_secret` is best a reference, `secret:name`; public clients have none.
 
-    With `admin_groups`, the issuer decides at each login who is an admin. With `allowed_groups`, only their members may log in. To
-    `post_logout_redirect_uri`, the issuer sends the browser after a logout there.
+    With `admin_groups`, the issuer decides at each login who is an admin. With `allowed_groups`, only their members may log in. After a
+    logout there, the issuer sends the browser to `post_logout_redirect_uri`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
