@@ -11,6 +11,7 @@ from tests.page.test_journeys import edit_last_question
 
 MESSAGES = re.compile(r"/conversations/[0-9a-f-]{36}/messages\?")
 REFRESH = re.compile(r"/auth/refresh$")
+LOGOUT = re.compile(r"/auth/logout$")
 CONVERSATIONS = re.compile(r"/conversations\?limit=50$")
 
 
@@ -116,3 +117,18 @@ def test_a_page_that_opens_while_the_server_starts_is_complete_a_moment_later(ad
 
     expect_stored(tab, 1)
     expect(tab.locator(".bubble")).to_have_text(["One?"])
+
+
+def test_a_sign_out_ends_the_session_or_says_that_it_goes_on(ada):
+    """At first the server cannot be reached, then the access token has expired."""
+    tab = ada.open()
+    sign_out = tab.get_by_role("button", name="Sign out", exact=True)
+    tab.route(LOGOUT, lambda route: route.abort(), times=1)
+    sign_out.click()
+    expect(tab.locator(".notices")).to_contain_text("You are still signed in")
+    tab.route(LOGOUT, lambda route: route.fulfill(status=401, json={"status": 401, "code": "unauthorized"}), times=1)
+    sign_out.click()
+    expect(tab.get_by_label("Email")).to_be_visible()
+    tab.reload()
+
+    expect(tab.get_by_label("Email")).to_be_visible()

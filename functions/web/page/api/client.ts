@@ -9,6 +9,7 @@ const RENEW_BEFORE_MS = 60_000;
 export interface RequestOptions {
   body?: unknown;
   form?: FormData;
+  headers?: Record<string, string>;
   query?: Record<string, string | number | boolean | null | undefined>;
   signal?: AbortSignal | undefined;
   idempotencyKey?: string;
@@ -70,7 +71,7 @@ export class Client {
 
   /** Send a request that starts or needs no session, such as a login. Tokens in the response start the session. */
   async sendPublic<Result>(path: string, body: unknown): Promise<Result> {
-    const response = await successful(await this.#fetch("POST", path, { body }, null, COOKIE_MODE));
+    const response = await successful(await this.#fetch("POST", path, { body, headers: COOKIE_MODE }, null));
     const result = (await readJson(response)) as Result;
     if (typeof result === "object" && result !== null && "access_token" in result)
       this.#accept(result as Tokens & Result);
@@ -85,12 +86,15 @@ export class Client {
     return this.#renewal;
   }
 
-  /** End the session on the server and forget its token. Returns the logout of the issuer that started it, if there is one. */
+  /**
+   * End the session on the server and forget its token. Returns the logout of the issuer that started it, if there is one.
+   * Throws SignedOut if the session has ended already. After any other error, the session goes on.
+   */
   async signOut(everywhere = false): Promise<IssuerLogout | null> {
-    const token = this.#token;
+    const options = { body: { everywhere }, headers: COOKIE_MODE };
+    const found = await this.call<IssuerLogout | null>("POST", "auth/logout", options);
     this.forget();
-    const response = await this.#fetch("POST", "auth/logout", { body: { everywhere } }, token, COOKIE_MODE);
-    return response.ok ? ((await readJson(response)) as IssuerLogout | null) : null;
+    return found;
   }
 
   forget(): void {
@@ -99,7 +103,8 @@ export class Client {
   }
 
   async #renew(): Promise<Tokens> {
-    const response = await this.#fetch("POST", "auth/refresh", { body: {}, keepalive: true }, null, COOKIE_MODE);
+    const options = { body: {}, headers: COOKIE_MODE, keepalive: true };
+    const response = await this.#fetch("POST", "auth/refresh", options, null);
     if (response.status === 401 || response.status === 422) {
       this.forget();
       this.onSignedOut();
@@ -114,18 +119,12 @@ export class Client {
     return tokens;
   }
 
-  async #fetch(
-    method: string,
-    path: string,
-    options: RequestOptions,
-    token: string | null,
-    extra: Record<string, string> = {},
-  ): Promise<Response> {
+  async #fetch(method: string, path: string, options: RequestOptions, token: string | null): Promise<Response> {
     const url = new URL(path, this.base);
     for (const [name, value] of Object.entries(options.query ?? {})) {
       if (value !== null && value !== undefined) url.searchParams.set(name, String(value));
     }
-    const headers: Record<string, string> = { ...extra };
+    const headers: Record<string, string> = { ...options.headers };
     if (token !== null) headers.Authorization = `Bearer ${token}`;
     if (options.body !== undefined) headers["Content-Type"] = "application/json";
     if (options.idempotencyKey !== undefined) headers["Idempotency-Key"] = options.idempotencyKey;

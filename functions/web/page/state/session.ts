@@ -2,9 +2,11 @@
 
 import { computed, signal } from "@preact/signals";
 import { Client } from "../api/client.ts";
-import { isTransient } from "../api/errors.ts";
-import type { Model, Tokens, User } from "../api/types.ts";
+import { isTransient, SignedOut } from "../api/errors.ts";
+import type { IssuerLogout, Model, Tokens, User } from "../api/types.ts";
+import { t } from "../text/index.ts";
 import { issuerLogout } from "./issuerLogout.ts";
+import { notify } from "./notices.ts";
 import { forgetUser } from "./preferences.ts";
 
 const RETRY_MS = 2000;
@@ -72,8 +74,17 @@ export async function signIn(path: string, body: unknown): Promise<"in" | "pendi
   return answer?.challenge ? { challenge: answer.challenge } : "pending";
 }
 
+/** End the session. If the server does not end it, a reload would resume it: the user stays signed in and is told. */
 export async function signOut(everywhere = false): Promise<void> {
-  const found = await api.signOut(everywhere).catch(() => null);
+  let found: IssuerLogout | null = null;
+  try {
+    found = await api.signOut(everywhere);
+  } catch (error) {
+    if (!(error instanceof SignedOut)) {
+      notify(t.errors.stillSignedIn, "error");
+      return;
+    }
+  }
   leave();
   issuerLogout.value = found;
 }

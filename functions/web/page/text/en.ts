@@ -718,6 +718,7 @@ export const en = {
   errors: {
     offline: "The server cannot be reached. Check the connection; this heals by itself.",
     backOnline: "Connected again.",
+    stillSignedIn: "The server did not end the session. You are still signed in: try again.",
     unexpected: "Something went wrong. Try again.",
     reference: (id: string) => `Reference: ${id}`,
     known: {
