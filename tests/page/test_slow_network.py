@@ -11,6 +11,7 @@ from tests.page.test_journeys import edit_last_question
 
 MESSAGES = re.compile(r"/conversations/[0-9a-f-]{36}/messages\?")
 REFRESH = re.compile(r"/auth/refresh$")
+SCIM_TOKEN = re.compile(r"/admin/scim-token$")
 LOGOUT = re.compile(r"/auth/logout$")
 CONVERSATIONS = re.compile(r"/conversations\?limit=50$")
 
@@ -132,3 +133,16 @@ def test_a_sign_out_ends_the_session_or_says_that_it_goes_on(ada):
     tab.reload()
 
     expect(tab.get_by_label("Email")).to_be_visible()
+
+
+def test_a_double_click_makes_one_token_for_an_identity_provider(admin):
+    tab = admin.open("#/admin/provisioning")
+    make = tab.get_by_role("button", name="Make a token")
+    expect(make).to_be_enabled()
+    late = HeldResponse(tab, SCIM_TOKEN)
+    make.dblclick()
+    late.deliver()
+
+    expect(tab.locator(".secret code")).to_contain_text("pst_")
+    expect(tab.locator(".card")).to_have_count(1)
+    assert admin.context.request.delete(f"{admin.url}/admin/scim-token", headers=admin.headers).ok

@@ -14,15 +14,21 @@ const PATH = "admin/scim-token";
 export function ScimSection() {
   const [found, setFound] = useState<ScimTokens | null>(null);
   const [secret, setSecret] = useState<string | null>(null);
+  const [isBusy, setBusy] = useState(false);
   const reload = useCallback(() => api.get<ScimTokens>(PATH).then(setFound, report), []);
   useEffect(() => {
     reload();
   }, [reload]);
   if (found === null) return <Spinner label={t.common.loading} />;
   const make = async () => {
-    const made = await api.post<{ token: string }>(PATH);
-    setSecret(made.token);
-    await reload();
+    setBusy(true);
+    try {
+      const made = await api.post<{ token: string }>(PATH);
+      setSecret(made.token);
+      await reload();
+    } finally {
+      setBusy(false);
+    }
   };
   const revoke = async () => {
     await api.delete(PATH);
@@ -54,7 +60,7 @@ export function ScimSection() {
       </ul>
       <div class="form-actions">
         {found.tokens.length === 0 ? (
-          <Button kind="primary" onClick={() => make().catch(report)}>
+          <Button kind="primary" disabled={isBusy} onClick={() => make().catch(report)}>
             {t.scim.make}
           </Button>
         ) : (
