@@ -270,6 +270,22 @@ def test_an_ended_session_asks_for_the_password_and_the_draft_stays(ada):
     expect(tab.get_by_label("Your message")).to_have_value("A half-written thought")
 
 
+def test_a_return_from_the_sign_out_of_an_issuer_is_shown_until_the_next_sign_in(ada):
+    tab = ada.open()
+    tab.get_by_role("button", name="Sign out", exact=True).click()
+    expect(tab.get_by_label("Email")).to_be_visible()
+    tab.evaluate("sessionStorage.setItem('parley.issuer-logout', JSON.stringify({ label: 'Corp', state: 'x' }))")
+    tab.goto(f"{ada.url}/?state=x")
+    expect(tab.get_by_text("You have signed out of Corp too.")).to_be_visible()
+    tab.get_by_label("Email").fill(ada.email)
+    tab.get_by_label("Password").fill(PASSWORD)
+    tab.get_by_role("button", name="Sign in").click()
+    tab.get_by_role("button", name="Sign out", exact=True).click()
+
+    expect(tab.get_by_label("Email")).to_be_visible()
+    expect(tab.get_by_text("You have signed out of Corp too.")).to_have_count(0)
+
+
 def test_an_answer_cites_a_passage_that_opens_highlighted(ada, vendor):
     text = "# Leave\n\nEvery employee has thirty days of leave a year."
     form = {"file": {"name": "handbook.md", "mimeType": "text/markdown", "buffer": text.encode()}}

@@ -8,8 +8,8 @@ const KEY = "parley.issuer-logout";
 /** Where the user who has just signed out here may sign out too. */
 export const issuerLogout = signal<IssuerLogout | null>(null);
 
-/** The issuer from whose sign-out the browser comes back with this visit. */
-export const returnedFrom = readReturn();
+/** The issuer from whose sign-out the browser has come back, until the next sign-in. */
+export const returnedFrom = signal(readReturn());
 
 /** Leave the page, and remember the `state` that the issuer sends back. */
 export function leaveToSignOut({ label, url }: IssuerLogout): void {

@@ -5,7 +5,7 @@ import { Client } from "../api/client.ts";
 import { isTransient, SignedOut } from "../api/errors.ts";
 import type { IssuerLogout, Model, Tokens, User } from "../api/types.ts";
 import { t } from "../text/index.ts";
-import { issuerLogout } from "./issuerLogout.ts";
+import { issuerLogout, returnedFrom } from "./issuerLogout.ts";
 import { notify } from "./notices.ts";
 import { forgetUser } from "./preferences.ts";
 
@@ -50,6 +50,7 @@ export function enter(signedIn: User): void {
   isOffline.value = false;
   hasEnded.value = false;
   issuerLogout.value = null;
+  returnedFrom.value = null;
   user.value = signedIn;
   // Also wakes the function that answers, while the person still types.
   api

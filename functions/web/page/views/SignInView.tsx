@@ -66,7 +66,8 @@ function SignIn() {
 
 function IssuerSignOut() {
   const issuer = issuerLogout.value;
-  if (issuer === null) return returnedFrom && <p role="status">{t.signIn.outOfIssuer(returnedFrom)}</p>;
+  const returned = returnedFrom.value;
+  if (issuer === null) return returned && <p role="status">{t.signIn.outOfIssuer(returned)}</p>;
   return (
     <Button kind="plain" onClick={() => leaveToSignOut(issuer)}>
       {t.signIn.outToo(issuer.label)}
