@@ -97,7 +97,7 @@ def sign_out(tab, url):
     tab.wait_for_url(re.compile(r"/end\?"))
     (state,) = parse_qs(urlsplit(tab.url).query)["state"]
     tab.goto(f"{url}/?state={state}")
-    expect(tab.get_by_role("status")).to_have_text("You have signed out of Corp too.")
+    expect(tab.get_by_text("You have signed out of Corp too.")).to_be_visible()
 
 
 def found_group(owner, member, url):
