@@ -19,6 +19,8 @@ from tests.support.time_limits import HANG_S
 PATIENCE_MS = 90_000
 BROWSERS = ("chromium", "google-chrome", "google-chrome-stable")
 ADMIN_EMAIL = "root@example.com"
+# A colour that is still changing has another contrast. Spinners never end.
+FINITE_ANIMATIONS = "document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity)"
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 ASSETS = ROOT / "functions" / "web" / "assets"
 # Resolves once the page has had time to handle a response, in a frame and after it.
@@ -189,5 +191,6 @@ def axe_violations(tab) -> list[str]:
     """Return the accessibility rules that the screen breaks, with the first element of each."""
     # By the protocol, because the page's policy refuses scripts that a test would add to it.
     tab.evaluate(Path(AXE).read_text())
+    tab.evaluate(f"Promise.allSettled({FINITE_ANIMATIONS}.map((one) => one.finished))")
     found = tab.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
     return [f"{one['id']}: {one['nodes'][0]['html'][:200]} {one['nodes'][0]['failureSummary'][:300]}" for one in found]
