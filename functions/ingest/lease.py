@@ -107,7 +107,7 @@ def release_until_uploaded(engine: Engine, document: Document) -> None:
 
 
 class DatabaseShare:
-    """Spaces the large transactions of a document.
+    """Keeps pauses between the large transactions of a document.
 
     After a transaction, the document leaves the database alone for as long as the transaction took. If the transaction was slower
     than others of its kind, somebody else needs the database: then the `documents` that a user may have in work together use half of

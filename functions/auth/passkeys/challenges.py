@@ -19,7 +19,7 @@ type Purpose = Literal["add", "sign_in", "second_step"]
 
 
 def issue(services: AuthServices, purpose: Purpose, account_id: UUID | None) -> bytes:
-    """Return a new challenge. A challenge of a login is for no account, because the passkey names the account."""
+    """Return a new challenge. That of a login belongs to no account, because only the passkey will name one."""
     challenge = secrets.token_bytes(CHALLENGE_BYTES)
     with global_scope(services.background) as connection:
         passkeys.add_challenge(connection, _hash(challenge, purpose, account_id), expires_at=utc_now() + LIFETIME)

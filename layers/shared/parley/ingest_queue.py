@@ -38,7 +38,7 @@ class IngestQueue(SqsQueue):
         self.put(_key_event(import_key(user_id, import_id)), delay_s=delay_s)
 
     def send_import_later(self, import_id: UUID, *, user_id: UUID, delay_s: float) -> None:
-        """Do the same as `send_import`, but log an error instead of raising it, as `send_later` does."""
+        """Send a message as `send_import` does, but log an error instead of raising it."""
         try:
             self.send_import(import_id, user_id=user_id, delay_s=delay_s)
         except Unavailable:

@@ -106,7 +106,7 @@ def add_identity(connection: Connection, *, user_id: UUID, issuer: str, subject:
 
 
 def remove_identities(connection: Connection, *, user_id: UUID) -> None:
-    """Delete the user's identities at all issuers. The caller has changed the user's credentials, so that none is added meanwhile."""
+    """Delete the user's identities at all issuers. The caller's change of the credentials keeps others from adding one."""
     connection.execute(delete(oidc_identities).where(oidc_identities.c.user_id == user_id))
 
 

@@ -119,7 +119,7 @@ def keep_members(connection: Connection, group_id: UUID, user_ids: Collection[UU
 
 
 def leave_all(connection: Connection, user_id: UUID) -> set[UUID]:
-    """Remove a user from all managed groups, on behalf of this user, and return those of which the user was a member."""
+    """Remove a user from all managed groups, in a transaction of this user, and return the ids of these groups."""
     which = (group_members.c.user_id == user_id, group_members.c.group_id.in_(select(groups.c.id).where(_OF_PROVIDER)))
     return set(connection.execute(delete(group_members).where(*which).returning(group_members.c.group_id)).scalars())
 
