@@ -187,7 +187,8 @@ def _defined(tree: ast.Module, is_wanted: Callable[[ast.stmt], bool]) -> set[str
         if isinstance(node, ast.ClassDef):
             names.add(node.name)
         targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        names |= {target.id for target in targets if isinstance(target, ast.Name)}
+        # Also those of `A, B = 1, 2`.
+        names |= {one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
     return names
 
 

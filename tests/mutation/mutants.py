@@ -113,6 +113,8 @@ def _operators(*arguments: str, stdin: str = "") -> Iterator[dict[str, Any]]:
 def is_behaviour(mutant: Mutant) -> bool:
     """Return whether a change may be noticed: not that of a signature, whose `*` is no product, of `frozen`, nor of a pause by a second."""
     head = mutant.before[: _equal(mutant.before, mutant.after)]
+    if mutant.before.startswith("*,", len(head)):  # in a signature of several lines
+        return False
     is_pause = mutant.operator == "NumberReplacer" and _PAUSE.search(head)
     is_unseen = is_pause or _UNSEEN.search(head)
     return bool(mutant.before) and not is_unseen and not mutant.before.startswith(("def ", "async def ", "@dataclass"))

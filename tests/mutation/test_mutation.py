@@ -73,6 +73,12 @@ def test_the_lines_that_depend_on_a_line_are_found(line, used):
     assert lines_of_change(source, line) == used
 
 
+def test_every_name_of_a_pair_that_is_assigned_together_is_followed_to_its_uses():
+    source = "FIRST, (SECOND, *_) = 1, (2, 3)\n\n\ndef one():\n    return FIRST\n\n\ndef two():\n    return SECOND\n"
+
+    assert lines_of_change(source, 1) == {5, 9}
+
+
 def test_a_change_inside_a_statement_of_several_lines_belongs_to_all_of_them():
     assert lines_of_change("def one():\n    if (\n        a\n        and b\n    ):\n        return f(\n            1,\n        )\n", 4) == {
         2,
@@ -141,6 +147,9 @@ def test_every_group_has_files():
     ("before", "after", "is_changed"),
     [
         ("def ask(first, *, second):", "def ask(first, /, second):", False),
+        ("*,", "/,", False),
+        ("self, texts, *, purpose", "self, texts, /, purpose", False),
+        ("usd = tokens * price_usd", "usd = tokens / price_usd", True),
         ("@dataclass(frozen=True, slots=True)", "@dataclass(frozen=False, slots=True)", False),
         ("FIRST_TIMEOUT_S, TIMEOUT_S = 7, 3", "FIRST_TIMEOUT_S, TIMEOUT_S = 7, 4", False),
         ("_RETRY_MS = 5", "_RETRY_MS =  6", False),
