@@ -87,6 +87,12 @@ def test_members_share_the_pool(admit, pool, alice, bob):
 
 
 @pytest.mark.usefixtures("group")
+def test_one_call_may_reserve_all_of_a_new_months_pool_but_no_more(admit, alice):
+    assert admit(alice, "3.01") is None
+    assert admit(alice, 3)
+
+
+@pytest.mark.usefixtures("group")
 def test_what_the_pool_refuses_is_not_reserved_for_the_user_either(engine, admit, alice):
     assert admit(alice, 4) is None
 

@@ -120,6 +120,11 @@ def test_calls_are_admitted_until_the_budget_is_reserved(run, billing_subject):
     assert spent_and_reserved(run, billing_subject) == (0, 5)
 
 
+def test_one_call_may_reserve_all_of_a_new_months_budget_but_no_more(run, billing_subject):
+    assert admitted(run, billing_subject, RICH, 1, usd="5.01") == 0
+    assert admitted(run, billing_subject, RICH, 1, usd=5) == 1
+
+
 def test_a_refused_request_uses_neither_rate_nor_budget(run, billing_subject):
     default_limits = DefaultLimits(2, Decimal(5))
 

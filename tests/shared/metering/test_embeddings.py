@@ -28,10 +28,11 @@ class Hanging:
     dimensions, batch_texts, batch_tokens = 16, 100, 10_000
 
     def __init__(self):
-        self.respond, self.calls = threading.Event(), 0
+        self.respond, self.calls, self.texts = threading.Event(), 0, []
 
     def embed_batch(self, model_name, texts, *, purpose):
         self.calls += 1
+        self.texts += texts
         self.respond.wait(20)
         return EmbeddingResult([[1.0] * 16 for _ in texts], 7)
 
@@ -91,6 +92,33 @@ def test_a_call_that_fails_costs_nothing(embedding, service, alice, billed):
 
 def _fail():
     raise ProviderFailed("lexical", "away")
+
+
+def test_a_blank_question_costs_nothing(embedding, service, alice, billed):
+    assert (embedding.query(" \n", billing_subject=BillingSubject(alice.id)), service.calls, billed()) == (None, 0, [])
+
+
+def test_of_a_long_question_the_first_2000_characters_are_embedded(embedding, service, alice):
+    embedding.query("x" * 2001, billing_subject=BillingSubject(alice.id))
+
+    assert service.texts == ["x" * 2000]
+
+
+@pytest.mark.parametrize(("first", "second"), [(True, False), (False, True)])
+def test_a_charge_is_flagged_as_an_estimate_if_any_part_of_it_is_one(engine, alice, billed, first, second):
+    batches = iter([EmbeddingResult([[1.0] * 16], 7, first), EmbeddingResult([[1.0] * 16], 5, second)])
+    service = SimpleNamespace(batch_texts=1, batch_tokens=100, embed_batch=lambda *_, **__: next(batches))
+    catalogue = Catalogue.parse(WITH_ROLE, source="the test")
+    embedder = MeteredEmbedder(engine, lambda: catalogue, {}, lambda model: service, DefaultLimits(1000, Decimal(5)))
+    embedder.vectors(["a", "b"], billing_subject=BillingSubject(alice.id))
+
+    assert billed() == [(12, True)]
+
+
+def test_a_call_that_hangs_does_not_keep_its_process_running(embedding, alice):
+    embedding.query("boats", billing_subject=BillingSubject(alice.id))
+
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "background-embedding"] == [True]
 
 
 def test_a_service_that_hangs_is_called_once_and_charged_once(embedding, service, alice, billed):

@@ -44,3 +44,7 @@ def test_a_finding_names_the_api_key_of_its_call(found):
 
 def test_a_call_without_findings_is_not_listed(found):
     assert found() is None
+
+
+def test_a_finding_names_what_its_call_was_for(found):
+    assert found("mask").detail["purpose"] == "chat"

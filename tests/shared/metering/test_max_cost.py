@@ -30,3 +30,15 @@ def test_a_reservation_covers_no_more_output_than_the_model_writes():
     model = priced("2", max_output_tokens=50)
 
     assert max_cost_usd([model], REQUEST) == model.cost_usd(Usage(max_request_tokens(REQUEST), 50))
+
+
+def test_a_request_without_a_limit_reserves_all_the_output_that_the_model_writes():
+    unlimited = ModelRequest(REQUEST.messages)
+
+    assert max_cost_usd([priced("2")], unlimited) == priced("2").cost_usd(Usage(max_request_tokens(unlimited), 200))
+
+
+def test_the_reservation_covers_the_dearest_model():
+    cheap, dear = priced("2"), priced("20")
+
+    assert max_cost_usd([cheap, dear, cheap], REQUEST) == max_cost_usd([dear], REQUEST) > max_cost_usd([cheap], REQUEST)

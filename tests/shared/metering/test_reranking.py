@@ -6,7 +6,9 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import text
 
+from parley.db.chunks import FoundChunk
 from parley.db.transactions import user_scope
+from parley.ids import new_id
 from parley.llm.catalogue import Catalogue
 from parley.llm.provider_registry import ProviderRegistry
 from parley.llm.reranker import estimate_rerank_tokens
@@ -77,6 +79,47 @@ def test_without_a_rerank_role_no_service_is_called_and_nothing_is_charged(reran
 
     assert (without.ordered("q", TEXTS, billing_subject=BillingSubject(alice.id)), without.pool(10)) == (None, 10)
     assert (vendor.requests, billed()) == ([], [])
+
+
+def test_a_search_finds_fifty_candidates_for_the_reranker_or_as_many_as_are_asked_for(reranking):
+    assert (reranking.pool(10), reranking.pool(60)) == (50, 60)
+
+
+def found_chunks(count):
+    """Return chunks with falling scores."""
+    return [
+        FoundChunk(new_id(), new_id(), "handbook", number, "heading", f"body {number}", None, 0, 1 - number / 100, None, None)
+        for number in range(count)
+    ]
+
+
+def test_the_best_fifty_results_change_places_and_their_scores_still_fall(reranking, vendor, alice):
+    found = found_chunks(52)
+    reranked = reranking.reranked("q", found, billing_subject=BillingSubject(alice.id))
+
+    assert [chunk.body for chunk in reranked] == [chunk.body for chunk in [*found[49::-1], *found[50:]]]
+    assert [chunk.score for chunk in reranked] == [chunk.score for chunk in found]
+    assert vendor.last_body["documents"][1] == "heading\nbody 1"
+
+
+def test_results_keep_their_order_if_the_service_fails(reranking, vendor, alice):
+    vendor.script = refuses(500)
+
+    assert reranking.reranked("q", found_chunks(3), billing_subject=BillingSubject(alice.id)) is None
+
+
+def test_two_texts_have_an_order(reranking, alice):
+    assert reranking.ordered("q", TEXTS[:2], billing_subject=BillingSubject(alice.id)) == [1, 0]
+
+
+def test_a_blank_question_needs_no_call(reranking, vendor, alice):
+    assert (reranking.ordered(" \n", TEXTS, billing_subject=BillingSubject(alice.id)), vendor.requests) == (None, [])
+
+
+def test_of_a_long_question_the_service_reads_the_first_2000_characters(reranking, vendor, alice):
+    reranking.ordered("x" * 2001, TEXTS, billing_subject=BillingSubject(alice.id))
+
+    assert vendor.last_body["query"] == "x" * 2000
 
 
 @pytest.mark.parametrize("texts", [[], ["one"]])

@@ -15,8 +15,7 @@ from parley.deadline import Deadline
 from parley.errors import ParleyError
 from parley.llm.candidates import Candidate, candidates_for
 from parley.llm.catalogue import Catalogue, ModelRole
-from parley.llm.errors import ProviderFailed
-from parley.llm.messages import Finished, ModelRequest, TextDelta
+from parley.llm.messages import ModelRequest, TextDelta
 from parley.llm.router import ModelRouter, ModelStream
 from parley.metering import limits
 from parley.metering.limits import BillingSubject, DefaultLimits
@@ -94,14 +93,6 @@ def complete(
 
 
 def _collected(stream: ModelStream) -> Completion:
-    texts: list[str] = []
-    finished = False
-    for event in stream:
-        match event:
-            case TextDelta(text):
-                texts.append(text)
-            case Finished():
-                finished = True
-    if not finished:
-        raise ProviderFailed(stream.calls[-1].model.provider, "the answer has no end")
+    # A stream without an end raises ProviderFailed.
+    texts = [event.text for event in stream if isinstance(event, TextDelta)]
     return Completion("".join(texts).strip(), stream.calls[-1].model_id)

@@ -66,7 +66,7 @@ class Reservation:
 
     id: UUID
     amount_usd: Decimal
-    is_low: bool = False
+    is_low: bool
 
 
 def max_cost_usd(models: Iterable[Model], request: ModelRequest) -> Decimal:

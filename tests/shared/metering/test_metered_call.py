@@ -1,0 +1,57 @@
+"""Calls outside of turns: what they reserve before and what their settlement warns of."""
+
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+
+from parley.db.engine import make_engine
+from parley.db.transactions import user_scope
+from parley.db.webhooks import webhooks
+from parley.errors import Unavailable
+from parley.ids import new_id
+from parley.llm.messages import Usage
+from parley.llm.model import Model, ModelCall
+from parley.metering.limits import BillingSubject, DefaultLimits
+from parley.metering.metered_call import MeteredCall
+from parley.settings import DatabaseSettings
+
+MODEL = Model(provider="offline", name="m", input_usd_per_mtok=Decimal(1))
+LIMITS = DefaultLimits(1000, Decimal(1))
+
+
+@pytest.fixture
+def nowhere(database):
+    """An engine without a database."""
+    return make_engine(DatabaseSettings.model_validate(database.model_dump() | {"database_port": 9}))
+
+
+@pytest.mark.parametrize("usd", ["0.000001", "1", "2"])
+def test_a_call_with_a_price_does_not_begin_while_the_database_is_away(nowhere, alice, usd):
+    with pytest.raises(Unavailable):
+        MeteredCall(nowhere, BillingSubject(alice.id), LIMITS, amount_usd=Decimal(usd), purpose="title").reserve()
+
+
+def test_a_call_without_a_price_begins_while_the_database_is_away(nowhere, alice):
+    MeteredCall(nowhere, BillingSubject(alice.id), LIMITS, amount_usd=Decimal(0), purpose="title").reserve()
+
+
+@pytest.fixture
+def warnings(engine, alice):
+    """Return a function that makes a call with a reservation and a cost, and counts the warnings of alice's web hook."""
+    with user_scope(engine, alice.id) as connection:
+        webhooks.add(connection, new_id(), user_id=alice.id, url="https://example.com/", events=["budget.warning"], secret=b"secret")
+
+    def count(reserved_usd, cost_usd):
+        subject, call = BillingSubject(alice.id), ModelCall("m", MODEL, usage=Usage(int(cost_usd * 1_000_000)))
+        with MeteredCall(engine, subject, LIMITS, amount_usd=Decimal(reserved_usd), purpose="title", calls=[call]):
+            pass
+        with user_scope(engine, alice.id) as connection:
+            return connection.execute(text("SELECT count(*) FROM webhook_deliveries")).scalar_one()
+
+    return count
+
+
+@pytest.mark.parametrize(("reserved_usd", "cost_usd", "count"), [("0.9", 0.9, 1), ("0.9", 0.1, 0), ("0.1", 0.1, 0)])
+def test_a_call_that_spends_most_of_the_budget_warns_its_user(warnings, reserved_usd, cost_usd, count):
+    assert warnings(reserved_usd, cost_usd) == count
