@@ -1,16 +1,19 @@
 """Limits on login attempts: per account, per network and overall, for every route that takes a password or a code."""
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from functions.auth.login_throttle import LoginThrottle
+from functions.auth.errors import TooManyAttempts
+from functions.auth.login_throttle import LoginThrottle, count_attempt
 from functions.auth.passwords import Passwords
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.one_time_codes import OneTimeCode
 from parley.db.accounts import one_time_codes
+from parley.db.accounts.login_throttle import ThrottleBucket
 from parley.db.engine import make_engine
 from parley.db.transactions import user_scope
 from parley.settings import DatabaseSettings
@@ -61,6 +64,17 @@ def age_bucket(auth, postgres):
         postgres.execute(f"UPDATE guesses SET {change} WHERE key = decode('{key}', 'hex')", dbname="parley")
 
     return move
+
+
+@pytest.fixture
+def set_clock_back(postgres):
+    """Return a function that moves the times of all buckets ahead, as if the database's clock were set back: `set_clock_back(3600)`."""
+
+    def move(seconds):
+        postgres.execute(f"UPDATE guesses SET free_at = free_at + interval '{seconds} seconds'", dbname="parley")
+
+    yield move
+    postgres.execute("DELETE FROM guesses", dbname="parley")
 
 
 def login(email, password=BAD, *, address=ELSEWHERE, headers=None):
@@ -199,6 +213,62 @@ def test_the_hundred_failures_count_however_slowly_they_come(auth, alice, age_bu
     assert statuses(auth, [login(alice.email)]) == [401]
 
     assert 2_700 < wait_s(auth.invoke(login(alice.email).event())) <= 3_600
+
+
+def test_a_database_clock_that_is_set_back_locks_nobody_out(auth, alice, set_clock_back):
+    assert statuses(auth, [login(alice.email), login(alice.email, address=HOME)]) == [401, 401]
+    set_clock_back(3600)
+
+    assert statuses(auth, [login(alice.email, PASSWORD), login(alice.email, PASSWORD, address=HOME)]) == [200, 200]
+
+
+def test_a_database_clock_that_is_set_back_keeps_the_count_of_guesses(auth, alice, set_clock_back, age_bucket):
+    exhaust(auth, alice.email)
+    set_clock_back(3600)
+
+    assert statuses(auth, [login(alice.email)] * 5) == [401] + [429] * 4
+    assert 60 < wait_s(auth.invoke(login(alice.email).event())) <= 90
+    age_bucket(alice.email, 91)
+    assert statuses(auth, [login(alice.email)] * 2) == [401, 429]
+
+
+def test_a_database_clock_that_is_set_back_leaves_one_attempt_per_hour_after_a_hundred_failures(auth, alice, set_clock_back, age_bucket):
+    exhaust(auth, alice.email)
+    age_bucket(alice.email, 24 * 3600, in_a_row="100")
+    assert statuses(auth, [login(alice.email)] * 2) == [401, 429]
+    set_clock_back(2 * 3600)
+
+    assert statuses(auth, [login(alice.email)] * 3) == [401, 429, 429]
+    assert 3_500 < wait_s(auth.invoke(login(alice.email).event())) <= 3_600
+
+
+def test_a_clock_that_goes_back_by_less_than_a_minute_admits_no_further_guess(auth, alice, set_clock_back):
+    exhaust(auth, alice.email)
+    set_clock_back(50)
+
+    assert statuses(auth, [login(alice.email)] * 3) == [429] * 3
+
+
+def test_a_bucket_of_a_later_clock_does_not_lengthen_the_wait(auth, set_clock_back):
+    from functions.auth.app import services
+
+    account, overall = (ThrottleBucket.of(kind, str(uuid4()), burst=1, window_s=30) for kind in ("account", "overall"))
+    count_attempt(services.background, [overall])
+    set_clock_back(3600)
+    count_attempt(services.background, [account])
+    with pytest.raises(TooManyAttempts) as refused:
+        count_attempt(services.background, [account, overall])
+
+    assert refused.value.retry_after_s <= 30
+
+
+@pytest.mark.parametrize("offset_s", [-3600, 3600])
+def test_the_clock_of_a_worker_changes_no_limit(auth, alice, offset_s, monkeypatch):
+    exhaust(auth, alice.email)
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + offset_s)
+
+    assert statuses(auth, [login(alice.email)] * 3) == [429] * 3
 
 
 def test_a_password_reset_resets_the_accounts_bucket(auth, alice, engine):

@@ -4,6 +4,9 @@ The algorithm is the generic cell rate algorithm (GCRA, ITU-T I.371): a row stor
 again. An attempt advances this time by one interval, and is refused if the bucket is full. One statement counts an attempt in
 several buckets in order, and stops at the first full bucket, so concurrent attempts can never exceed the limit. A bucket's key
 is a hash, so the table reveals no email address.
+
+All times are the database's, so the clock of a worker changes nothing. If the database's clock is set back, a bucket admits one
+attempt and is full after it: it keeps its count, and nobody has to wait until the clock has caught up.
 """
 
 import hashlib
@@ -16,10 +19,17 @@ from sqlalchemy import Connection, Engine, delete, text
 from parley.db.tables import guesses
 from parley.db.transactions import run_global_statement
 
-_WAIT = """
-    SELECT max(extract(epoch FROM g.free_at - clock_timestamp()) - b.room)
-      FROM guesses g JOIN (VALUES {rooms}) AS b (key, room) ON g.key = b.key
-"""
+# How far a clock may go back before it counts as set back.
+CLOCK_LEEWAY_S = 60.0
+# Whether a bucket is fuller than any attempt can make it: the clock was set back after its last attempt, which took `slow` or `every`.
+_IS_OF_LATER_CLOCK = (
+    "g.free_at > clock_timestamp() + make_interval(secs => {room} + CASE WHEN g.in_a_row > :in_a_row THEN {slow} ELSE {every} END + :leeway)"
+)
+_WAIT = f"""
+    SELECT max(CASE WHEN {_IS_OF_LATER_CLOCK.format(room="b.room", slow="b.slow", every="b.every")} THEN 0
+                    ELSE extract(epoch FROM g.free_at - clock_timestamp()) - b.room END)
+      FROM guesses g JOIN (VALUES {{buckets}}) AS b (key, room, every, slow) ON g.key = b.key
+"""  # noqa: S608 - constants only
 # NIST SP 800-63B-4, 3.2.2: at most 100 failed attempts in a row.
 SLOW_AFTER_ATTEMPTS = 100
 
@@ -66,8 +76,8 @@ def wait_s(connection: Connection, buckets: Sequence[ThrottleBucket]) -> float:
 
     This is a separate statement, because the statement that refused cannot see attempts counted while it waited for a lock.
     """
-    rooms = ", ".join(f"(:key{number}, :room{number})" for number in range(len(buckets)))
-    seconds = connection.execute(text(_WAIT.format(rooms=rooms)), take_parameters(buckets)).scalar_one()
+    values = ", ".join(f"(:key{number}, :room{number}, :every{number}, :slow{number})" for number in range(len(buckets)))
+    seconds = connection.execute(text(_WAIT.format(buckets=values)), take_parameters(buckets)).scalar_one()
     return max(float(seconds or 0), 1.0)
 
 
@@ -92,7 +102,7 @@ def take_statement(keys: Sequence[str], *, ctes: str = "", columns: str = "") ->
 
 def take_parameters(buckets: Sequence[ThrottleBucket]) -> dict[str, bytes | float]:
     """Return the parameters of `take_statement` for these buckets."""
-    values: dict[str, bytes | float] = {"in_a_row": SLOW_AFTER_ATTEMPTS}
+    values: dict[str, bytes | float] = {"in_a_row": SLOW_AFTER_ATTEMPTS, "leeway": CLOCK_LEEWAY_S}
     for number, bucket in enumerate(buckets):
         values |= {f"key{number}": bucket.key, f"room{number}": (bucket.burst - 1) * bucket.every_s}
         values |= {f"every{number}": bucket.every_s, f"slow{number}": bucket.slow_s}
@@ -102,15 +112,16 @@ def take_parameters(buckets: Sequence[ThrottleBucket]) -> dict[str, bytes | floa
 def _take_cte(number: int, key: str) -> str:
     # clock_timestamp(), not now(): an attempt that waited for a lock is judged at the time it is counted.
     condition = f"WHERE EXISTS (SELECT FROM taken{number - 1})" if number else ""
+    is_of_later_clock = _IS_OF_LATER_CLOCK.format(room=f":room{number}", slow=f":slow{number}", every=f":every{number}")
     return f"""
         taken{number} AS (
             INSERT INTO guesses AS g (key, free_at)
             SELECT {key}, clock_timestamp() + make_interval(secs => :every{number}) {condition}
             ON CONFLICT (key) DO UPDATE
-               SET free_at = greatest(g.free_at, clock_timestamp())
+               SET free_at = least(greatest(g.free_at, clock_timestamp()), clock_timestamp() + make_interval(secs => :room{number}))
                              + make_interval(secs => CASE WHEN g.in_a_row >= :in_a_row THEN :slow{number} ELSE :every{number} END),
                    in_a_row = g.in_a_row + 1
-             WHERE g.free_at <= clock_timestamp() + make_interval(secs => :room{number})
+             WHERE g.free_at <= clock_timestamp() + make_interval(secs => :room{number}) OR {is_of_later_clock}
             RETURNING g.key
         )"""  # noqa: S608 - constants only
 
