@@ -99,7 +99,8 @@ ledger: .venv/dev  ## Compare the ledger with the bills of fake vendors, over ma
 model: .venv/dev  ## Compare random sequences of user actions with an oracle, for longer than `make test` (RUNS=500)
 	PARLEY_TEST_RUNS=$(or $(RUNS),500) $(PY) -m pytest --timeout 0 tests/functions/chat/test_model.py
 
-chaos: .venv/dev  ## Run turns while every part of the stack fails at once, and compare all records; then outages of the database alone (TURNS=500, SEED=1)
+chaos: .venv/dev  ## Kill the stack while it starts; run turns while every part of it fails at once, and compare all records; then outages of the database alone (KILLS=20, TURNS=500, SEED=1)
+	$(PY) -m tests.chaos.starts --kills $(or $(KILLS),20) $(if $(SEED),--seed $(SEED))
 	$(PY) -m tests.chaos.run --turns $(or $(TURNS),500) $(if $(SEED),--seed $(SEED))
 	PARLEY_TEST_CHAOS=$(or $(TURNS),500) $(PY) -m pytest --timeout 0 tests/functions/chat/test_outages.py tests/functions/chat/test_writers.py
 

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,6 +30,7 @@ from local.services import system_user
 from local.services.supervisor import ServiceFailed, SupervisedProcess
 
 _ORPHAN_STOP_S = 10.0
+_DRAFT_PREFIX = "postgres.new"
 _EXTERNAL_WAIT_S = 60.0
 SUPERUSER = "postgres"
 
@@ -98,13 +100,16 @@ class Postgres:
 
     def _prepare(self) -> None:
         stop_orphan_server(self._data)
+        self._remove_drafts()
         if not (self._data / "PG_VERSION").exists():
             self._initialise()
 
     def _initialise(self) -> None:
-        """Run initdb in a temporary folder, then rename the folder, so that a killed start leaves no partial data directory."""
-        draft = self._data.with_name("postgres.new")
-        shutil.rmtree(draft, ignore_errors=True)
+        """Run initdb in a temporary folder, then rename the folder, so that a killed start leaves no partial data directory.
+
+        The folder is a new one each time, because the initdb of a killed emulator may still write into the folder of that start.
+        """
+        draft = Path(tempfile.mkdtemp(prefix=_DRAFT_PREFIX, dir=self._data.parent))
         system_user.make_owned_folder(draft)
         write_private(self._password_file, self._password)
         if user := system_user.database_user():
@@ -116,6 +121,12 @@ class Postgres:
         if initdb.returncode != 0:
             raise ServiceFailed(f"initdb failed:\n{initdb.stderr.strip()}")
         draft.rename(self._data)
+
+    def _remove_drafts(self) -> None:
+        """Remove what killed starts have left behind: data directories that were not completed, and the password for initdb."""
+        self._password_file.unlink(missing_ok=True)
+        for draft in self._data.parent.glob(f"{_DRAFT_PREFIX}*"):
+            shutil.rmtree(draft, ignore_errors=True)
 
     async def _launch(self) -> ChildProcess:
         settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]

@@ -75,8 +75,8 @@ def local(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def started(data: Path, *arguments: str) -> Iterator[Up]:
-    port, output = free_port(), data.with_suffix(".out")
+def started(data: Path, *arguments: str, port: int | None = None) -> Iterator[Up]:
+    port, output = port or free_port(), data.with_suffix(".out")
     command = [sys.executable, "-m", "local", "up", "--port", str(port), "--data", str(data), "--template", str(STACK), *arguments]
     with output.open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, text=True)
