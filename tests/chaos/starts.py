@@ -28,7 +28,7 @@ from bench.harness.processes import tree
 from local.ports import free_port
 
 READY_S = 300
-PASSWORD = "a pass phrase of several plain words"  # noqa: S105
+PASSWORD = "a pass phrase of several plain words"
 PARAMETERS = ("EmailVerification=off",)
 SHOWN_CHARACTERS = 2_000
 

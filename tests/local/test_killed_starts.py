@@ -19,7 +19,7 @@ from tests.local.conftest import STACK
 from tests.local.running_emulator import eventually
 from tests.local.test_up import started
 
-PASSWORD = "the-same-at-every-start"  # noqa: S105
+PASSWORD = "the-same-at-every-start"
 START_POSTGRES = f"""
 import asyncio, pathlib, sys
 from local.data_dir import DataDir

@@ -23,7 +23,8 @@ from parley.db.transactions import run_global_statement
 CLOCK_LEEWAY_S = 60.0
 # Whether a bucket is fuller than any attempt can make it: the clock was set back after its last attempt, which took `slow` or `every`.
 _IS_OF_LATER_CLOCK = (
-    "g.free_at > clock_timestamp() + make_interval(secs => {room} + CASE WHEN g.in_a_row > :in_a_row THEN {slow} ELSE {every} END + :leeway)"
+    "g.free_at > clock_timestamp() + make_interval("
+    "secs => {room} + CASE WHEN g.in_a_row > :in_a_row THEN {slow} ELSE {every} END + :leeway)"
 )
 _WAIT = f"""
     SELECT max(CASE WHEN {_IS_OF_LATER_CLOCK.format(room="b.room", slow="b.slow", every="b.every")} THEN 0
