@@ -8,7 +8,7 @@ from parley.db import outbox
 from parley.db.accounts import exports
 from parley.db.transactions import user_scope
 from parley.ids import new_id
-from parley.jobs import CheckTurn, OutboxJob, parse_job
+from parley.jobs import OutboxJob, parse_job
 
 OLD = {
     "one_time_codes": "(user_id, hash, purpose, expires_at) VALUES ('{user}', 'h', 'reset_password', now() - interval '1 second')",
@@ -17,7 +17,10 @@ OLD = {
     "signups": "(id, email, password_hash, expires_at) VALUES (gen_random_uuid(), '{user}', 'h', now() - interval '1 second')",
     "invites": "(id, hash, created_by, expires_at) VALUES (gen_random_uuid(), '{user}', '{user}', now() - interval '1 second')",
     "exports": "(user_id, id, status, ready_at) VALUES ('{user}', gen_random_uuid(), 'ready', now() - interval '25 hours')",
-    "imports": "(user_id, id, filename, bytes, created_at) VALUES ('{user}', gen_random_uuid(), 'f', 1, now() - interval '91 days')",
+    "imports": (
+        "(user_id, id, filename, bytes, status, created_at)"
+        " VALUES ('{user}', gen_random_uuid(), 'f', 1, 'ready', now() - interval '91 days')"
+    ),
     "api_keys": "(user_id, id, name, scopes, expires_at) VALUES ('{user}', gen_random_uuid(), 'n', '{{chat}}', now() - interval '31 days')",
     "audit_events": "(user_id, id, event, at) VALUES ('{user}', gen_random_uuid(), 'login', now() - interval '401 days')",
     "deployment_audit": "(id, action, actor, outcome, at) VALUES (gen_random_uuid(), 'login', 'user', 'done', now() - interval '401 days')",
@@ -79,6 +82,31 @@ def test_only_expired_rows_are_deleted(upkeep, postgres, count, table, alice):
     assert count(table) == before
 
 
+# A little younger than the rows that are deleted.
+YOUNGER = {
+    "1 second": "-1 hour",
+    "61 minutes": "50 minutes",
+    "25 hours": "23 hours",
+    "31 days": "29 days",
+    "91 days": "89 days",
+    "401 days": "399 days",
+}
+
+
+@pytest.mark.usefixtures("group")
+@pytest.mark.parametrize("table", sorted(OLD))
+def test_a_row_is_kept_until_it_has_expired(upkeep, postgres, count, table, alice):
+    upkeep.sweep()
+    before = count(table)
+    row = OLD[table].format(user=alice.id)
+    for old, younger in YOUNGER.items():
+        row = row.replace(f"now() - interval '{old}'", f"now() - interval '{younger}'")
+    postgres.execute(f"INSERT INTO {table} {row}")
+
+    assert upkeep.sweep()[NAMES.get(table, table)] == 0
+    assert count(table) == before + 1
+
+
 def test_every_table_with_expiring_rows_is_swept(upkeep):
     assert upkeep.sweep().keys() == {NAMES.get(table, table) for table in OLD} | TURNS | SENT | {
         "shared_links",
@@ -137,7 +165,7 @@ def add_entry(engine, user):
 
 @pytest.fixture
 def waiting(environment):
-    """Take the jobs in the queue, without the turn checks that slow tests left."""
+    """Take the outbox's jobs in the queue, without the turn checks and the events that other tests left."""
     sqs, url = boto3.client("sqs"), environment["PARLEY_UPKEEP_QUEUE_URL"]
 
     def waiting():
@@ -146,7 +174,7 @@ def waiting(environment):
             jobs += [parse_job(message["Body"]) for message in messages]
             for message in messages:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return [job for job in jobs if not isinstance(job, CheckTurn)]
+        return [job for job in jobs if isinstance(job, OutboxJob)]
 
     return waiting
 

@@ -183,6 +183,16 @@ def test_the_sweep_frees_what_a_former_member_reserved(engines, run_sql, admit, 
 
 
 @pytest.mark.usefixtures("group")
+def test_a_members_free_calls_count_once_and_take_nothing_from_the_pool(engine, pool, alice):
+    four = DefaultLimits(rate_per_minute=4, budget_usd=Decimal(5))
+    for _ in range(4):
+        with user_scope(engine, alice.id) as connection:
+            assert limits.admit(connection, BillingSubject(alice.id), four, amount_usd=Decimal(0))
+
+    assert pool() is None
+
+
+@pytest.mark.usefixtures("group")
 def test_usage_shows_what_the_pool_has_left(conversation, admit, pay, alice, bob):
     pay(bob, admit(bob, 2), "1.5")
 

@@ -147,6 +147,35 @@ def test_an_exhausted_budget_still_admits_free_calls(run, billing_subject):
     assert admitted(run, billing_subject, RICH, 1, usd=0) == 1
 
 
+def test_a_user_who_has_spent_more_than_the_budget_may_still_make_free_calls(run, billing_subject):
+    pay(run, billing_subject, "5.5", run(limits.admit, billing_subject, RICH, amount_usd=Decimal(5)))
+
+    assert admitted(run, billing_subject, RICH, 1, usd="0.01") == 0
+    assert admitted(run, billing_subject, RICH, 1, usd=0) == 1
+
+
+def test_further_calls_of_a_turn_take_nothing_from_the_rate(run, billing_subject):
+    once = DefaultLimits(1, Decimal(5))
+    assert admitted(run, billing_subject, once, 1, usd=1) == 1
+    for _ in range(3):
+        run(limits.reserve, billing_subject, once, amount_usd=Decimal(1))
+
+    assert admitted(run, billing_subject, once, 1) == 0
+    assert spent_and_reserved(run, billing_subject) == (0, 4)
+
+
+def test_requests_of_the_same_moment_are_a_whole_burst_and_no_more(run, billing_subject):
+    default_limits = DefaultLimits(4, Decimal(5))
+
+    def admit_all(connection):
+        for _ in range(4):
+            limits.admit(connection, billing_subject, default_limits, amount_usd=Decimal(0))
+        with pytest.raises(RateLimited):
+            limits.admit(connection, billing_subject, default_limits, amount_usd=Decimal(0))
+
+    run(admit_all)
+
+
 def test_settling_moves_the_cost_from_reserved_to_spent(run, billing_subject):
     reservation = run(limits.admit, billing_subject, RICH, amount_usd=Decimal(3))
     pay(run, billing_subject, "0.25", reservation)
@@ -192,6 +221,13 @@ def test_the_reservation_of_a_dead_function_is_freed_after_15_minutes(run, billi
 
     assert admitted(run, billing_subject, RICH, 7, usd=1) == 5
     assert spent_and_reserved(run, billing_subject) == (0, 5)
+
+
+def test_a_user_sees_no_reservation_of_a_dead_function_after_15_minutes(run, billing_subject, engines):
+    admitted(run, billing_subject, RICH, 2, usd=1)
+    move(engines, "budget_reservations", "expires_at", billing_subject, 901)
+
+    assert spent_and_reserved(run, billing_subject) == (0, 0)
 
 
 def test_a_reservation_is_free_at_the_moment_of_its_end(run, billing_subject):

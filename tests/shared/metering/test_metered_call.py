@@ -8,6 +8,7 @@ from sqlalchemy import text
 from parley.db.engine import make_engine
 from parley.db.transactions import user_scope
 from parley.db.webhooks import webhooks
+from parley.deadline import Deadline
 from parley.errors import Unavailable
 from parley.ids import new_id
 from parley.llm.messages import Usage
@@ -55,3 +56,40 @@ def warnings(engine, alice):
 @pytest.mark.parametrize(("reserved_usd", "cost_usd", "count"), [("0.9", 0.9, 1), ("0.9", 0.1, 0), ("0.1", 0.1, 0)])
 def test_a_call_that_spends_most_of_the_budget_warns_its_user(warnings, reserved_usd, cost_usd, count):
     assert warnings(reserved_usd, cost_usd) == count
+
+
+class InterruptedCall(MeteredCall):
+    """A call whose first settlement finds no database."""
+
+    is_away = True
+
+    def _settle_once(self):
+        if self.is_away:
+            self.is_away = False
+            raise Unavailable("database")
+        super()._settle_once()
+
+
+@pytest.fixture
+def charged(engine, alice):
+    """Return a function that settles a call while the database is away for a moment, and reads what alice has spent."""
+
+    def settle(deadline):
+        call = ModelCall("m", MODEL, usage=Usage(100_000))
+        with InterruptedCall(
+            engine, BillingSubject(alice.id), LIMITS, amount_usd=Decimal(0), purpose="title", calls=[call], deadline=deadline
+        ):
+            pass
+        with user_scope(engine, alice.id) as connection:
+            return connection.execute(text("SELECT sum(cost_usd) FROM usage")).scalar_one()
+
+    return settle
+
+
+def test_with_a_deadline_a_settlement_waits_for_the_database(charged):
+    assert charged(Deadline.after(60)) == Decimal("0.1")
+
+
+def test_without_a_deadline_a_settlement_does_not_wait(charged):
+    with pytest.raises(Unavailable):
+        charged(None)

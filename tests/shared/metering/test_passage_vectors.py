@@ -29,8 +29,9 @@ def embedded():
 
 
 @pytest.fixture
-def embed(engine, alice, embedded):
+def embed(engine, alice, embedded, monkeypatch):
     """Return a function that embeds passages for alice, with a free model or a dear one."""
+    monkeypatch.setattr(QUERY_CALLS, "_timed_out", None)
 
     def answer(model_name, texts, *, purpose):
         embedded.extend(texts)

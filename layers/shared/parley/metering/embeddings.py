@@ -107,21 +107,17 @@ class MeteredEmbedder:
         Raises ProviderFailed and Unavailable.
         """
         embedder, vectors = self.embedder_for(call.model), list[Vector]()
-        try:
-            for batch in embedding_batches(embedder, texts):
-                span = start_embedding_span(call)
-                try:
-                    embedded = _embedded_batch(embedder, call, batch, purpose)
-                    span.set({"gen_ai.usage.input_tokens": embedded.input_tokens})
-                except ProviderFailed as exc:
-                    span.fail(exc.code)
-                    raise
-                finally:
-                    span.end()
-                vectors += [Vector(call.model.name, numbers) for numbers in embedded.vectors]
-        except ProviderFailed as exc:
-            call.error_code = exc.code
-            raise
+        for batch in embedding_batches(embedder, texts):
+            span = start_embedding_span(call)
+            try:
+                embedded = _embedded_batch(embedder, call, batch, purpose)
+                span.set({"gen_ai.usage.input_tokens": embedded.input_tokens})
+            except ProviderFailed as exc:
+                span.fail(exc.code)
+                raise
+            finally:
+                span.end()
+            vectors += [Vector(call.model.name, numbers) for numbers in embedded.vectors]
         call.status = "completed"
         return vectors
 

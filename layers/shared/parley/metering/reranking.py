@@ -9,7 +9,7 @@ from typing import Self
 
 from parley.db.chunks import FoundChunk
 from parley.db.engine import Engine
-from parley.errors import ParleyError, Unavailable
+from parley.errors import Unavailable
 from parley.llm.catalogue import Catalogue, NoModel
 from parley.llm.errors import ProviderFailed
 from parley.llm.live_catalogue import LiveCatalogue
@@ -101,8 +101,8 @@ def _run_rerank(call: ModelCall, reranker: Reranker, query: str, texts: Sequence
     call.usage = Usage(estimate_rerank_tokens(query, texts), is_estimated=True)
     try:
         result = reranker.rerank(call.model.name, query, texts)
-    except Exception as exc:
-        call.usage, call.error_code = Usage(), exc.code if isinstance(exc, ParleyError) else None
+    except Exception:
+        call.usage = Usage()
         raise
     call.usage, call.status = Usage(result.input_tokens, is_estimated=result.is_estimated), "completed"
     call.add_guard_hits(result.guard_hits)
