@@ -24,6 +24,8 @@ VERDICTS = FOLDER / "verdicts.toml"
 _BATCH = 250
 # The text before the number of a pause: `CONNECT_TIMEOUT_S = ` or `read_timeout_s=`.
 _PAUSE = re.compile(r"_[mM]?[sS] ?= ?$|^[A-Z_, ]+_M?S = ")
+# The text before the moment that a clock is compared with: whether the moment itself is included, nobody notices.
+_MOMENT = re.compile(r"(?:\bmonotonic\(\)(?: - [\w.]+)?|\b(?:now|left|age)_s) [<>]=? ?$")
 # The text before a value that no request shows: whether a model may be changed, when its validators are built, and how many rows more
 # than a page has are read, to know whether another page follows.
 _UNSEEN = re.compile(r"\b(?:frozen|defer_build)=$|\bpage\.limit \+ $")
@@ -111,12 +113,15 @@ def _operators(*arguments: str, stdin: str = "") -> Iterator[dict[str, Any]]:
 
 
 def is_behaviour(mutant: Mutant) -> bool:
-    """Return whether a change may be noticed: not that of a signature, whose `*` is no product, of `frozen`, nor of a pause by a second."""
+    """Return whether a change may be noticed.
+
+    Not noticed are those of a signature, whose `*` is no product, of `frozen`, of a pause by a second, and of a clock by an instant.
+    """
     head = mutant.before[: _equal(mutant.before, mutant.after)]
     if mutant.before.startswith("*,", len(head)):  # in a signature of several lines
         return False
     is_pause = mutant.operator == "NumberReplacer" and _PAUSE.search(head)
-    is_unseen = is_pause or _UNSEEN.search(head)
+    is_unseen = is_pause or _UNSEEN.search(head) or _MOMENT.search(head)
     return bool(mutant.before) and not is_unseen and not mutant.before.startswith(("def ", "async def ", "@dataclass"))
 
 

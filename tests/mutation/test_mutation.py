@@ -160,9 +160,15 @@ def test_every_group_has_files():
         ('ConfigDict(extra="forbid", frozen=True, strict=True)', 'ConfigDict(extra="forbid", frozen=True, strict=False)', True),
         ("rows = page(limit=page.limit + 1)", "rows = page(limit=page.limit +  2)", False),
         ("rows = page(limit=page.limit + 1)", "rows = page(limit=page.limit - 1)", True),
+        ("if time.monotonic() < self._due_s:", "if time.monotonic() <= self._due_s:", False),
+        ("if time.monotonic() - sent_s >= PING_S:", "if time.monotonic() - sent_s > PING_S:", False),
+        ("if time.monotonic() - sent_s >= PING_S:", "if time.monotonic() + sent_s >= PING_S:", True),
+        ("if deadline.left_s <= 0:", "if deadline.left_s <= 1:", False),
+        ("if deadline.left_s <= 0:", "if not deadline.left_s <= 0:", True),
+        ("if timeout_s > 0:", "if timeout_s >= 0:", True),
     ],
 )
-def test_signatures_frozen_classes_and_pauses_are_not_changed(before, after, is_changed):
+def test_signatures_frozen_classes_pauses_and_moments_are_not_changed(before, after, is_changed):
     assert is_behaviour(Mutant(MODULE, "NumberReplacer", 1, "", before, after)) is is_changed
 
 
