@@ -62,7 +62,7 @@ def begin_turn(
     *,
     deadline: Deadline,
     idempotency_key: IdempotencyKey | None,
-    joins: bool = False,
+    joins: bool,
 ) -> Turn | ExistingTurn:
     """Upload the question's new images and begin the turn.
 
@@ -93,8 +93,8 @@ def begin_with_retries(
     question: Question,
     *,
     deadline: Deadline,
-    idempotency_key: IdempotencyKey | None = None,
-    joins: bool = False,
+    idempotency_key: IdempotencyKey | None,
+    joins: bool,
 ) -> Turn | ExistingTurn:
     """Reserve the request's cost, store the question and the turn, and start embedding the question.
 

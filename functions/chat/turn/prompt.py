@@ -56,7 +56,7 @@ class PromptContext:
     sources: Sequence[llm.Source] = ()
     is_history_truncated: bool = False
     # Results that depend on the history and the tools alone, so that a request with retrieved memory does not convert them again.
-    _converted: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    _converted: dict[Hashable, Any] = field(default_factory=dict)
 
     @property
     def system_prompt(self) -> str:

@@ -149,7 +149,7 @@ def read_events(
     after: int,
     deadline: Deadline,
     max_followers: int,
-    repeats_last: bool = True,
+    repeats_last: bool,
 ) -> Generator[NumberedEvent | Ping]:
     """Yield a turn's events as `follow_events` does.
 

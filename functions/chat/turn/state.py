@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 class ApprovalsPending(ParleyError):
     """The turn pauses until the user has approved or denied these tool calls, and answered or declined these questions."""
 
-    status, code = 409, "waiting"
-
     def __init__(self, calls: Sequence[ParsedToolCall], questions: "Sequence[UserQuestion]" = ()) -> None:
         super().__init__(f"{len(calls)} calls need an approval, and {len(questions)} questions an answer")
         self.calls, self.questions = calls, questions
@@ -60,7 +58,6 @@ class ApprovalsPending(ParleyError):
 class StopRequested(ParleyError):
     """The user asked to stop the turn. `turn.stopped` contains `reason`."""
 
-    status, code = 409, "stopped"
     reason = "requested"
 
 
@@ -72,8 +69,6 @@ class AccessEnded(StopRequested):
 
 class Superseded(ParleyError):
     """Another process found the turn stale and ended it."""
-
-    status, code = 409, "superseded"
 
 
 class EventBuffer:

@@ -71,7 +71,9 @@ def test_a_follower_whose_session_has_ended_reads_no_further(engine, auth, alice
     provider = HangingProvider("word")
     running = events_of(take_numbered(make_services(engine, provider), holder))
     turn_id = next(running).turn_id
-    follower = replay.read_events(engine, alice.principal, turn_id, after=0, deadline=Deadline.after(60), max_followers=9)
+    follower = replay.read_events(
+        engine, alice.principal, turn_id, after=0, deadline=Deadline.after(60), max_followers=9, repeats_last=True
+    )
     next(follower)
     auth.post("/auth/logout", {}, as_=alice)
 

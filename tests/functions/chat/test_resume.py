@@ -151,7 +151,9 @@ def test_a_reader_waits_for_a_database_that_is_briefly_unavailable(engine, alice
     services = make_services(engine, provider)
     taken = take_numbered(services, alice)
     started = next(taken).event
-    reading = replay.read_events(services.engine, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20), max_followers=9)
+    reading = replay.read_events(
+        services.engine, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20), max_followers=9, repeats_last=True
+    )
     first = next(reading)
     outage.extend([Unavailable("database")] * 2)
     provider.close(), list(taken)
@@ -167,7 +169,11 @@ def test_a_reader_is_refused_while_the_database_is_unavailable(engine, alice, fi
 
     monkeypatch.setattr(replay.turns, "progress", progress)
     with pytest.raises(Unavailable):
-        list(replay.read_events(engine, alice.principal, finished[0][2]["turn_id"], after=0, deadline=Deadline.after(20), max_followers=9))
+        list(
+            replay.read_events(
+                engine, alice.principal, finished[0][2]["turn_id"], after=0, deadline=Deadline.after(20), max_followers=9, repeats_last=True
+            )
+        )
 
 
 def test_a_reader_of_a_deleted_turn_gets_turn_failed(engine, conversation, alice):
@@ -175,7 +181,9 @@ def test_a_reader_of_a_deleted_turn_gets_turn_failed(engine, conversation, alice
     services = make_services(engine, provider)
     taken = take_numbered(services, alice)
     started = next(taken).event
-    reading = replay.read_events(services.engine, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20), max_followers=9)
+    reading = replay.read_events(
+        services.engine, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20), max_followers=9, repeats_last=True
+    )
     next(reading)
     conversation.delete(f"/conversations/{started.conversation_id}", as_=alice)
     last = list(reading)[-1]

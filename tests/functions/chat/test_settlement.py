@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.chat.turn.begin import begin_with_retries
+from functions.chat.turn.begin import begin_turn
 from functions.chat.turn.question import Question
 from parley.db.turn import turns
 from parley.db.turn.turn_events import LoggedEvent
@@ -27,7 +27,8 @@ def stale_turn(engine, alice, age):
     """Return a function that begins a turn, logs some words, and abandons it."""
 
     def stale_turn(**options):
-        turn = begin_with_retries(make_services(engine, None), alice.principal, Question("hello", **options), deadline=Deadline.after(60))
+        services, question, deadline = make_services(engine, None), Question("hello", **options), Deadline.after(60)
+        turn = begin_turn(services, alice.principal, question, deadline=deadline, idempotency_key=None, joins=False)
         turns.record_heartbeat(engine, turn.id, user_id=alice.id, entries=[LOGGED_TEXT])
         age(turn.id)
         return turn

@@ -46,7 +46,9 @@ def running(engine, alice):
 
 
 def follow(engine, person, turn_id):
-    return replay.read_events(engine, person.principal, turn_id, after=0, deadline=Deadline.after(20), max_followers=LIMIT)
+    return replay.read_events(
+        engine, person.principal, turn_id, after=0, deadline=Deadline.after(20), max_followers=LIMIT, repeats_last=True
+    )
 
 
 def test_a_user_has_a_limited_number_of_running_turns(engine, alice, running):

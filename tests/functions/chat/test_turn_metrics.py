@@ -76,4 +76,4 @@ def test_a_turn_whose_function_died_counts_as_interrupted_once(engine, alice, ag
 
 
 def _begun_turn(services, person):
-    return begin_turn(services, person.principal, Question("hello"), deadline=Deadline.after(60), idempotency_key=None).id
+    return begin_turn(services, person.principal, Question("hello"), deadline=Deadline.after(60), idempotency_key=None, joins=False).id

@@ -153,7 +153,9 @@ def test_a_passage_of_an_older_release_is_extracted_again_after_a_regeneration(e
 
 def test_a_turn_whose_function_died_is_found_by_its_words(engine, passages, rows, alice):
     question = Question("I am allergic to nuts")
-    turn_id = begin_turn(services_with(engine), alice.principal, question, deadline=Deadline.after(60), idempotency_key=None).id
+    turn_id = begin_turn(
+        services_with(engine), alice.principal, question, deadline=Deadline.after(60), idempotency_key=None, joins=False
+    ).id
     rows("UPDATE turns SET heartbeat_at = now() - interval '1 hour' WHERE id = :id RETURNING id", id=turn_id)
     logged = "INSERT INTO turn_events (user_id, turn_id, number, name, data) VALUES (:user_id, :id, 50, 'text.delta', :data) RETURNING 1"
     rows(logged, user_id=alice.id, id=turn_id, data='{"texts": ["half"]}')
