@@ -41,15 +41,22 @@ def upload_document(
 
 
 def add_conversation(
-    engine: Engine, person: Any, *texts: str, vectors: list[Vector] | None = None, day: datetime = CONVERSATION_DAY, **fields: Any
+    engine: Engine,
+    person: Any,
+    *texts: str,
+    vectors: list[Vector] | None = None,
+    day: datetime = CONVERSATION_DAY,
+    tokens: int = 0,
+    **fields: Any,
 ) -> UUID:
-    """Store a conversation with one user message and one passage per text, and return its id."""
+    """Store a conversation with one user message, of so many tokens, and one passage per text, and return its id."""
     new_passages = [Passage(number, number, f"{day:%Y-%m-%d}\nUser: {text}", day) for number, text in enumerate(texts, 1)]
     with user_scope(engine, person.id) as connection:
         conversation = conversations.add(connection, new_id(), user_id=person.id, title=texts[0][:20], **fields)
         for text in texts:
             parts = [{"type": "text", "text": text}]
-            messages.add(connection, new_id(), user_id=person.id, conversation_id=conversation.id, role="user", parts=parts)
+            at = {"user_id": person.id, "conversation_id": conversation.id}
+            messages.add(connection, new_id(), **at, role="user", parts=parts, tokens=tokens)
         last = len(new_passages)
         assert passages.add_missing(connection, conversation.id, new_passages, user_id=person.id, upto_seq=last, vectors=vectors)
     return conversation.id

@@ -8,6 +8,7 @@ from functions.chat.errors import ConversationBusy
 from parley.db import conversations
 from parley.db.engine import make_engine
 from parley.db.transactions import principal_scope
+from parley.db.turn.turn_begin import TurnConflict
 from parley.llm import messages as llm
 from tests.support.turns import HELLO, HangingProvider, ScriptedProvider, events_of, make_services, stored_messages, take, take_numbered
 
@@ -118,6 +119,26 @@ def test_the_prompt_has_every_earlier_answer(engine, database, alice, conversati
     own_engine.dispose()
 
     assert [m.text for m in scripted.requests[0].messages] == ["quick", "Hello", "slow"]
+
+
+@pytest.mark.parametrize(("conflicts", "is_begun"), [(19, True), (20, False)])
+def test_a_turn_gives_way_to_concurrent_turns_and_is_refused_after_twenty(engine, alice, monkeypatch, conflicts, is_begun):
+    from functions.chat.turn import begin
+
+    services = make_services(engine, ScriptedProvider(HELLO))
+    real, left = begin.turn_begin.store_turn, [TurnConflict("a concurrent turn")] * conflicts
+
+    def store_turn(*args, **options):
+        if left:
+            raise left.pop()
+        return real(*args, **options)
+
+    monkeypatch.setattr(begin.turn_begin, "store_turn", store_turn)
+    if is_begun:
+        assert take(services, alice)[-1].name == "turn.completed"
+    else:
+        with pytest.raises(ConversationBusy):
+            take(services, alice)
 
 
 def test_a_stale_turn_does_not_block_its_conversation(engine, alice, age):

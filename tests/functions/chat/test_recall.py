@@ -127,6 +127,14 @@ def test_the_price_of_embedding_the_question_is_reserved(engine, services, row, 
     assert reserved[1] - reserved[0] >= Decimal("0.004")
 
 
+def test_without_an_embedding_model_no_price_is_reserved_for_the_question(services, row, alice):
+    turn = take_numbered(services, alice, "cats", model="priced")
+    next(turn)
+
+    assert 0 < row("SELECT reserved_usd FROM budgets WHERE user_id = :u", u=alice.id)[0] < 1
+    list(turn)
+
+
 def test_a_slow_embedding_service_delays_a_turn_by_half_a_second_at_most(engine, services, alice):
     add_conversation(engine, alice, "The party is on Friday")
     slow = embedding(services, Embedder(time_limit_s=3))
@@ -193,6 +201,24 @@ def test_passages_in_the_window_are_not_recalled(engine, services, alice):
 
     assert recalled(take(services, alice, "which party?", conversation_id=conversation_id)) == []
     assert recalled(take(services, alice, "which party?")) != []
+
+
+@pytest.mark.parametrize("is_regeneration", [False, True])
+def test_a_message_is_either_in_the_window_or_recalled(engine, services, provider, alice, is_regeneration):
+    def given(animal, position):
+        """Ask about an animal that a message of a long conversation names. Return the first message sent, and how often it is given."""
+        texts = [f"number {number} {animal if number == position else ''} " + "word " * 60 for number in range(1, 15)]
+        conversation_id = add_conversation(engine, alice, *texts, tokens=80)
+        if is_regeneration:
+            take(services, alice, f"the {animal}?", conversation_id=conversation_id)
+        events = take(services, alice, f"the {animal}?", conversation_id=conversation_id, is_regeneration=is_regeneration)
+        *history, _ = provider.requests[-1].messages
+        return int(history[0].text.split()[1]), sum(animal in message.text for message in history), len(recalled(events))
+
+    first, *_ = given("lion", 1)
+
+    assert 1 < first < 14
+    assert [given("zebra", first - 1)[1:], given("camel", first)[1:]] == [(0, 1), (1, 0)]
 
 
 def test_memories_fit_their_token_budget(engine, services, provider, alice):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from functions.chat.turn import run, tool_loop
+from functions.chat.turn import run
 from functions.chat.turn.approvals import Decision
 from parley.deadline import Deadline
 from parley.errors import Forbidden
@@ -81,15 +81,15 @@ def test_the_call_continues_with_the_answers_and_the_servers_state(asked, reply,
     assert "booked" in tool_results(requests[0])[0].text
 
 
-def test_a_call_asks_a_few_times_and_further_questions_are_declined(asked, reply, alice, toolbox, monkeypatch):
-    monkeypatch.setattr(tool_loop, "MAX_SERVER_QUESTIONS", 2)
-    toolbox.questions = 9
-    events, _ = reply(alice, asked[-2], {"agrees": True}, asked[0].turn_id)
-    last, _ = reply(alice, events[-2], {"agrees": True}, asked[0].turn_id)
+def test_a_call_asks_three_times_and_further_questions_are_declined(asked, reply, alice, toolbox):
+    toolbox.questions, events = 9, asked
+    for _ in range(3):
+        before = events
+        events, _ = reply(alice, before[-2], {"agrees": True}, asked[0].turn_id)
 
-    assert [event.name for event in events] == ["tool.question", "turn.waiting"]
-    assert last[-1].name == "turn.completed"
-    assert [elicitation.may_ask for elicitation in toolbox.elicitations] == [True, True, False]
+    assert [event.name for event in before] == ["tool.question", "turn.waiting"]
+    assert events[-1].name == "turn.completed"
+    assert [elicitation.may_ask for elicitation in toolbox.elicitations] == [True, True, True, False]
 
 
 def test_an_api_key_needs_the_scope_of_approvals_to_answer_a_server(asked, reply, key_with):

@@ -6,7 +6,7 @@ import pytest
 
 from functions.chat import routes
 from functions.chat.errors import NotRunning, TooManyMessages
-from functions.chat.turn import heartbeat, steering_messages
+from functions.chat.turn import heartbeat
 from functions.chat.turn.steering_messages import add_message
 from parley.db.turn.steering_messages import SteeringMessage
 from parley.errors import InvalidInput, NotFound
@@ -78,11 +78,11 @@ def test_a_repeated_message_is_read_once(services, alice, sent):
     assert [event.name for event in events].count("message.read") == 1
 
 
-def test_what_cannot_be_taken_is_refused(services, alice, bob, sent, monkeypatch):
-    monkeypatch.setattr(steering_messages, "MAX_MESSAGES", 1)
+def test_what_cannot_be_taken_is_refused(services, alice, bob):
     events = events_of(take_numbered(services, alice, "What is the price?", model="handy", tools=True))
     started = next(events)
-    add_message(services, alice.principal, started.turn_id, EUROS)
+    for message in (EUROS, *(SteeringMessage(uuid4().hex, "Hurry") for _ in range(9))):
+        add_message(services, alice.principal, started.turn_id, message)
     for person, message, error in [
         (bob, EUROS, NotFound),
         (alice, SteeringMessage(EUROS.id, "In dollars"), InvalidInput),

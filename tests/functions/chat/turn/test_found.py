@@ -8,7 +8,6 @@ import pytest
 from functions.chat.turn.events import SourceGiven, WebSourceGiven
 from functions.chat.turn.retrieval import (
     CITE_INSTRUCTION,
-    MAX_SOURCES,
     format_sources,
     number_sources,
     number_tool_results,
@@ -76,7 +75,7 @@ def test_a_chunk_that_is_too_long_makes_room_for_the_next():
 def test_an_answer_has_at_most_eight_sources_and_none_twice():
     found = [chunk(f"text {number // 2}") for number in range(40)]
 
-    assert bodies(number_sources(found, budget_tokens=9_000)) == [f"text {number}" for number in range(MAX_SOURCES)]
+    assert bodies(number_sources(found, budget_tokens=9_000)) == [f"text {number}" for number in range(8)]
 
 
 @pytest.mark.parametrize(("page", "title"), [(3, "Handbook > Safe, page 3"), (None, "Handbook > Safe")])

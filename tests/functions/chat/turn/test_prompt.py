@@ -102,12 +102,12 @@ def test_a_request_may_fill_the_window_and_not_exceed_it_by_a_token(parts):
         build_request(full, window(needed - 1), parts)
 
 
-def test_a_question_that_is_too_long_is_refused_with_its_size_and_the_limit():
+@pytest.mark.parametrize("retrieved", [{}, GROUNDED])
+def test_a_question_that_is_too_long_is_refused_with_its_size_and_the_limit(retrieved):
     with pytest.raises(ContextTooLong) as refused:
-        build_request(context(), window(-50))
-    needed = estimate_tokens(DEFAULT_SYSTEM_PROMPT) + estimate_tokens("hello")
+        build_request(context(**retrieved), window(-50))
 
-    assert str(refused.value) == str(ContextTooLong("m", tokens=needed, limit=0))
+    assert str(refused.value) == str(ContextTooLong("m", tokens=used_tokens(context(**retrieved)), limit=0))
 
 
 def test_every_part_of_a_request_is_counted():
@@ -212,6 +212,16 @@ def test_results_that_are_too_long_share_nearly_all_of_the_room():
     assert one == other
     # The notes on what was cut are counted twice.
     assert -60 < request_tokens(request, window(3_000).model) - 3_000 - ANSWER_TOKENS <= 0
+
+
+def test_thoughts_are_counted_and_kept_if_results_are_cut():
+    parts, full = calls_with("x" * 9_000), context(question=WITH_TOOLS, offered=TOOLBOX.offered)
+    thought = {"type": "thought", "origin": "acme/m", "payload": "sealed " * 200}
+    plain, thoughtful = (build_request(full, window(3_000), [*before, *parts]) for before in ([], [thought]))
+
+    assert llm.Thought("acme/m", thought["payload"]) in thoughtful.messages[1].parts
+    for request in (plain, thoughtful):
+        assert -40 < request_tokens(request, window(3_000).model) - 3_000 - ANSWER_TOKENS <= 0
 
 
 @pytest.mark.parametrize(("may_call", "choice"), [(True, "auto"), (False, "none")])

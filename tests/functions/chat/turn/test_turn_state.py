@@ -14,7 +14,7 @@ from functions.chat.turn.prompt import PromptContext
 from functions.chat.turn.question import Question
 from functions.chat.turn.replay import parse_last_event_id
 from functions.chat.turn.state import EventBuffer, Turn
-from functions.chat.turn.tools import ParallelToolCalls, ParsedToolCall
+from functions.chat.turn.tools import EmptyToolbox, ParallelToolCalls, ParsedToolCall
 from functions.chat.turn.user_questions import DECLINED_RESULT, ask_or_answer, checked_answers, server_question
 from parley.db.turn.approvals import Approval
 from parley.db.turn.steering_messages import SteeringMessage
@@ -220,6 +220,10 @@ def test_an_id_that_the_vendor_repeats_is_replaced():
     assert parsed("{}", taken={"c"}).call_id.startswith("call_")
 
 
+def test_a_turn_without_tools_runs_none():
+    assert EmptyToolbox().run("clock", {}, timeout_s=1.0) == ToolOutcome(False, "Unknown tool 'clock'.", 0.0)
+
+
 class SlowBox:
     """A toolbox whose tool `slow` waits, and whose other tools answer."""
 
@@ -259,8 +263,14 @@ def test_the_answers_to_a_question_are_the_result_of_its_call():
     answered = ask_or_answer(call, stored(question=QUESTION, answers={"city": "Lyon"}))
 
     assert (asked.id, asked.number, asked.to_approval().question.keys()) == ("c", 1, {"call_id", "form"})
-    assert (declined.ok, declined.content) == (False, DECLINED_RESULT)
-    assert (answered.ok, "Lyon" in answered.content) == (True, True)
+    assert declined == ToolOutcome(False, DECLINED_RESULT, 0.0)
+    assert (answered.ok, "Lyon" in answered.content, answered.elapsed_ms) == (True, True, 0.0)
+
+
+def test_a_question_that_cannot_be_shown_is_a_result_with_the_reason():
+    refused = ask_or_answer(ParsedToolCall("c", "ask_user", {"questions": []}), None)
+
+    assert (refused.ok, "question" in refused.content, refused.elapsed_ms) == (False, True, 0.0)
 
 
 @pytest.mark.parametrize(("earlier", "number"), [(None, 1), (stored(), 1), (stored(question=QUESTION), 3)])
