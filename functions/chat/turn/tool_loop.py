@@ -97,7 +97,7 @@ def run_tool_calls(turn: Turn, heartbeat: Heartbeat) -> Iterator[NumberedEvent |
     """
     calls = _sort_calls(turn)
     for call, reason in calls.refused.items():
-        yield heartbeat.mark_sent(turn.add_tool_result(call, ToolOutcome(False, reason, 0.0)))
+        yield heartbeat.mark_sent(turn.add_tool_result(call, ToolOutcome(False, reason)))
     for call, outcome in calls.answered.items():
         yield heartbeat.mark_sent(turn.add_tool_result(call, outcome, is_trusted=is_trusted(ASK_USER)))
     if any(tool.spec.writes for tool in calls.ready.values()):

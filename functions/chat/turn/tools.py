@@ -87,7 +87,7 @@ class EmptyToolbox:
         elicitation: Elicitation | None = None,  # noqa: ARG002
     ) -> ToolOutcome:
         """Report that the tool is unknown."""
-        return ToolOutcome(False, f"Unknown tool {name!r}.", 0.0)
+        return ToolOutcome(False, f"Unknown tool {name!r}.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

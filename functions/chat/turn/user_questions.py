@@ -45,12 +45,12 @@ def ask_or_answer(call: ParsedToolCall, stored: Approval | None) -> UserQuestion
     """
     if stored and stored.question:
         if stored.answers is None:
-            return ToolOutcome(False, DECLINED_RESULT, 0.0)
-        return ToolOutcome(True, Form.model_validate(stored.question["form"]).render(stored.answers), 0.0)
+            return ToolOutcome(False, DECLINED_RESULT)
+        return ToolOutcome(True, Form.model_validate(stored.question["form"]).render(stored.answers))
     try:
         return UserQuestion(call.call_id, call, form_of_model(call.arguments))
     except UnusableForm as exc:
-        return ToolOutcome(False, exc.public_message, 0.0)
+        return ToolOutcome(False, exc.public_message)
 
 
 def server_question(call: ParsedToolCall, asked: AskedForm, earlier: Approval | None) -> UserQuestion:

@@ -6,10 +6,13 @@ import pytest
 
 from parley.errors import InvalidInput
 from parley.tools.arguments import argument_errors, parse_errors, rejected_arguments, render_errors
+from parley.tools.ask_user import ASK_USER
 from parley.tools.forms import Form, FormField, FormOption, UnusableForm, form_of_model, form_of_server
 from parley.tools.outcome import ArgumentError, truncate_result
 from parley.tools.schema_bounds import SchemaTooComplex, check_schema
+from parley.tools.search_tools import SEARCH_CONVERSATIONS, SEARCH_DOCUMENTS
 from parley.tools.spec import Tool, ToolSpec, ToolUnusable
+from parley.tools.web_search import WEB_SEARCH
 
 OPTIONS = tuple(FormOption(value=value, label=value) for value in ("a", "b", "c"))
 
@@ -173,7 +176,102 @@ def test_a_reason_that_a_form_is_unusable_is_short():
     assert len(refused.value.public_message) <= 300
 
 
+def question(**fields):
+    return {"text": "?", "kind": "text"} | fields
+
+
+def choice(*options):
+    return question(kind="choice", options=list(options))
+
+
+@pytest.mark.parametrize(
+    ("questions", "is_asked"),
+    [
+        ([], False),
+        ([question()], True),
+        ([question()] * 4, True),
+        ([question()] * 5, False),
+        ([question(text="")], False),
+        ([question(text="x" * 500)], True),
+        ([question(text="x" * 501)], False),
+        ([choice("a")], True),
+        ([choice("")], False),
+        ([choice("a" * 200)], True),
+        ([choice("a" * 201)], False),
+        ([choice(*map(str, range(12)))], True),
+        ([choice(*map(str, range(13)))], False),
+        ([question(hint="x")], False),
+    ],
+)
+def test_a_model_may_ask_as_its_tools_schema_says(questions, is_asked):
+    arguments = {"questions": questions}
+    try:
+        form_of_model(arguments)
+    except UnusableForm:
+        assert not is_asked
+    else:
+        assert is_asked
+    assert (argument_errors(ASK_USER.parameters, arguments) == []) is is_asked
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_usable"),
+    [
+        ({"id": "x" * 100}, True),
+        ({"id": "x" * 101}, False),
+        ({"id": ""}, False),
+        ({"text": "?"}, True),
+        ({"kind": "choice", "options": [{"value": "", "label": "-"}]}, True),
+        ({"kind": "choice", "options": [{"value": "", "label": ""}]}, False),
+        ({"kind": "choice", "options": [{"value": "v" * 200, "label": "l" * 200}]}, True),
+        ({"kind": "choice", "options": [{"value": "v" * 201, "label": "l"}]}, False),
+        ({"kind": "choice", "options": [{"value": "v", "label": "l" * 201}]}, False),
+        ({"kind": "choice", "options": [{"value": str(number), "label": "l"} for number in range(50)]}, True),
+        ({"kind": "choice", "options": [{"value": str(number), "label": "l"} for number in range(51)]}, False),
+        ({"hint": "x"}, False),
+    ],
+)
+def test_a_field_has_bounds(fields, is_usable):
+    try:
+        Form.model_validate({"server": "s" * 100, "fields": [{"id": "x", "text": "Well?", "kind": "text"} | fields]})
+    except ValueError:
+        assert not is_usable
+    else:
+        assert is_usable
+
+
+def test_the_name_of_a_forms_server_has_a_hundred_letters_at_most():
+    with pytest.raises(ValueError, match="100"):
+        Form.model_validate({"server": "s" * 101, "fields": [{"id": "x", "text": "Well?", "kind": "text"}]})
+
+
+@pytest.mark.parametrize("field", [{"title": "Name", "enum": ["a"]}, {"title": "Name"}, {}], ids=["choice", "titled", "plain"])
+def test_a_field_of_a_server_needs_an_answer_only_if_it_is_required(field):
+    form = form_of_server("Book?", {"properties": {"name": {"type": "string"} | field}, "required": None})
+
+    assert [(each.text, each.required, each.is_integer) for each in form.fields] == [(field.get("title", "name"), False, False)]
+
+
 # Results and tools
+
+
+@pytest.mark.parametrize(("spec", "longest"), [(SEARCH_CONVERSATIONS, 1_000), (SEARCH_DOCUMENTS, 1_000), (WEB_SEARCH, 400)])
+def test_a_search_has_one_query_of_limited_length(spec, longest):
+    def is_taken(**arguments):
+        return argument_errors(spec.parameters, arguments) == []
+
+    assert [is_taken(query="x" * size) for size in (0, 1, longest, longest + 1)] == [False, True, True, False]
+    assert not is_taken(query="x", page=2)
+
+
+def test_only_the_search_of_the_web_sends_data_out():
+    assert [spec.egress for spec in (SEARCH_CONVERSATIONS, SEARCH_DOCUMENTS, WEB_SEARCH)] == [False, False, True]
+
+
+def test_a_tool_is_on_and_harmless_unless_it_says_otherwise():
+    spec = ToolSpec("echo", "Echoes.", {}, "plugin")
+
+    assert (spec.is_enabled, spec.requires_approval, spec.egress, spec.writes) == (True, False, False, False)
 
 
 @pytest.mark.parametrize(("text", "is_cut"), [("x" * 100, False), ("x" * 101, True), ("ä" * 50, False), ("ä" * 51, True)])
@@ -189,6 +287,7 @@ def test_a_result_that_just_fits_is_whole(text, is_cut):
     [
         ({}, True),
         ({"timeout_s": 10}, True),
+        ({"timeout_s": 0.1}, True),
         ({"timeout_s": 10.1}, False),
         ({"timeout_s": 0}, False),
         ({"name": "a" * 64}, True),

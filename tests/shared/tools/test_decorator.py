@@ -67,6 +67,17 @@ def test_the_decorators_arguments_are_the_specs_fields():
     )
 
 
+def test_a_function_without_arguments_of_the_decorator_is_on_and_harmless():
+    @tool
+    def wait() -> str:
+        """Wait."""
+        return ""
+
+    spec = wait.spec
+
+    assert (spec.is_enabled, spec.requires_approval, spec.egress, spec.writes, spec.scopes) == (True, False, False, False, ())
+
+
 def test_the_function_gets_values_of_its_hinted_types_and_the_context():
     output = pack.run({"box": {"width": 2, "colour": "blue"}, "things": ["a"], "schema": "x"}, CALL)
 

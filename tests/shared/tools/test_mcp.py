@@ -1,6 +1,6 @@
 import pytest
 
-from parley.tools.mcp import MAX_TOOLS, mcp_tool_specs, parse_deployment_servers, usable_tools
+from parley.tools.mcp import mcp_tool_specs, parse_deployment_servers, usable_tools
 from tests.fakes.tool_servers import mcp_tool
 
 
@@ -34,7 +34,7 @@ def test_invalid_servers_are_refused_without_repeating_them(text):
 
 
 def test_at_most_a_hundred_tools_are_used():
-    assert len(usable_tools([mcp_tool(f"t{number}") for number in range(200)])) == MAX_TOOLS
+    assert len(usable_tools([mcp_tool(f"t{number}") for number in range(200)])) == 100
 
 
 def test_descriptions_have_a_bounded_length():

@@ -41,6 +41,26 @@ def test_a_tool_needs_a_name_and_takes_an_object(change, is_offered):
     assert bool(usable_tools([mcp_tool() | change])) is is_offered
 
 
+@pytest.mark.parametrize("longer", [0, 1])
+def test_all_tools_of_a_server_have_256_kib_at_most(longer):
+    parameters = {"type": "object", "description": ""}
+    head = len(json.dumps({"name": "t10", "description": "", "parameters": parameters}))
+    sizes = [16_384] * 15 + [16_384 + longer]
+    tools = [
+        {"name": f"t{number}", "parameters": parameters | {"description": "x" * (size - head)}} for number, size in enumerate(sizes, 10)
+    ]
+
+    assert len(usable_tools(tools)) == 16 - longer
+
+
+def test_a_schema_is_as_large_as_its_utf_8():
+    assert len(usable_tools([mcp_tool(parameters={"type": "object", "description": "ä" * 8_000})])) == 1
+
+
+def test_a_server_is_logged_without_its_address_and_its_headers():
+    assert repr(SERVER) == "McpEndpoint(name='notes')"
+
+
 def test_of_tools_with_one_name_the_last_is_offered():
     assert [tool["description"] for tool in usable_tools([mcp_tool(description="old"), mcp_tool(description=None)])] == [""]
 
@@ -71,7 +91,6 @@ def test_the_result_of_a_servers_tool_or_the_reason_without_one_reaches_the_mode
     outcome = runner_client(response).call_tool(SERVER, ECHO, {}, timeout_s=3)
 
     assert (outcome.ok, outcome.content) == expected
-    assert 0 <= outcome.elapsed_ms < 60_000
 
 
 def test_a_servers_question_or_errors_are_outcomes_without_a_result():
@@ -163,7 +182,6 @@ def test_a_function_that_fails_gives_a_reason_without_internals(client, timeout_
     outcome = invoker_of(client).run("echo", {"a": 1}, user_id=new_id(), timeout_s=timeout_s)
 
     assert (outcome.ok, outcome.content) == (False, content)
-    assert client.took_s * 1000 <= outcome.elapsed_ms < 60_000
 
 
 def test_a_tool_gets_its_user_its_arguments_and_ten_seconds_at_most():

@@ -37,9 +37,16 @@ def test_the_runner_receives_the_query_and_the_key():
     runner = Runner({"results": []})
     search(runner)
 
-    assert [(request["engine"], request["key"], request["query"]) for request in runner.requests] == [
-        ("tavily", "tvly-1", "trams in Lisbon")
+    assert [(request["engine"], request["key"], request["query"], request["timeout_s"]) for request in runner.requests] == [
+        ("tavily", "tvly-1", "trams in Lisbon", 9.0)
     ]
+
+
+def test_an_engine_without_a_key_receives_none():
+    runner = Runner({"results": []})
+    search(runner, environment={"OTHER": "x"})
+
+    assert runner.requests[0]["key"] == ""
 
 
 def test_the_found_pages_are_sources():

@@ -36,7 +36,7 @@ def argument_errors(parameters: Mapping[str, Any], arguments: Mapping[str, Any])
 def rejected_arguments(errors: Sequence[ArgumentError]) -> ToolOutcome:
     """Return the outcome of a call whose arguments do not match."""
     reason = "The arguments do not match the tool's schema: " + "; ".join(map(str, errors))
-    return ToolOutcome(False, reason, 0.0, argument_errors=tuple(errors))
+    return ToolOutcome(False, reason, argument_errors=tuple(errors))
 
 
 def render_errors(errors: Sequence[ArgumentError]) -> list[dict[str, Any]]:

@@ -66,7 +66,6 @@ class Invoker:
 
     def run(self, name: str, arguments: Mapping[str, Any], *, user_id: UUID, timeout_s: float) -> ToolOutcome:
         """Run one tool for this user. Never raises: every failure is an outcome."""
-        began_s = time.monotonic()
         timeout_s = min(timeout_s, MAX_TIMEOUT_S)
         request = {"op": "run", "name": name, "arguments": dict(arguments), "user_id": str(user_id), "timeout_s": timeout_s}
         try:
@@ -75,7 +74,7 @@ class Invoker:
         except (RunnerFailed, LookupError) as exc:
             logger.warning("tool_invocation_failed", tool=name, reason=str(exc))
             ok, content = False, exc.public_message if isinstance(exc, RunnerFailed) else _UNAVAILABLE_MESSAGE
-        return ToolOutcome(ok, content, (time.monotonic() - began_s) * 1000)
+        return ToolOutcome(ok, content)
 
     def ask(self, request: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
         """Send a request to the runner and return its response, a JSON object. Raises RunnerFailed."""

@@ -5,7 +5,6 @@ The `toolrunner` function opens the connection; a server's headers are sent in t
 
 import json
 import re
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -183,16 +182,15 @@ class RunnerMcpClient:
         elicitation: Elicitation | None = None,
     ) -> ToolOutcome:
         """Run one of the server's tools, if the arguments match its schema. Never raises."""
-        started = time.perf_counter()
         call = {"name": tool.name, "parameters": dict(tool.parameters), "arguments": dict(arguments)}
         call |= elicitation.to_json() if elicitation else {}
         response = self._send({"op": "mcp_call", "server": _server_payload(server), "timeout_s": timeout_s} | call, timeout_s)
         if errors := parse_errors(response.get("argument_errors")):
             return rejected_arguments(errors)
         if isinstance(asked := response.get("asked"), Mapping):
-            return ToolOutcome(True, "", (time.perf_counter() - started) * 1000, asked=AskedForm(asked["form"], asked["request"]))
+            return ToolOutcome(True, "", asked=AskedForm(asked["form"], asked["request"]))
         content = response.get("content") if "content" in response else response.get("error") or _NO_RESPONSE
-        return ToolOutcome(response.get("ok") is True, str(content), (time.perf_counter() - started) * 1000)
+        return ToolOutcome(response.get("ok") is True, str(content))
 
     def _send(self, request: Mapping[str, Any], timeout_s: float) -> Mapping[str, Any]:
         try:

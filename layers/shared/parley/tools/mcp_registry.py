@@ -72,7 +72,7 @@ class McpRegistry:
         try:
             server = load_endpoint()
         except ParleyError as exc:
-            return ToolOutcome(False, f"The server's headers could not be decrypted: {exc.public_message}", 0.0)
+            return ToolOutcome(False, f"The server's headers could not be decrypted: {exc.public_message}")
         return self.client.call_tool(server, tool, arguments, timeout_s=timeout_s, elicitation=elicitation)
 
 

@@ -50,12 +50,12 @@ class ToolOutcome:
     """A tool's result as text, or, if `ok` is false, the reason for the failure, worded for the model.
 
     `found` contains the document chunks or web pages of the text, which an answer may cite. If there are `argument_errors`, the tool
-    did not run. If the tool `asked` its user, there is no result yet.
+    did not run. If the tool `asked` its user, there is no result yet. `run_safely` sets `elapsed_ms`.
     """
 
     ok: bool
     content: str
-    elapsed_ms: float
+    elapsed_ms: float = 0.0
     found: Sequence["FoundChunk | FoundPage"] = ()
     argument_errors: Sequence[ArgumentError] = ()
     asked: AskedForm | None = None
@@ -71,7 +71,7 @@ def run_safely(tool_name: str, run: Callable[[], ToolOutcome]) -> ToolOutcome:
         trace = traceback.format_tb(exc.__traceback__)
         error, cause = type(exc).__name__, type(exc.__cause__).__name__
         logger.warning("tool_failed", tool=log_name(tool_name), error=error, cause=cause, traceback=trace)
-        outcome = ToolOutcome(False, "The tool failed.", 0.0)
+        outcome = ToolOutcome(False, "The tool failed.")
     elapsed_ms = round((time.perf_counter() - started_s) * 1000, 1)
     return replace(outcome, content=truncate_result(outcome.content), elapsed_ms=elapsed_ms)
 

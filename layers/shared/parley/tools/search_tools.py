@@ -65,7 +65,7 @@ def make_search_tools(engine: Engine, embedding: MeteredEmbedder, principal: Pri
         with user_scope(engine, user_id) as connection:
             found = search_chunks(connection, query, vector, limit=MAX_RESULTS)
         text = "\n\n".join(map(_chunk_text, found)) or "Nothing was found in the user's documents."
-        return ToolOutcome(True, text, 0.0, found)
+        return ToolOutcome(True, text, found=found)
 
     return [InProcessTool(SEARCH_CONVERSATIONS, search_conversations), InProcessTool(SEARCH_DOCUMENTS, search_documents)]
 

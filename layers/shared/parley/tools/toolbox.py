@@ -96,7 +96,7 @@ class Toolbox:
     def _run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float, elicitation: Elicitation | None) -> ToolOutcome:
         tool = self.get(name)
         if tool is None:
-            return ToolOutcome(False, f"Unknown tool {name!r}.", 0.0)
+            return ToolOutcome(False, f"Unknown tool {name!r}.")
         # A check against an MCP server's schema can take very long, so the tool runner makes it, under its time limit.
         if tool.spec.source != "mcp" and (errors := argument_errors(tool.spec.parameters, arguments)):
             return rejected_arguments(errors)
@@ -149,8 +149,8 @@ def _run_in_process(tool: InProcessTool, arguments: Mapping[str, Any], timeout_s
     future: Future[str | ToolOutcome] = Future()
     Thread(target=copy_context().run, args=(_run_into, future, tool, arguments), name=tool.spec.name, daemon=True).start()
     done, _ = wait([future], timeout_s)
-    result = future.result() if done else ToolOutcome(False, f"The tool did not respond within {timeout_s:g} seconds.", 0.0)
-    return result if isinstance(result, ToolOutcome) else ToolOutcome(True, result, 0.0)
+    result = future.result() if done else ToolOutcome(False, f"The tool did not respond within {timeout_s:g} seconds.")
+    return result if isinstance(result, ToolOutcome) else ToolOutcome(True, result)
 
 
 def _run_into(future: Future[str | ToolOutcome], tool: InProcessTool, arguments: Mapping[str, Any]) -> None:

@@ -56,11 +56,11 @@ class WebSearch:
         try:
             response = self.ask(request | {"timeout_s": _TIMEOUT_S}, timeout_s=_TIMEOUT_S)
         except RunnerFailed as exc:
-            return ToolOutcome(False, exc.public_message, 0.0)
+            return ToolOutcome(False, exc.public_message)
         if "error" in response:
-            return ToolOutcome(False, str(response["error"]), 0.0)
+            return ToolOutcome(False, str(response["error"]))
         found = [FoundPage(page["url"], page["title"], page["text"]) for page in response["results"]]
-        return ToolOutcome(True, "\n\n".join(map(_page_text, found)) or "The search engine found nothing.", 0.0, found)
+        return ToolOutcome(True, "\n\n".join(map(_page_text, found)) or "The search engine found nothing.", found=found)
 
 
 def _page_text(page: FoundPage) -> str:
