@@ -16,7 +16,7 @@ from parley.auth.principal import Principal
 from parley.db import outbox
 from parley.db.accounts import api_keys, audit, exports, login_throttle, oidc, one_time_codes, passkeys, second_factors, sessions, users
 from parley.db.accounts.exports import Export
-from parley.db.transactions import lock_until_end, principal_scope, user_scope
+from parley.db.transactions import hold_credentials, lock_access, lock_until_end, principal_scope, user_scope
 from parley.errors import Forbidden, NotFound
 from parley.ids import new_id
 from parley.jobs import AccountNotice, ChangeEmail, OutboxJob, ResetPassword
@@ -34,6 +34,8 @@ def log_out(services: AuthServices, principal: Principal, *, everywhere: bool, o
     with principal_scope(services.engine, principal) as connection:
         issuer = oidc.issuer_of(connection, principal.session_id, user_id=principal.user_id)
         if everywhere:
+            # A login or a client's consent at this moment starts a session that must end too.
+            hold_credentials(connection, principal.user_id)
             sessions.end_all(connection, user_id=principal.user_id)
         else:
             sessions.end(connection, principal.session_id, user_id=principal.user_id)
@@ -116,27 +118,34 @@ def request_email_change(
 
 
 def confirm_email_change(services: AuthServices, principal: Principal, *, code: str, origin: ClientOrigin) -> None:
-    """Redeem the mailed code and store the address to which it was mailed. Raises TooManyAttempts, InvalidCode and EmailTaken."""
+    """Redeem the mailed code and store the address to which it was mailed.
+
+    Raises TooManyAttempts, InvalidCode and EmailTaken, and Unauthorized if the session has ended meanwhile.
+    """
     count_attempt(services.background, services.throttle.origin_buckets(origin))
     parsed_code = OneTimeCode.parse(code)
     with principal_scope(services.engine, principal) as connection:
         redeemed = one_time_codes.redeem(connection, parsed_code.hash, user_id=principal.user_id, purpose="change_email")
         if redeemed is None or redeemed.new_email is None:
             raise InvalidCode(f"no valid e-mail change code of user {principal.user_id}")
+        one_time_codes.invalidate(connection, user_id=principal.user_id, purpose="reset_password")
+        lock_access(connection, principal, is_exclusive=True)
         user = users.get(connection, principal.user_id)
-        # First, as it locks the credentials: a login locks them before the account too, so that the two cannot deadlock.
         users.set_verified_email(connection, user.id, redeemed.new_email)
         if not users.change_email(connection, user.id, redeemed.new_email):
             raise EmailTaken(f"user {user.id} confirmed an address that is already in use")
-        one_time_codes.invalidate(connection, user_id=user.id, purpose="reset_password")
         audit.add(connection, user.id, "email_changed", origin)
     services.queue.send_later(AccountNotice("email_changed", to=user.email))
 
 
 def delete_account(services: AuthServices, principal: Principal, *, password: str | None, origin: ClientOrigin) -> None:
-    """Disable the account immediately and queue the deletion of its data. Raises TooManyAttempts, WrongPassword and LoginTooOld."""
+    """Disable the account immediately and queue the deletion of its data.
+
+    Raises TooManyAttempts, WrongPassword and LoginTooOld, and Unauthorized if the session has ended meanwhile.
+    """
     user, _ = reauthenticate(services, principal, password, origin=origin)
     with principal_scope(services.engine, principal) as connection:
+        lock_access(connection, principal, is_exclusive=True)
         users.disable(connection, user.id)
         sessions.end_all(connection, user_id=user.id)
         audit.add(connection, user.id, "deletion_requested", origin)

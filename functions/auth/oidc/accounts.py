@@ -18,7 +18,7 @@ from parley.auth.client_origin import ClientOrigin
 from parley.db.accounts import administration, audit, oidc, sessions, users
 from parley.db.accounts.administration import Account
 from parley.db.engine import Connection
-from parley.db.transactions import global_scope, lock_until_end, user_scope
+from parley.db.transactions import global_scope, hold_credentials, lock_until_end, user_scope
 from parley.ids import new_id
 
 MAX_DISPLAY_NAME = 100
@@ -86,6 +86,8 @@ def end_sessions(services: AuthServices, issuer: OidcIssuer, token: LogoutToken)
 
 def _end_sessions(services: AuthServices, issuer: OidcIssuer, token: LogoutToken, user_id: UUID) -> int:
     with user_scope(services.engine, user_id) as connection:
+        # A login or a client's consent at this moment starts a session that must end too.
+        hold_credentials(connection, user_id)
         if token.issuer_session is None:
             count = sessions.end_all(connection, user_id=user_id)
         else:

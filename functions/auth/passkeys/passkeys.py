@@ -80,6 +80,6 @@ def remove(services: AuthServices, principal: Principal, passkey_id: UUID, *, pa
         passkeys.get(connection, passkey_id, user_id=principal.user_id)
     _, proof = reauthenticate(services, principal, password, origin=origin)
     with principal_scope(services.engine, principal) as connection:
-        login_throttle.reset(connection, proof.buckets.account_keys)
         passkeys.remove(connection, passkey_id, user_id=principal.user_id)
+        login_throttle.reset(connection, proof.buckets.account_keys)
         audit.add(connection, principal.user_id, "passkey_removed", origin, passkey_id=str(passkey_id))

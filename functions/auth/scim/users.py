@@ -241,12 +241,12 @@ def _add(services: AuthServices, connection: Connection, user_id: UUID, profile:
 
 
 def _change(connection: Connection, user: ScimUser, profile: Profile, changes: list[str], *, origin: ClientOrigin) -> None:
+    if "email" in changes:
+        one_time_codes.invalidate(connection, user_id=user.id, purpose="reset_password")
     if not user.is_verified or "email" in changes:
         _drop_credentials(connection, user.id)
-    if "email" in changes:
-        if not users.change_email(connection, user.id, profile.email):
-            raise AlreadyExists("e-mail address")
-        one_time_codes.invalidate(connection, user_id=user.id, purpose="reset_password")
+    if "email" in changes and not users.change_email(connection, user.id, profile.email):
+        raise AlreadyExists("e-mail address")
     users.set_verified_email(connection, user.id, profile.email)
     if "display_name" in changes:
         users.change(connection, user.id, {"display_name": profile.display_name})

@@ -101,10 +101,14 @@ def confirm(services: AuthServices, principal: Principal, *, code: str, origin: 
 
 
 def remove(services: AuthServices, principal: Principal, *, password: str | None, code: str, origin: ClientOrigin) -> None:
-    """Turn the second factor off. Raises InvalidSecondFactor and the errors of `reauthenticate`."""
+    """Turn the second factor off.
+
+    Raises InvalidSecondFactor and the errors of `reauthenticate`, and Unauthorized if the session has ended meanwhile.
+    """
     user, _ = reauthenticate(services, principal, password, origin=origin)
     _count(services, user.id)
     with principal_scope(services.engine, principal) as connection:
+        lock_access(connection, principal, is_exclusive=True)
         _check(services, code, connection, user.id)
         second_factors.remove(connection, user_id=user.id)
         login_throttle.reset(connection, [_bucket(services, user.id).key])

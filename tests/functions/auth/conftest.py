@@ -1,23 +1,32 @@
 """Fixtures of the account tests: the clock, the registration policy, the upkeep queue and an admin."""
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import boto3
 import pytest
 
+from functions.auth import account
 from functions.auth.registration_policy import RegistrationPolicy
 from functions.auth.services import AuthServices
-from parley.db.accounts import users
+from parley.auth.client_origin import ClientOrigin
+from parley.auth.one_time_codes import OneTimeCode
+from parley.db.accounts import one_time_codes, users
 from parley.db.transactions import user_scope
 from parley.jobs import CheckTurn, Job, parse_job
 from tests.fakes.oidc_issuer import Browser, FakeIssuer, directory_of, person, serving_issuer
 from tests.support.api_gateway import Answer, Function, Person
 from tests.support.concurrency import impatient
+from tests.support.time_limits import HANG_S
 
 ADMIN = "admin@example.com"
+NEW = "quite another sentence to remember"
+_BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename LIKE 'parley_%'"
 
 
 @pytest.fixture
@@ -77,6 +86,63 @@ def change_password_after(alice: Person, engine: Any, monkeypatch: pytest.Monkey
         return changes
 
     return try_after
+
+
+@pytest.fixture
+def start_blocked(postgres: Any) -> Iterator[Callable[..., Future[Any]]]:
+    """Start work that another transaction blocks; return once it waits for the lock or has ended."""
+    pool = ThreadPoolExecutor(1)
+
+    def start(work: Callable[..., Any], *given: Any, **named: Any) -> Future[Any]:
+        started = pool.submit(work, *given, **named)
+        while not started.done() and postgres.execute(_BLOCKED) == [(0,)]:
+            time.sleep(0.01)
+        return started
+
+    yield start
+    pool.shutdown()
+
+
+@pytest.fixture
+def beside(start_blocked: Callable[..., Future[Any]], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[[], Any]]:
+    """Return a function that starts work after the next call of a function, while the caller's locks are held.
+
+    `finished = beside(second_factors, "advance", reset)` returns a function that waits for the work's result.
+    """
+
+    def start_after(module: Any, name: str, work: Callable[..., Any], *given: Any, **named: Any) -> Callable[[], Any]:
+        function, started = getattr(module, name), list[Future[Any]]()
+
+        def call_and_start(*args: Any, **options: Any) -> Any:
+            result = function(*args, **options)
+            monkeypatch.setattr(module, name, function)
+            started.append(start_blocked(work, *given, **named))
+            return result
+
+        monkeypatch.setattr(module, name, call_and_start)
+        return lambda: started[0].result(HANG_S)
+
+    return start_after
+
+
+@pytest.fixture
+def code_of(engine: Any, alice: Person) -> Callable[..., str]:
+    """Return a function that makes a code of a purpose for alice."""
+
+    def make(purpose: Any, **fields: Any) -> str:
+        created = OneTimeCode.new(alice.id)
+        with user_scope(engine, alice.id) as connection:
+            one_time_codes.add(connection, created.hash, user_id=alice.id, purpose=purpose, lifetime=timedelta(minutes=10), **fields)
+        return str(created)
+
+    return make
+
+
+@pytest.fixture
+def reset(alice: Person, elsewhere: AuthServices, code_of: Callable[..., str]) -> Callable[[], None]:
+    """Reset alice's password in another worker. Nobody has proven her address, so passkeys and the second factor go too."""
+    given = {"email": alice.email, "code": code_of("reset_password"), "new_password": NEW}
+    return partial(account.reset_password, elsewhere, **given, origin=ClientOrigin("192.0.2.9"))
 
 
 @pytest.fixture

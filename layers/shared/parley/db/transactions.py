@@ -50,6 +50,7 @@ _AS_GLOBAL = text("SELECT 1")
 # A transaction-level lock, because PgBouncer or RDS Proxy would have to pin the connection for a session-level lock.
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _LOCK_CREDENTIALS = text("SELECT user_id FROM credentials WHERE user_id = :user_id FOR SHARE")
+_HOLD_CREDENTIALS = text("SELECT user_id FROM credentials WHERE user_id = :user_id FOR NO KEY UPDATE")
 
 # A dead pooled connection fails fast. A slow failure means that the pooler had no free connection: do not retry.
 _DEAD_CONNECTION_S = 1.0
@@ -71,15 +72,27 @@ def principal_scope(engine: Engine, principal: Principal) -> Iterator[Connection
         yield connection
 
 
-def lock_access(connection: Connection, principal: Principal) -> None:
+def lock_access(connection: Connection, principal: Principal, *, is_exclusive: bool = False) -> None:
     """Check the principal of `principal_scope` again, and let the account's credentials not change until the transaction ends.
 
     For rows that open the account, such as passkeys: a password reset or an identity provider changes the credentials, then removes such
-    rows and ends sessions. It either waits and removes the new row too, or came first and is noticed here. Raises Unauthorized.
+    rows and ends sessions. It either waits and removes the new row too, or came first and is noticed here. With `is_exclusive`, the
+    transaction also waits for others that hold this lock, such as logins, and they wait for it. Raises Unauthorized.
     """
     statement, parameters = _access_of(principal)
-    connection.execute(_LOCK_CREDENTIALS, {"user_id": principal.user_id})
+    if is_exclusive:
+        hold_credentials(connection, principal.user_id)
+    else:
+        connection.execute(_LOCK_CREDENTIALS, {"user_id": principal.user_id})
     _require_access(principal, connection.execute(statement, parameters).one())
+
+
+def hold_credentials(connection: Connection, user_id: UUID) -> None:
+    """Wait for all transactions that lock the account's credentials, such as logins and consents, and make later ones wait for this one.
+
+    The next statement sees the sessions that they have started.
+    """
+    connection.execute(_HOLD_CREDENTIALS, {"user_id": user_id})
 
 
 def _access_of(principal: Principal) -> tuple[TextClause, dict[str, str]]:
