@@ -7,7 +7,7 @@ a growing delay. After `MAX_PAUSES` delays without a new description, ingestion 
 
 from dataclasses import dataclass
 
-from functions.ingest.lease import LEASE_S, SQS_MAX_DELAY_S, ContinueLater
+from functions.ingest.lease import LEASE_S, SQS_MAX_DELAY_S, ContinueLater, Lease
 from functions.ingest.services import IngestServices
 from parley.db import chunks, documents
 from parley.db.chunks import StoredChunk
@@ -64,22 +64,24 @@ class _PromptPrefix:
     neighbour_tokens: int
 
 
-def describe_chunks(services: IngestServices, document: Document, *, count: int, deadline: Deadline) -> None:
+def describe_chunks(services: IngestServices, lease: Lease, *, count: int, deadline: Deadline) -> None:
     """Describe every chunk that has neither a description nor a vector. Each description is stored immediately.
 
-    Raises ContinueLater near the deadline, NotFound if the document was deleted, NoModel, BudgetExhausted,
+    Raises ContinueLater near the deadline, NotFound if the document was deleted, LeaseLost, NoModel, BudgetExhausted,
     ContextTooLong, ProviderFailed and Unavailable.
     """
+    document, prefix = lease.document, None
     models = _models(services, document)
-    prefix = None
     while undescribed := _undescribed_chunks(services, document):
         prefix = prefix or _prompt_prefix(services.engine, document, models, count)
         for chunk in undescribed:
             if deadline.left_s < _MIN_TIME_LEFT_S:
                 raise ContinueLater
+            lease.renew()
             description = _describe(services, document, chunk, models, prefix, deadline)
             progress = _PROGRESS_START + _PROGRESS_SHARE * (chunk.number + 1) / max(count, 1)
-            _store_description(services.engine, document, chunk, description, progress=progress)
+            with lease.progress(progress) as connection:
+                chunks.set_description(connection, document.id, chunk.number, description, user_id=document.user_id)
 
 
 def retry_delay_s(services: IngestServices, document: Document, failure: ParleyError) -> float | None:
@@ -155,9 +157,3 @@ def _truncate(text: str, max_tokens: int) -> str:
     while estimate_tokens(text) > max_tokens:
         text = text[: len(text) * 4 // 5]
     return text
-
-
-def _store_description(engine: Engine, document: Document, chunk: StoredChunk, description: str, *, progress: float) -> None:
-    with user_scope(engine, document.user_id) as connection:
-        documents.report_progress(connection, document.id, user_id=document.user_id, progress=progress, lease_s=LEASE_S)
-        chunks.set_description(connection, document.id, chunk.number, description, user_id=document.user_id)

@@ -4,9 +4,10 @@ Each user has a share of the workers. If the share is in use, a message is dropp
 until a worker that finishes another document of the same user queues it. So one user's many documents cannot keep the
 documents of other users waiting.
 
-A lease lasts 60 seconds, and every stored batch renews it. The worker that holds it also queues a delayed message, which
-arrives after the worker's deadline and the end of the lease. If the worker has died by then, the message makes another
-worker continue. All other messages for a leased document can therefore be dropped.
+A lease lasts 60 seconds. Every stored batch extends it, and so does the worker before each step that may take long
+(`Lease`). The worker that holds it also queues a delayed message, which arrives after the worker's deadline and the end of
+the lease. If the worker has died by then, the message makes another worker continue. All other messages for a leased
+document can therefore be dropped.
 
 A worker also leaves the database to others for a part of the time (`DatabaseShare`).
 """
@@ -14,6 +15,7 @@ A worker also leaves the database to others for a part of the time (`DatabaseSha
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -21,7 +23,7 @@ from functions.ingest.messages import DocumentMessage
 from functions.ingest.services import IngestServices
 from parley.db import documents
 from parley.db.documents import Document
-from parley.db.engine import Engine
+from parley.db.engine import Connection, Engine
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.errors import NotFound
@@ -31,6 +33,8 @@ from parley.observability import logger
 LEASE_S = 60.0
 # The longest delay that SQS accepts.
 SQS_MAX_DELAY_S = 900.0
+# A younger lease is not renewed: the rest of it is longer than a call of a model may take.
+_RENEWAL_AGE_S = 15.0
 _TAKEOVER_MARGIN_S = 30.0
 # A transaction that takes much longer waits for something else than the processor.
 LONGEST_PAUSE_S = 1.0
@@ -46,7 +50,45 @@ class ContinueLater(Exception):
         self.delay_s = delay_s
 
 
-def acquire(services: IngestServices, message: DocumentMessage) -> Document | None:
+class Lease:
+    """The lease of this worker on a document."""
+
+    def __init__(self, engine: Engine, document: Document, leased_until: datetime) -> None:
+        self.document = document
+        self._engine = engine
+        self._extended_to(leased_until)
+
+    def renew(self) -> None:
+        """Extend the lease if it is no longer young. Call this before each step that may take long.
+
+        The attempt still counts, so that a document whose steps never end is given up. Raises LeaseLost, NotFound and Unavailable.
+        """
+        if time.monotonic() - self._extended_s < _RENEWAL_AGE_S:
+            return
+        document = self.document
+        with user_scope(self._engine, document.user_id) as connection:
+            until = documents.renew_lease(connection, document.id, user_id=document.user_id, held_until=self._until, lease_s=LEASE_S)
+        self._extended_to(until)
+
+    @contextmanager
+    def progress(self, progress: float) -> Iterator[Connection]:
+        """Open a transaction that reports progress and extends the lease. Raises LeaseLost, NotFound and Unavailable.
+
+        This happens first, because it locks the document's row: a deletion or a change of `is_shared` happens entirely before or after.
+        """
+        document = self.document
+        with user_scope(self._engine, document.user_id) as connection:
+            until = documents.report_progress(
+                connection, document.id, user_id=document.user_id, progress=progress, held_until=self._until, lease_s=LEASE_S
+            )
+            yield connection
+        self._extended_to(until)
+
+    def _extended_to(self, until: datetime) -> None:
+        self._until, self._extended_s = until, time.monotonic()
+
+
+def acquire(services: IngestServices, message: DocumentMessage) -> Lease | None:
     """Lease the document. Return None if it has failed, another worker holds the lease, or the user's share is in use.
 
     Raises NotFound if the document was deleted, after deleting its file, and Unavailable.
@@ -64,9 +106,11 @@ def acquire(services: IngestServices, message: DocumentMessage) -> Document | No
         raise
     if not is_share_free:
         logger.info("document_deferred", document_id=str(message.document_id))
-    elif document is None:
+    elif document is None or document.leased_until is None:
         logger.info("document_skipped", document_id=str(message.document_id))
-    return document
+    else:
+        return Lease(services.engine, document, document.leased_until)
+    return None
 
 
 def queue_waiting(services: IngestServices, user_id: UUID) -> None:

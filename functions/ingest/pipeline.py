@@ -9,7 +9,7 @@
 
 Every step is safe to repeat: a file is always split in the same way, and each batch is stored as soon as it is done. A
 worker that continues a document skips everything that is already stored. If the document is deleted meanwhile, the next
-step raises NotFound.
+step raises NotFound; if another worker has taken it over, LeaseLost.
 """
 
 import time
@@ -25,6 +25,7 @@ from functions.ingest.lease import (
     SQS_MAX_DELAY_S,
     ContinueLater,
     DatabaseShare,
+    Lease,
     acquire,
     queue_waiting,
     release,
@@ -38,8 +39,8 @@ from functions.ingest.services import IngestServices
 from parley.aws.s3 import FileMissing
 from parley.clock import utc_now
 from parley.db import chunks, documents
-from parley.db.chunks import NewChunk, UnembeddedChunk
-from parley.db.documents import Document
+from parley.db.chunks import NewChunk
+from parley.db.documents import Document, LeaseLost
 from parley.db.engine import Engine
 from parley.db.transactions import user_scope
 from parley.db.vectors import Vector
@@ -82,17 +83,21 @@ def ingest(services: IngestServices, message: DocumentMessage, *, deadline: Dead
     Unavailable.
     """
     try:
-        document = acquire(services, message)
-        if document is not None:
-            _process_or_release(services, document, message, deadline)
+        lease = acquire(services, message)
+        if lease is not None:
+            _process_or_release(services, lease, message, deadline)
     finally:
         # Also after a deletion or a duplicate message: no other message may be left that continues this user's documents.
         queue_waiting(services, message.user_id)
 
 
-def _process_or_release(services: IngestServices, document: Document, message: DocumentMessage, deadline: Deadline) -> None:
+def _process_or_release(services: IngestServices, lease: Lease, message: DocumentMessage, deadline: Deadline) -> None:
+    document = lease.document
     try:
-        _process(services, document, message, deadline)
+        _process(services, lease, message, deadline)
+    except LeaseLost:
+        # Not released: the lease is another worker's.
+        logger.warning("document_lease_lost", document_id=str(document.id))
     except FileMissing:
         _wait_for_file(services, document)
     except Unreadable as exc:
@@ -104,12 +109,12 @@ def _process_or_release(services: IngestServices, document: Document, message: D
         raise
 
 
-def _process(services: IngestServices, document: Document, message: DocumentMessage, deadline: Deadline) -> None:
-    share = DatabaseShare(services.max_per_user)
+def _process(services: IngestServices, lease: Lease, message: DocumentMessage, deadline: Deadline) -> None:
+    document, share = lease.document, DatabaseShare(services.max_per_user)
     try:
-        count = _read_and_store(services, document, message, share, deadline)
-        _describe(services, document, count, deadline)
-        note = _embed(services, document, count, share, deadline)
+        count = _read_and_store(services, lease, message, share, deadline)
+        _describe(services, lease, count, deadline)
+        note = _embed(services, lease, count, share, deadline)
     except ContinueLater as later:
         requeue(services, document, delay_s=later.delay_s)
         return
@@ -119,13 +124,12 @@ def _process(services: IngestServices, document: Document, message: DocumentMess
     share.wait()  # otherwise, many small documents would be stored without a pause
 
 
-def _read_and_store(
-    services: IngestServices, document: Document, message: DocumentMessage, share: DatabaseShare, deadline: Deadline
-) -> int:
+def _read_and_store(services: IngestServices, lease: Lease, message: DocumentMessage, share: DatabaseShare, deadline: Deadline) -> int:
     """Store the file's chunks and return their number. A file that was once read to its end is not read again.
 
-    Raises Unreadable, FileMissing, NotFound, Unavailable, and ContinueLater near the deadline.
+    Raises Unreadable, FileMissing, NotFound, LeaseLost, Unavailable, and ContinueLater near the deadline.
     """
+    document = lease.document
     if document.status == "ready":
         return document.chunks
     if document.failures > MAX_FAILURES:
@@ -136,7 +140,7 @@ def _read_and_store(
     with services.files.local_copy(message.file_key, size=document.bytes) as (path, sha256):
         schedule_takeover(services.queue, document, deadline=deadline)
         _check_not_duplicate(services.engine, document, sha256)
-        return _store_chunks(services.engine, document, path, share, deadline)
+        return _store_chunks(services.engine, lease, path, share, deadline)
 
 
 def _check_not_duplicate(engine: Engine, document: Document, sha256: bytes) -> None:
@@ -147,17 +151,18 @@ def _check_not_duplicate(engine: Engine, document: Document, sha256: bytes) -> N
         raise DuplicateDocument(duplicate.title)
 
 
-def _store_chunks(engine: Engine, document: Document, path: str, share: DatabaseShare, deadline: Deadline) -> int:
+def _store_chunks(engine: Engine, lease: Lease, path: str, share: DatabaseShare, deadline: Deadline) -> int:
     """Split the file, store the chunks that are not stored yet, and return the total number of chunks."""
+    document = lease.document
     with user_scope(engine, document.user_id) as connection:
         stored = chunks.count(connection, document.id, user_id=document.user_id)
     parsing_deadline = Deadline(deadline.at_s - _STORE_TIME_S)
-    all_chunks = _chunks_until(parsing_deadline, path, document.filename)
+    all_chunks = _chunks_until(parsing_deadline, path, lease)
     count = sum(1 for _ in islice(all_chunks, stored))
     for batch in batched(_new_chunks(all_chunks, document), _STORE_BATCH, strict=False):
         count += len(batch)
         with share.transaction("chunks", rows=len(batch)):
-            _add_chunks(engine, document, batch, count)
+            _add_chunks(lease, batch, count)
         if deadline.left_s < _BATCH_TIME_S:
             raise ContinueLater
     if parsing_deadline.left_s <= 0:
@@ -167,11 +172,13 @@ def _store_chunks(engine: Engine, document: Document, path: str, share: Database
     return count
 
 
-def _chunks_until(deadline: Deadline, path: str, filename: str) -> Iterator[Chunk]:
+def _chunks_until(deadline: Deadline, path: str, lease: Lease) -> Iterator[Chunk]:
     """Yield the file's chunks. Stop at the deadline, even if the parser is slow or yields nothing."""
+    lease.renew()
     try:
-        for chunk in Chunker().chunks_of(read_blocks(path, filename, deadline=deadline)):
+        for chunk in Chunker().chunks_of(read_blocks(path, lease.document.filename, deadline=deadline)):
             yield chunk
+            lease.renew()
             if deadline.left_s <= 0:
                 return
     except ParserStopped:
@@ -183,46 +190,45 @@ def _new_chunks(source: Iterable[Chunk], document: Document) -> Iterator[NewChun
         yield NewChunk(chunk.number, chunk.heading_path(document.title), chunk.text, chunk.page, chunk.start, chunk.tokens)
 
 
-def _add_chunks(engine: Engine, document: Document, batch: Sequence[NewChunk], count: int) -> None:
+def _add_chunks(lease: Lease, batch: Sequence[NewChunk], count: int) -> None:
+    document = lease.document
     expected = max(document.bytes / _CHARACTERS_PER_CHUNK, count + 1)
-    progress = _STORED_PROGRESS * count / expected
-    with user_scope(engine, document.user_id) as connection:
-        # First, because this locks the document's row: a deletion or a change of `is_shared` happens entirely before or after.
-        documents.report_progress(connection, document.id, user_id=document.user_id, progress=progress, lease_s=LEASE_S)
+    with lease.progress(_STORED_PROGRESS * count / expected) as connection:
         is_shared = documents.get(connection, document.id, user_id=document.user_id).is_shared
         chunks.add(connection, document.id, batch, user_id=document.user_id, is_shared=is_shared)
 
 
-def _describe(services: IngestServices, document: Document, count: int, deadline: Deadline) -> None:
+def _describe(services: IngestServices, lease: Lease, count: int, deadline: Deadline) -> None:
     """Describe the chunks if enabled. After a failure, raise ContinueLater to retry, or continue without the missing descriptions."""
     if not services.describes_chunks:
         return
     try:
-        describe_chunks(services, document, count=count, deadline=deadline)
+        describe_chunks(services, lease, count=count, deadline=deadline)
     except (BudgetExhausted, ContextTooLong, NoModel, ProviderFailed) as exc:
-        delay_s = retry_delay_s(services, document, exc)
+        delay_s = retry_delay_s(services, lease.document, exc)
         if delay_s is not None:
             raise ContinueLater(delay_s) from exc
-        logger.warning("chunk_descriptions_skipped", document_id=str(document.id), reason=str(exc))
+        logger.warning("chunk_descriptions_skipped", document_id=str(lease.document.id), reason=str(exc))
 
 
-def _embed(services: IngestServices, document: Document, count: int, share: DatabaseShare, deadline: Deadline) -> str | None:
+def _embed(services: IngestServices, lease: Lease, count: int, share: DatabaseShare, deadline: Deadline) -> str | None:
     """Embed the chunks. Return a note for the owner if the budget is exhausted or the model fails, else None.
 
     The sweep queues such a document again, because a new month brings a new budget and the model may have recovered.
-    Raises NotFound, Unavailable, and ContinueLater near the deadline.
+    Raises NotFound, LeaseLost, Unavailable, and ContinueLater near the deadline.
     """
     try:
-        _embed_chunks(services, document, count, share, deadline)
+        _embed_chunks(services, lease, count, share, deadline)
     except BudgetExhausted:
         return NO_BUDGET
     except ProviderFailed as exc:
-        logger.warning("document_embedding_failed", document_id=str(document.id), reason=str(exc))
+        logger.warning("document_embedding_failed", document_id=str(lease.document.id), reason=str(exc))
         return NO_MODEL
     return None
 
 
-def _embed_chunks(services: IngestServices, document: Document, count: int, share: DatabaseShare, deadline: Deadline) -> None:
+def _embed_chunks(services: IngestServices, lease: Lease, count: int, share: DatabaseShare, deadline: Deadline) -> None:
+    document = lease.document
     # Read the model's name for each batch: the catalogue may change meanwhile.
     while (model := services.embedding.model_name()) is not None:
         with user_scope(services.engine, document.user_id) as connection:
@@ -231,32 +237,29 @@ def _embed_chunks(services: IngestServices, document: Document, count: int, shar
             return
         if deadline.left_s < _BATCH_TIME_S:
             raise ContinueLater
-        vectors = _embed_batch(services.embedding, document, [chunk.embedded_text for chunk in batch], deadline)
+        vectors = _embed_batch(services.embedding, lease, [chunk.embedded_text for chunk in batch], deadline)
         progress = _STORED_PROGRESS + (1 - _STORED_PROGRESS) * (batch[-1].number + 1) / max(count, 1)
         with share.transaction("vectors", rows=len(batch)):
-            _store_vectors(services.engine, document, batch, vectors, progress=progress)
+            vectors_by_number = {chunk.number: vector for chunk, vector in zip(batch, vectors, strict=True)}
+            with lease.progress(progress) as connection:
+                chunks.put_vectors(connection, document.id, vectors_by_number, user_id=document.user_id)
 
 
-def _embed_batch(embedding: MeteredEmbedder, document: Document, texts: Sequence[str], deadline: Deadline) -> list[Vector]:
-    """Embed one batch. While the vendor is busy, retry after growing pauses, as long as the deadline and the lease allow."""
+def _embed_batch(embedding: MeteredEmbedder, lease: Lease, texts: Sequence[str], deadline: Deadline) -> list[Vector]:
+    """Embed one batch, and keep the lease meanwhile: on a busy computer, the calls of a batch may together outlast it.
+
+    While the vendor is busy, retry after growing pauses, as long as the deadline and the lease allow.
+    """
+    billing_subject = BillingSubject(lease.document.user_id)
     for pause_s in _BUSY_PAUSES_S:
         try:
-            return embedding.vectors(texts, billing_subject=BillingSubject(document.user_id))
+            return embedding.vectors(texts, billing_subject=billing_subject, before_call=lease.renew)
         except ProviderBusy as exc:
             wait_s = max(pause_s, exc.requested_wait_s or 0.0)
             if deadline.left_s < _BATCH_TIME_S + wait_s or wait_s > LEASE_S / 2:
                 raise
             time.sleep(wait_s)
-    return embedding.vectors(texts, billing_subject=BillingSubject(document.user_id))
-
-
-def _store_vectors(
-    engine: Engine, document: Document, batch: Sequence[UnembeddedChunk], vectors: Sequence[Vector], *, progress: float
-) -> None:
-    vectors_by_number = {chunk.number: vector for chunk, vector in zip(batch, vectors, strict=True)}
-    with user_scope(engine, document.user_id) as connection:
-        documents.report_progress(connection, document.id, user_id=document.user_id, progress=progress, lease_s=LEASE_S)
-        chunks.put_vectors(connection, document.id, vectors_by_number, user_id=document.user_id)
+    return embedding.vectors(texts, billing_subject=billing_subject, before_call=lease.renew)
 
 
 def _finish(services: IngestServices, document: Document, count: int, *, note: str | None) -> None:

@@ -12,7 +12,7 @@ from functions.upkeep import stale_turns, user_data
 from functions.upkeep.schedules import restart_lost_runs, start_due
 from functions.upkeep.services import UpkeepServices
 from functions.upkeep.webhooks import send_lost_deliveries, warn_of_low_pools
-from parley.db import documents, idempotency, outbox
+from parley.db import idempotency, outbox, unfinished_documents
 from parley.db.accounts import api_keys, audit, exports, invites, login_throttle, oidc, one_time_codes, passkeys, sessions, signups
 from parley.db.engine import Connection, Engine
 from parley.db.groups import membership
@@ -113,7 +113,7 @@ def resend_due(services: UpkeepServices) -> int:
 def requeue_stalled(services: UpkeepServices) -> int:
     """Queue the documents that no worker has processed for half an hour, and return their number. Raises Unavailable."""
     with global_scope(services.background) as connection:
-        stalled = documents.find_stalled(connection, limit=_MAX_DOCUMENTS, older_than_s=_STALLED_AFTER_S)
+        stalled = unfinished_documents.find_stalled(connection, limit=_MAX_DOCUMENTS, older_than_s=_STALLED_AFTER_S)
     return services.ingest_queue.send_all(stalled)
 
 
@@ -133,7 +133,7 @@ def requeue_without_vectors(services: UpkeepServices) -> int:
     last = None
     while model and count < _MAX_DOCUMENTS:
         with global_scope(services.background) as connection:
-            batch = documents.find_without_vectors(connection, model=model, limit=_DOCUMENT_BATCH, after=last)
+            batch = unfinished_documents.find_without_vectors(connection, model=model, limit=_DOCUMENT_BATCH, after=last)
         count += services.ingest_queue.send_all(batch)
         if len(batch) < _DOCUMENT_BATCH:
             break

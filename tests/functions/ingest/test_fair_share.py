@@ -18,6 +18,7 @@ from functions.ingest import messages, parser_process, pipeline
 from functions.ingest.lease import LEASE_S, LONGEST_PAUSE_S, DatabaseShare, queue_waiting
 from functions.ingest.pipeline import ingest
 from parley.db import documents as stored_documents
+from parley.db import unfinished_documents
 from parley.db.engine import make_engine
 from parley.db.transactions import global_scope, user_scope
 from parley.deadline import Deadline
@@ -42,7 +43,7 @@ class HeldEmbedding:
     def model_name(self):
         return "lexical"
 
-    def vectors(self, _texts, *, billing_subject):
+    def vectors(self, _texts, *, billing_subject, before_call):
         user_id = billing_subject.user_id
         with self.lock:
             self.active[user_id] += 1
@@ -206,7 +207,7 @@ def test_the_sweep_queues_waiting_documents_only_if_no_worker_can(documents, eng
     postgres.execute(f"UPDATE documents SET leased_until = now() - interval '{lease_ended_ago}' WHERE id = '{leased}'")
     postgres.execute(f"UPDATE documents SET is_waiting = true WHERE id = '{waiting}'")
     with global_scope(engines["background"]) as connection:
-        stalled = stored_documents.find_stalled(connection, limit=100_000, older_than_s=1800)
+        stalled = unfinished_documents.find_stalled(connection, limit=100_000, older_than_s=1800)
 
     assert ((alice.id, waiting) in stalled) == is_stalled
 

@@ -19,7 +19,8 @@ class BusyModel:
     def __init__(self, *waits_s):
         self.waits_s = list(waits_s)
 
-    def vectors(self, texts, *, billing_subject):
+    def vectors(self, texts, *, billing_subject, before_call):
+        before_call()
         if self.waits_s:
             raise ProviderBusy("acme", retry_after_s=self.waits_s.pop(0))
         return [billing_subject.user_id]
@@ -34,7 +35,8 @@ def slept_s(monkeypatch):
 
 
 def embed(model, left_s=600):
-    return pipeline._embed_batch(model, DOCUMENT, ["text"], Deadline.after(left_s))
+    lease = SimpleNamespace(document=DOCUMENT, renew=lambda: None)
+    return pipeline._embed_batch(model, lease, ["text"], Deadline.after(left_s))
 
 
 @pytest.mark.parametrize(

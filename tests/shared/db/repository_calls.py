@@ -84,6 +84,8 @@ STATES = {
     "turn_checkpoint.read_checkpoint": 'UPDATE turns SET held = \'{"cost_usd": "1", "rounds": 7}\' WHERE user_id = :owner',
     "documents.mark_failed": "UPDATE documents SET status = 'processing' WHERE user_id = :owner",
     "documents.take_waiting": "UPDATE documents SET is_waiting = true WHERE user_id = :owner",
+    "documents.renew_lease": f"UPDATE documents SET leased_until = '{NOW.isoformat()}' WHERE user_id = :owner",
+    "documents.report_progress": f"UPDATE documents SET leased_until = '{NOW.isoformat()}' WHERE user_id = :owner",
     "documents.lock_processed": "UPDATE documents SET has_worker = true, leased_until = now() + interval '1 hour' WHERE user_id = :owner",
     "documents.release_lease": "UPDATE documents SET has_worker = true, leased_until = now() + interval '1 hour' WHERE user_id = :owner",
     "chunks.without_description": "UPDATE chunks SET description = NULL WHERE user_id = :owner",

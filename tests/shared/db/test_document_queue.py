@@ -1,17 +1,20 @@
 """The queue of documents: which worker may have a document, what counts as a failure, and what the sweep finds."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
-from parley.db import documents
-from parley.db.documents import Document
+from parley.db import documents, unfinished_documents
+from parley.db.documents import Document, LeaseLost
 from parley.db.transactions import user_scope
 from parley.errors import NotFound
 from parley.ids import new_id
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 LIVE, PAST = "now() + interval '1 minute'", "now() - interval '1 minute'"
 
 
@@ -35,6 +38,18 @@ class Queue:
 
     def acquire(self, id: UUID) -> Document | None:
         return documents.acquire_lease(self.connection, id, **self.user, lease_s=60)
+
+    def expire(self, id: UUID) -> None:
+        """End the lease, as if its time had passed."""
+        self.connection.execute(text(f"UPDATE documents SET leased_until = {PAST} WHERE id = :id"), {"id": id})
+
+    def renew(self, held: Document) -> datetime:
+        return documents.renew_lease(self.connection, held.id, **self.user, held_until=held.leased_until, lease_s=600)
+
+    def report(self, held: Document, progress: float) -> Document:
+        """Report progress, and return the document with its new lease."""
+        lease = {"held_until": held.leased_until, "lease_s": 60}
+        return replace(held, leased_until=documents.report_progress(self.connection, held.id, **self.user, progress=progress, **lease))
 
     def processed(self) -> int:
         return documents.lock_processed(self.connection, **self.user)
@@ -90,15 +105,51 @@ def test_a_released_document_stays_leased_for_the_delay_without_a_worker(queue):
 
 
 def test_progress_never_falls_ends_failures_and_keeps_the_lease(queue):
-    queue.acquire(id := queue.add())
+    held = queue.acquire(id := queue.add())
     shown = []
     for progress in (0.5, 0.25):
-        documents.report_progress(queue.connection, id, **queue.user, progress=progress, lease_s=60)
+        held = queue.report(held, progress)
         shown.append((queue.get(id).progress, queue.get(id).failures, queue.get(id).attempts))
-    ready = queue.add(status="'ready'", progress="1")
-    documents.report_progress(queue.connection, ready, **queue.user, progress=0.5, lease_s=60)
+    ready = queue.acquire(queue.add(status="'ready'", progress="1"))
+    queue.report(ready, 0.5)
 
-    assert (shown, queue.get(ready).progress, queue.acquire(id)) == ([(0.5, 0, 0)] * 2, 1.0, None)
+    assert (shown, queue.get(ready.id).progress, queue.acquire(id)) == ([(0.5, 0, 0)] * 2, 1.0, None)
+
+
+def test_a_renewed_lease_lasts_longer_and_its_attempt_still_counts(queue):
+    held = queue.acquire(id := queue.add())
+    until = queue.renew(held)
+
+    assert until > held.leased_until
+    assert (queue.get(id).leased_until, queue.get(id).attempts, queue.get(id).failures) == (until, 1, 1)
+
+
+def test_a_lease_that_has_ended_is_renewed_while_nobody_has_taken_it(queue):
+    held = queue.acquire(id := queue.add(leased_until=PAST))
+    queue.connection.execute(text("UPDATE documents SET leased_until = :past WHERE id = :id"), {"past": LONG_AGO, "id": id})
+    queue.renew(replace(held, leased_until=LONG_AGO))
+
+    assert queue.acquire(id) is None
+
+
+def test_a_worker_that_was_too_slow_changes_nothing_of_the_lease_of_the_next(queue):
+    slow = queue.acquire(id := queue.add())
+    queue.expire(id)
+    taken = queue.acquire(id)
+    for change in (queue.renew, lambda held: queue.report(held, 0.9)):
+        with pytest.raises(LeaseLost):
+            change(slow)
+
+    assert queue.get(id) == taken
+    assert queue.renew(taken) > taken.leased_until
+
+
+def test_a_lease_of_a_deleted_document_is_not_found(queue):
+    held = queue.acquire(queue.add())
+    documents.remove(queue.connection, held.id, **queue.user)
+
+    with pytest.raises(NotFound):
+        queue.renew(held)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +210,6 @@ def test_the_sweep_finds_stalled_documents_oldest_first_and_not_those_that_a_wor
         mine.add(created_at=long_ago.format(0), status="'failed'")
         mine.add()
         found.append(other.add(created_at=long_ago.format(3), is_waiting="true"))
-        stalled = documents.find_stalled(connection, limit=3, older_than_s=30)
+        stalled = unfinished_documents.find_stalled(connection, limit=3, older_than_s=30)
 
     assert [id for _, id in stalled] == found

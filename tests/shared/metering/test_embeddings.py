@@ -136,6 +136,18 @@ def test_a_service_that_has_recovered_is_called_again(embedding, service, alice,
     assert embedding.query("boats", billing_subject=BillingSubject(alice.id)) is not None
 
 
+def test_the_caller_may_act_before_each_call_of_many_texts(engine, alice):
+    acts = []
+    service = SimpleNamespace(
+        batch_texts=1, batch_tokens=100, embed_batch=lambda *_, **__: acts.append("call") or EmbeddingResult([[1.0]], 1)
+    )
+    catalogue = Catalogue.parse(WITH_ROLE, source="the test")
+    embedder = MeteredEmbedder(engine, lambda: catalogue, {}, lambda model: service, DefaultLimits(1000, Decimal(5)))
+    embedder.vectors(["a", "b"], billing_subject=BillingSubject(alice.id), before_call=lambda: acts.append("act"))
+
+    assert acts == ["act", "call"] * 2
+
+
 def test_what_guards_found_in_embedded_texts_is_in_the_audit_with_counts_added_up(engines, engine, alice):
     hit = GuardHit("personal_data", "email", "mask", "request", 2)
     batches = iter([EmbeddingResult([[1.0] * 16], 7, guard_hits=[hit])] * 2)

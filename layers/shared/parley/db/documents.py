@@ -13,14 +13,14 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, and_, case, delete, desc, func, or_, select, text, true, tuple_, update
+from sqlalchemy import Connection, Row, and_, case, delete, desc, func, or_, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from parley.db.groups.shares import select_readable
 from parley.db.row_page import matches_title_or_id
 from parley.db.tables import chunks, documents
-from parley.errors import NotFound
+from parley.errors import NotFound, ParleyError
 
 type DocumentStatus = Literal["queued", "processing", "ready", "failed"]
 
@@ -31,7 +31,7 @@ class Document:
 
     `error_code` and `error` explain why ingestion failed; `note` says what a ready document lacks, such as vectors.
     `attempts` counts how often a worker has taken the lease since the last progress. `failures` counts the current attempt and
-    those earlier ones whose failure the document itself may have caused.
+    those earlier ones whose failure the document itself may have caused. `leased_until` is the end of the newest lease.
     """
 
     user_id: UUID
@@ -50,6 +50,17 @@ class Document:
     failures: int
     is_shared: bool
     created_at: datetime
+    leased_until: datetime | None
+
+
+class LeaseLost(ParleyError):
+    """The lease ended before the worker had extended it, and another worker took the document or has finished it."""
+
+    status, code = 409, "lease_lost"
+    public_message = "The document is being processed elsewhere. Nothing is lost."
+
+    def __init__(self, document_id: UUID) -> None:
+        super().__init__(f"document {document_id}")
 
 
 _COLUMNS = tuple(documents.c[field.name] for field in fields(Document))
@@ -146,10 +157,21 @@ def acquire_lease(connection: Connection, document_id: UUID, *, user_id: UUID, l
     return _to_document(row)
 
 
-def report_progress(connection: Connection, document_id: UUID, *, user_id: UUID, progress: float, lease_s: float) -> None:
-    """Record the progress and extend the lease to `lease_s` seconds. Raises NotFound if the document was deleted meanwhile."""
+def renew_lease(connection: Connection, document_id: UUID, *, user_id: UUID, held_until: datetime, lease_s: float) -> datetime:
+    """Extend the lease that ends at `held_until` to `lease_s` seconds, and return its new end. The attempt still counts.
+
+    Each lease ends at a time of its own, so the worker that was given `held_until` is the one that holds the lease. Raises LeaseLost,
+    and NotFound if the document was deleted meanwhile.
+    """
+    return _extend(connection, document_id, user_id, held_until, lease_s)
+
+
+def report_progress(
+    connection: Connection, document_id: UUID, *, user_id: UUID, progress: float, held_until: datetime, lease_s: float
+) -> datetime:
+    """Record the progress and extend the lease as `renew_lease` does. Attempts and failures count from zero again."""
     new_progress = case((documents.c.status == "ready", 1.0), else_=func.greatest(documents.c.progress, progress))
-    _update(connection, document_id, user_id, progress=new_progress, leased_until=_from_now(lease_s), attempts=0, failures=0)
+    return _extend(connection, document_id, user_id, held_until, lease_s, progress=new_progress, attempts=0, failures=0)
 
 
 def lock_processed(connection: Connection, *, user_id: UUID) -> int:
@@ -233,34 +255,14 @@ def mark_failed(connection: Connection, document_id: UUID, *, user_id: UUID, cod
     connection.execute(delete(chunks).where(chunks.c.user_id == user_id, chunks.c.document_id == document_id))
 
 
-def find_stalled(connection: Connection, *, limit: int, older_than_s: float) -> list[tuple[UUID, UUID]]:
-    """Return (user id, document id) of unfinished documents whose lease ended over `older_than_s` seconds ago, oldest first.
-
-    A document without a lease is found `older_than_s` seconds after its creation. A document that waits for its user's share is
-    skipped while one of the user's workers could still queue it. Requires the background role.
-    """
-    since = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, older_than_s)
-    is_stalled = or_(documents.c.leased_until < since, documents.c.leased_until.is_(None) & (documents.c.created_at < since))
-    other = documents.alias()
-    has_live_worker = select(other.c.id).where(other.c.user_id == documents.c.user_id, other.c.leased_until >= since).exists()
-    which = (documents.c.status.in_(["queued", "processing"]), is_stalled, ~(documents.c.is_waiting & has_live_worker))
-    statement = select(documents.c.user_id, documents.c.id).where(*which)
-    return [(row.user_id, row.id) for row in connection.execute(statement.order_by(documents.c.created_at).limit(limit))]
-
-
-def find_without_vectors(connection: Connection, *, model: str, limit: int, after: tuple[UUID, UUID] | None) -> list[tuple[UUID, UUID]]:
-    """Return (user id, document id) of ready documents that have a chunk without a vector of `model`, after the key `after`.
-
-    Requires the background role.
-    """
-    of_document = (chunks.c.user_id == documents.c.user_id, chunks.c.document_id == documents.c.id)
-    lacks_vector = select(chunks.c.document_id).where(*of_document, chunks.c.embedding_model.is_distinct_from(model)).exists()
-    key = tuple_(documents.c.user_id, documents.c.id)
-    statement = select(documents.c.user_id, documents.c.id).where(documents.c.status == "ready", lacks_vector)
-    if after:
-        statement = statement.where(key > tuple_(*after))
-    rows = connection.execute(statement.order_by(documents.c.user_id, documents.c.id).limit(limit))
-    return [(row.user_id, row.id) for row in rows]
+def _extend(connection: Connection, document_id: UUID, user_id: UUID, held_until: datetime, lease_s: float, **values: Any) -> datetime:
+    which = (*_owned(document_id, user_id), documents.c.status != "failed", documents.c.leased_until == held_until)
+    statement = update(documents).where(*which).values(leased_until=_from_now(lease_s), **values).returning(documents.c.leased_until)
+    extended: datetime | None = connection.execute(statement).scalar_one_or_none()
+    if extended is None:
+        get(connection, document_id, user_id=user_id)
+        raise LeaseLost(document_id)
+    return extended
 
 
 def _update(connection: Connection, document_id: UUID, user_id: UUID, **values: Any) -> None:

@@ -56,11 +56,21 @@ class MeteredEmbedder:
         except NoModel:
             return None
 
-    def vectors(self, texts: Sequence[str], *, billing_subject: BillingSubject, purpose: EmbeddingPurpose = "document") -> list[Vector]:
-        """Return one vector per text, in order. Raises NoModel, BudgetExhausted, Unavailable and ProviderFailed."""
+    def vectors(
+        self,
+        texts: Sequence[str],
+        *,
+        billing_subject: BillingSubject,
+        purpose: EmbeddingPurpose = "document",
+        before_call: Callable[[], None] | None = None,
+    ) -> list[Vector]:
+        """Return one vector per text, in order. Raises NoModel, BudgetExhausted, Unavailable, ProviderFailed and errors of `before_call`.
+
+        `before_call` is called before each call of the vendor: many texts need several.
+        """
         call = self.call()
         with self._metered(call, texts, billing_subject):
-            return self.run(call, texts, purpose=purpose)
+            return self.run(call, texts, purpose=purpose, before_call=before_call)
 
     def try_vectors(
         self, texts: Sequence[str], *, billing_subject: BillingSubject, purpose: EmbeddingPurpose = "document"
@@ -100,7 +110,9 @@ class MeteredEmbedder:
             return None
         return BackgroundCall(QUERY_CALLS, call, lambda: self.run(call, [text[:QUERY_CHARACTERS]], purpose="query")[0])
 
-    def run(self, call: ModelCall, texts: Sequence[str], *, purpose: EmbeddingPurpose) -> list[Vector]:
+    def run(
+        self, call: ModelCall, texts: Sequence[str], *, purpose: EmbeddingPurpose, before_call: Callable[[], None] | None = None
+    ) -> list[Vector]:
         """Embed the texts and record the usage in `call`, which the caller must reserve and settle.
 
         While a batch is under way, `call` contains an estimate of its tokens, which is charged if the caller stops waiting.
@@ -108,6 +120,8 @@ class MeteredEmbedder:
         """
         embedder, vectors = self.embedder_for(call.model), list[Vector]()
         for batch in embedding_batches(embedder, texts):
+            if before_call:
+                before_call()
             span = start_embedding_span(call)
             try:
                 embedded = _embedded_batch(embedder, call, batch, purpose)
