@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+from awslambdaric.lambda_runtime_exception import FaultException
 from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -219,6 +220,23 @@ def test_plain_results_are_posted_unchanged(monkeypatch):
     assert client.marshaller.marshal_response({"statusCode": 200}) == ('{"statusCode": 200}', "application/json")
 
 
+@pytest.mark.parametrize("event", [{"body": '{"text": "a \\"quoted\\" word: \u2603 \U0001f600"}', "n": 1.5}, {}, [1, None, True], "text"])
+def test_events_are_read_as_awss_client_reads_them(event):
+    enable_runtime_streaming()
+    marshaller = LambdaRuntimeClient("127.0.0.1:9").marshaller
+    sent = [json.dumps(event).encode(), json.dumps(event, ensure_ascii=False).encode()]
+
+    assert [marshaller.unmarshal_request(each, "application/json") for each in sent] == [event, event]
+    assert marshaller.unmarshal_request(b"raw", "text/plain") == b"raw"
+
+
+def test_an_event_that_is_no_json_is_the_clients_own_error():
+    enable_runtime_streaming()
+
+    with pytest.raises(FaultException, match="Unable to unmarshal input"):
+        LambdaRuntimeClient("127.0.0.1:9").marshaller.unmarshal_request(b"{", "application/json")
+
+
 def test_under_sam_local_the_response_is_buffered(monkeypatch):
     monkeypatch.setenv("AWS_SAM_LOCAL", "true")
 
@@ -229,7 +247,10 @@ def test_under_sam_local_the_response_is_buffered(monkeypatch):
     "client",
     [
         SimpleNamespace(),
-        SimpleNamespace(marshaller=SimpleNamespace(marshal_response=1), post_invocation_result=lambda self, other: None),
+        SimpleNamespace(marshaller=SimpleNamespace(marshal_response=1), post_invocation_result=LambdaRuntimeClient.post_invocation_result),
+        SimpleNamespace(
+            marshaller=SimpleNamespace(marshal_response=1, unmarshal_request=1), post_invocation_result=lambda self, other: None
+        ),
         SimpleNamespace(post_invocation_result=LambdaRuntimeClient.post_invocation_result),
     ],
 )
