@@ -9,6 +9,8 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic_core import to_json
+
 from local.gateway.request import GatewayRequest
 from local.template.pseudo import ACCOUNT, API_ID, REGION
 from local.template.stack import Route
@@ -31,16 +33,17 @@ def proxy_event(request: GatewayRequest, route: Route, *, stage: str, body: byte
     """Return the event for a route's function as JSON."""
     is_base64 = bool(body) and is_binary(request.header("Content-Type"), binary_types)
     text = base64.b64encode(body).decode() if is_base64 else body.decode(errors="replace")
+    # Takes two thirds of the time of `json`, during which the emulator serves nobody else: a body may have 6 MB.
+    encoded = to_json(text) if body else b"null"
     context = _request_context(request, route, stage)
     if request.authorizer is not None:
         context["authorizer"] = request.authorizer
     event = {
         **_request_fields(request, route, nothing=None),
         "requestContext": context,
-        "body": text if body else None,
         "isBase64Encoded": is_base64,
     }
-    return json.dumps(event, ensure_ascii=False).encode(errors="replace")
+    return b'{"body":%b,%b' % (encoded, json.dumps(event, ensure_ascii=False).encode(errors="replace")[1:])
 
 
 def authorizer_event(request: GatewayRequest, route: Route, *, stage: str) -> bytes:
