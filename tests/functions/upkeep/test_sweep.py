@@ -209,7 +209,8 @@ def test_a_failing_part_does_not_stop_the_other_parts(upkeep, postgres, alice, c
     finally:
         postgres.execute("GRANT DELETE ON guesses TO parley_background")
 
-    assert (done["guesses"], done["codes"]) == (None, 1)
+    assert done["guesses"] is None
+    assert done["codes"] >= 1  # codes of earlier tests may have expired too
     assert "sweep_part_failed" in caplog.text
 
 
