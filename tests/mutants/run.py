@@ -12,8 +12,8 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import batched
@@ -32,7 +32,7 @@ _MIGRATIONS = "layers/shared/parley/db/migrations/"
 _KILLS = "kills:"
 # Guards against hangs only: a worker ends tests that take a few times as long.
 _SECONDS = 60.0
-_BATCH = 40
+_BATCH = 20
 
 
 @dataclass(frozen=True)
@@ -121,22 +121,30 @@ class Runner:
             worker.wait_until_ready()
             self._free.put(worker)
 
-    def require_green(self, names: Iterable[str]) -> int:
+    def require_green(self, names: Iterable[str], pool: Executor) -> int:
         """Run the tests without any patch, and return how many ran. Raises MutantError if one fails."""
-        wanted, ran = sorted(names), 0
-        with self._worker() as worker:
-            for batch in batched(wanted, _BATCH, strict=False):
-                verdicts = verdicts_of(worker.run(MutantJob(list(batch), _SECONDS * _BATCH)))
-                passed = verdicts.ran - verdicts.failed.keys() - verdicts.errors.keys()
-                red = [name for name in batch if any(_is_case_of(test_id, name) for test_id in verdicts.ran - passed)]
-                self._unfit.update(red, [name for name in batch if not any(_is_case_of(test_id, name) for test_id in passed)])
-                ran += len(passed)
-            if self._unfit:
-                before = worker.copy.test(sorted(self._unfit))
-                ran += len(before.ran)
-                if failing := sorted({*before.failed, *before.errors}):
-                    raise MutantError(f"these tests fail without any patch: {failing}")
+        batches = list(batched(sorted(names), _BATCH, strict=False))
+        ran, unfit = 0, set[str]()
+        for number, (passed, not_passed) in enumerate(pool.map(self._sorted_out, batches), 1):
+            ran += passed
+            unfit |= not_passed
+            print(f"{ran} tests pass before, {number} of {len(batches)} parts", flush=True)
+        if unfit:
+            with self._worker() as worker:
+                before = worker.copy.test(sorted(unfit))
+            ran += len(before.ran)
+            if failing := sorted({*before.failed, *before.errors}):
+                raise MutantError(f"these tests fail without any patch: {failing}")
+        self._unfit = unfit
         return ran
+
+    def _sorted_out(self, batch: Sequence[str]) -> tuple[int, set[str]]:
+        """Run tests in a worker. Return how many passed, and the names of which a test failed or none passed."""
+        with self._worker() as worker:
+            verdicts = verdicts_of(worker.run(MutantJob(list(batch), _SECONDS * _BATCH)))
+        passed = verdicts.ran - verdicts.failed.keys() - verdicts.errors.keys()
+        red = {name for name in batch if any(_is_case_of(test_id, name) for test_id in verdicts.ran - passed)}
+        return len(passed), red | {name for name in batch if not any(_is_case_of(test_id, name) for test_id in passed)}
 
     def reason(self, mutant: Mutant) -> str:
         """Return why a mutant does not count as killed, or an empty string if it is killed."""
@@ -170,7 +178,7 @@ def main(wanted: list[str], *, jobs: int) -> int:
     chosen, survivors = mutants(wanted), 0
     with running_workers(jobs) as workers, ThreadPoolExecutor(jobs) as pool:
         runner = Runner(workers)
-        ran = runner.require_green({name for mutant in chosen for name in mutant.kills})
+        ran = runner.require_green({name for mutant in chosen for name in mutant.kills}, pool)
         print(f"{ran} tests pass before; {len(chosen)} mutants", flush=True)
         for mutant, reason in zip(chosen, pool.map(runner.reason, chosen), strict=True):
             survivors += bool(reason)
