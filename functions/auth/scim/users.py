@@ -199,8 +199,7 @@ def _address(user_name: str) -> str:
 def _check_free(background: Connection, profile: Profile, *, old: ScimUser | None) -> None:
     """Raise AlreadyExists if another account has the user name or the external id.
 
-    Names that the provider has given to the account before are not checked: somebody may register a user's name as an address later,
-    and the user must still be disabled.
+    Names that the provider has given to the account before are not looked up again.
     """
     written = old if old and old.is_provisioned else None
     unique: dict[str, Condition] = {}

@@ -57,6 +57,7 @@ PREPARATIONS = (
     "UPDATE messages SET parts = parts || jsonb_build_array(jsonb_build_object('type', 'image', 'id', id)) WHERE user_id = :owner",
     "UPDATE conversations SET last_seq = 1, mined_upto_seq = 0, updated_at = now() - interval '9 days' WHERE user_id = :owner",
     "UPDATE documents SET chunks = 1 WHERE user_id = :owner",
+    "UPDATE memories SET ended_at = NULL WHERE user_id = :owner",
     "UPDATE turns SET status = 'running', held = NULL, input_tokens = 1, output_tokens = 1, cost_usd = 1 WHERE user_id = :owner",
     "UPDATE turn_events SET name = 'turn.waiting' WHERE user_id = :owner",
     "UPDATE tool_settings SET name = 'server.tool' WHERE user_id = :owner",

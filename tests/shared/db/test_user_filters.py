@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import InternalError
 
+from parley.db import search
+from parley.db.search import WindowStart
 from parley.db.transactions import principal_scope
 from parley.db.turn.stream_leases import StreamLease
 from parley.errors import Unauthorized
@@ -138,6 +140,16 @@ def test_somebody_elses_session_or_key_opens_no_transaction_without_row_level_se
     for credential in foreign:
         with pytest.raises(Unauthorized), principal_scope(superuser, replace(stranger.principal, **credential)):
             pass
+
+
+def test_a_prompt_outside_of_projects_gets_no_fact_of_another_user_without_row_level_security(superuser, owner, stranger):
+    def facts_of(user_id):
+        window = WindowStart(None, 0)
+        found = search.recall(superuser, "?", user_id=user_id, vector=None, window_start=window, facts=9, passages=9, half_life_days=30)
+        return [fact.id for fact in found.facts]
+
+    assert facts_of(stranger.id) == []
+    assert facts_of(owner.user_id) == [owner.id_of("memories")]
 
 
 def test_a_stream_of_another_user_takes_no_slot_without_row_level_security(superuser, owner, stranger):
