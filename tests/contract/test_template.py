@@ -295,6 +295,9 @@ def test_pages_may_read_a_gateways_own_answer(stack, kind):
     assert headers["X-Request-Id"] == "context.requestId"
     assert headers["Strict-Transport-Security"] == "'max-age=31536000'"
     assert headers["X-Content-Type-Options"] == "'nosniff'"
+    # A directive without a value allows nothing (CSP 3, 6.7.2.5).
+    assert headers["Content-Security-Policy"] == "'default-src; base-uri; form-action; frame-ancestors'"
+    assert headers["Referrer-Policy"] == "'no-referrer'"
     assert (
         headers["Access-Control-Expose-Headers"]
         == "'X-Request-Id,Retry-After,X-Conversation-Id,Server-Timing,WWW-Authenticate,X-Should-Retry'"
