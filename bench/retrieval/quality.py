@@ -3,7 +3,8 @@
 Stores a dataset (`bench/retrieval/datasets.py`) as passages and as chunks of one user in a database of its own, once with the lexical model
 and once with the built-in one, and searches with the statements that turns and routes use. `--stdlib` measures a second set, made from
 Python's own library: the first sentence of a function's docstring is the query, its code without the docstring the item to find.
-`--packages` does the same with the library's packages, the set on which weights are chosen.
+`--packages` does the same with the library's packages, the set on which weights are chosen. `--prose` measures docstrings without code:
+the first paragraph is the query, the others are the item to find.
 """
 
 import argparse
@@ -40,7 +41,8 @@ MODES = ("text", "semantic", "hybrid")
 _SAID_AT = datetime(2026, 5, 8, tzinfo=UTC)
 # Folders below the library that are not part of it, or have code that no caller uses.
 _NO_LIBRARY = {"site-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo", "ensurepip"}
-_MIN_CODE_CHARACTERS, _MAX_CODE_CHARACTERS, _MIN_QUERY_WORDS = 200, 1500, 5
+_MIN_CHARACTERS, _MAX_CHARACTERS, _MIN_QUERY_WORDS = 200, 1500, 5
+_MAX_QUERY_CHARACTERS = 300
 
 type Embed = Callable[[str], Sequence[float]]
 
@@ -87,27 +89,49 @@ def standard_library() -> Dataset:
 
     Two fifths of them, chosen by a hash: the same in every run with one version of Python.
     """
-    root = Path(sysconfig.get_path("stdlib"))
-    return _functions_dataset("stdlib", {path.name: path for path in root.glob("*.py")}, share=100)
+    return _dataset("stdlib", _library_files("*.py"), _documented_functions, share=100)
 
 
 def library_packages() -> Dataset:
     """Return half of the functions in the packages of Python's library, as `standard_library` does with its modules."""
+    return _dataset("packages", _library_files("*/**/*.py"), _documented_functions, share=128)
+
+
+def library_prose() -> Dataset:
+    """Return the explanations in docstrings of Python's library as items, and the first paragraphs of these docstrings as queries.
+
+    Five eighths of them, chosen by a hash. Docstrings with examples of code are left out.
+    """
+    return _dataset("prose", _library_files("*.py") | _library_files("*/**/*.py"), explanations, share=160)
+
+
+def _library_files(pattern: str) -> dict[str, Path]:
     root = Path(sysconfig.get_path("stdlib"))
-    paths = (path.relative_to(root) for path in root.glob("*/**/*.py"))
-    chosen = {str(path): root / path for path in paths if _NO_LIBRARY.isdisjoint(path.parts)}
-    return _functions_dataset("packages", chosen, share=128)
+    paths = (path.relative_to(root) for path in root.glob(pattern))
+    return {str(path): root / path for path in paths if _NO_LIBRARY.isdisjoint(path.parts)}
 
 
-def _functions_dataset(name: str, paths: Mapping[str, Path], *, share: int) -> Dataset:
-    """Return `share` of 256 documented functions in the files, as items named by the keys of `paths`."""
+def _dataset(name: str, paths: Mapping[str, Path], texts_of: Callable[[Path], Iterator[tuple[str, str]]], *, share: int) -> Dataset:
+    """Return `share` of 256 queries and texts in the files, as items named by the keys of `paths`."""
     items, queries = list[Item](), list[Query]()
     for key, path in sorted(paths.items()):
-        for number, (query, code) in enumerate(_documented_functions(path)):
+        for number, (query, body) in enumerate(texts_of(path)):
             if hashlib.sha256(f"{key}:{query}".encode()).digest()[0] < share:
-                items.append(Item(f"{key}:{number}", code))
+                items.append(Item(f"{key}:{number}", body))
                 queries.append(Query(query, frozenset([items[-1].id])))
     return Dataset(name, items, queries)
+
+
+def explanations(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the first paragraph and the others of each docstring in a file, without those that are short, long or show code."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8", errors="replace"))):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        summary, _, rest = (ast.get_docstring(node) or "").partition("\n\n")
+        query, body = " ".join(summary.split()), rest.strip()
+        is_query = len(query.split()) >= _MIN_QUERY_WORDS and len(query) <= _MAX_QUERY_CHARACTERS
+        if is_query and _MIN_CHARACTERS <= len(body) <= _MAX_CHARACTERS and ">>>" not in body:
+            yield query, body
 
 
 def _documented_functions(path: Path) -> Iterator[tuple[str, str]]:
@@ -116,7 +140,7 @@ def _documented_functions(path: Path) -> Iterator[tuple[str, str]]:
             continue
         node.body = node.body[1:] or [ast.Pass()]
         code, query = ast.unparse(node), documentation.split("\n\n")[0].replace("\n", " ")
-        if _MIN_CODE_CHARACTERS <= len(code) <= _MAX_CODE_CHARACTERS and len(query.split()) >= _MIN_QUERY_WORDS:
+        if _MIN_CHARACTERS <= len(code) <= _MAX_CHARACTERS and len(query.split()) >= _MIN_QUERY_WORDS:
             yield query, code
 
 
@@ -210,11 +234,12 @@ def main() -> None:
     parser.add_argument("folders", type=Path, nargs="*", help="folders of datasets")
     parser.add_argument("--stdlib", action="store_true", help="also measure functions of Python's library")
     parser.add_argument("--packages", action="store_true", help="also measure functions of its packages, on which weights are chosen")
+    parser.add_argument("--prose", action="store_true", help="also measure explanations in docstrings, without code")
     parser.add_argument("--print-only", action="store_true", help="write no file")
     parser.add_argument("--write-docs", action="store_true", help=f"write the tables into {DOCS.name} too")
     args = parser.parse_args()
-    own_sets = [*([standard_library()] if args.stdlib else []), *([library_packages()] if args.packages else [])]
-    document = measure([*map(load_dataset, args.folders), *own_sets])
+    own_sets = {standard_library: args.stdlib, library_packages: args.packages, library_prose: args.prose}
+    document = measure([*map(load_dataset, args.folders), *(made() for made, is_asked in own_sets.items() if is_asked)])
     if not args.print_only:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / "recall.md").write_text(document)
