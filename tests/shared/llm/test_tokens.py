@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.llm.messages import Message, ModelRequest, ToolCall, ToolDefinition, ToolResult
-from parley.llm.tokens import count_tokens, estimate_usage, max_request_tokens
+from parley.llm.messages import Image, Message, ModelRequest, ToolCall, ToolDefinition, ToolResult
+from parley.llm.tokens import count_tokens, estimate_request_tokens, estimate_tokens, estimate_usage, max_request_tokens
 
 # Counts of OpenAI's own tokenizer o200k_base (models since GPT-4o), from its documentation and cookbook.
 KNOWN = {"tiktoken is great!": 6, "antidisestablishmentarianism": 6, "2 + 2 = 4": 7, "お誕生日おめでとう": 8}
@@ -38,6 +38,23 @@ def test_everything_that_is_sent_is_counted():
     for request in larger:
         assert estimate_usage(request, "").input_tokens >= estimate_usage(bare, "").input_tokens + 4
         assert max_request_tokens(request) > max_request_tokens(bare)
+
+
+def test_what_vendors_add_to_messages_images_and_tools_is_counted():
+    message, image = Message("user", "hi"), Message("user", [Image("image/png", b"")])
+    tool = ToolDefinition("weather", "Tells the weather.", {"type": "object"})
+    bare, full = ModelRequest([message]), ModelRequest([message, image], tools=[tool])
+
+    assert estimate_usage(bare, "").input_tokens == count_tokens("hi") + 4 + 3
+    assert estimate_usage(full, "").input_tokens == count_tokens("hi", tool.text) + 2 * 4 + 1000 + 12 + 3
+    assert estimate_request_tokens(full) == estimate_tokens("hi") + estimate_tokens(tool.text) + 1000 + 3
+    assert max_request_tokens(bare) == len("hi") + 16 + 1000
+    assert max_request_tokens(full) == len("hi") + len(tool.text) + 2 * 16 + 5000 + 64 + 1000
+
+
+@pytest.mark.parametrize(("words", "tokens"), [("", 5), ("ab", 5), ("abc", 6), ("ää", 6), ("\ud83d", 6)])
+def test_a_quick_estimate_takes_three_bytes_for_a_token(words, tokens):
+    assert estimate_tokens(words) == tokens
 
 
 def test_an_estimated_usage_is_flagged_and_includes_the_answer():

@@ -86,13 +86,12 @@ def test_an_image_without_a_text_is_a_message_and_a_missing_one_is_counted(new_d
     assert counted(source) == {"images": 2}
 
 
-@pytest.mark.parametrize(("length", "cut"), [(10, {}), (11, {"text_cut": 1})])
-def test_a_text_is_cut_only_if_it_is_longer_than_allowed(new_draft, source, monkeypatch, length, cut):
-    monkeypatch.setattr(draft, "MAX_MESSAGE_CHARACTERS", 10)
+@pytest.mark.parametrize(("length", "cut"), [(400_000, {}), (400_001, {"text_cut": 1})])
+def test_a_text_is_cut_only_if_it_is_longer_than_allowed(new_draft, source, length, cut):
     made = new_draft()
     add(made, "x" * length)
 
-    assert (told(made.finish()), counted(source)) == ([("user", "x" * 10)], cut)
+    assert (told(made.finish()), counted(source)) == ([("user", "x" * 400_000)], cut)
 
 
 def test_a_conversation_has_as_many_messages_as_allowed_and_no_more(new_draft, monkeypatch):

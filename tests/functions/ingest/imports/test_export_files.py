@@ -94,6 +94,12 @@ def test_a_copy_of_a_report_changes_alone():
     assert {code: entry["count"] for code, entry in copy.left_out.items()} == {"empty": 2, "images": 2}
 
 
+def test_an_empty_archive_has_no_documents(tmp_path):
+    zipfile.ZipFile(path := tmp_path / "export.zip", "w").close()
+    with Archive.opened(str(path)) as opened:
+        assert opened.document_names() == []
+
+
 def test_an_imports_progress_grows_with_its_files(tmp_path):
     with zipfile.ZipFile(path := tmp_path / "export.zip", "w") as file:
         for name in ("conversations-1.json", "conversations-2.json", "users.json"):

@@ -110,6 +110,13 @@ def test_a_project_is_read_with_its_conversations(scope, read_as):
     assert none is None
 
 
+def test_the_instructions_of_a_project_have_32000_characters_at_most():
+    found = row(name="Birds", instructions="I" * 40_000)
+    (read,) = read_export(("projects", found), ("conversations", row(project_id=found["id"])))
+
+    assert read.conversation.project.instructions == "I" * 32_000
+
+
 def prompt_rows(*, name="trip", **version):
     prompt = row(name=name)
     stored = {"prompt_id": prompt["id"], "version": 1, "text": "Go.", "description": "", "created_at": "2025-08-24T00:00:00Z"}

@@ -173,3 +173,23 @@ def test_expressions_that_would_take_too_long_are_refused(expression):
 def test_nothing_but_arithmetic_is_evaluated(expression):
     with pytest.raises(ToolFailed):
         evaluate(expression)
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing", "levels"),
+    [("+", "", 59), ("-", "", 59), ("1^", "", 59), ("(", ")", 59), ("max(1, ", ")", 29), ("1 + (", ")", 29), ("1 - 2 * (", ")", 19)],
+)
+def test_an_expression_has_sixty_levels_at_most(opening, closing, levels):
+    def nested(count):
+        return f"{opening * count}1{closing * count}"
+
+    assert evaluate(nested(levels)).is_exact
+    with pytest.raises(ToolFailed, match="nested too deeply"):
+        evaluate(nested(levels + 1))
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_power_of_ten_has_three_thousand_places_at_most(sign):
+    assert evaluate(f"1e{sign}3000").is_exact
+    with pytest.raises(ToolFailed, match="too large"):
+        evaluate(f"1e{sign}3001")

@@ -65,6 +65,11 @@ def test_a_fraction_has_three_hundred_places_or_is_rounded():
     assert value_of("1 / 2^301").endswith("(rounded)")
 
 
+@pytest.mark.parametrize("expression", ["10^62 / 3", "10^100 / 7"])
+def test_a_long_number_that_does_not_end_is_said_to_be_rounded(expression):
+    assert "(rounded" in value_of(expression)
+
+
 @pytest.mark.parametrize(
     ("expression", "is_small_enough"), [("2^15999", True), ("2^16000", False), ("1/2^15999", True), ("1/2^16000", False)]
 )

@@ -1,6 +1,7 @@
 import pytest
 
 from functions.toolrunner.builtin.weather import weather_tool
+from parley.tools.arguments import argument_errors
 from parley.tools.spec import ToolFailed
 
 LISBON = {"results": [{"name": "Lisbon", "latitude": 38.72, "longitude": -9.13, "country": "Portugal", "admin1": "Lisbon"}]}
@@ -48,6 +49,57 @@ def test_the_location_is_geocoded_before_the_forecast_is_fetched(weather, web):
 
     assert web.requests[0].startswith("/search?name=S%C3%A3o+Paulo+%26+Co&count=1")
     assert "latitude=38.72&longitude=-9.13&current=temperature_2m" in web.requests[1].replace("%2C", ",")
+    assert "forecast_days=3" in web.requests[1]
+
+
+# The codes of table 4677 of the World Meteorological Organization that Open-Meteo uses, and one that it does not use.
+SKIES = {
+    0: "clear sky",
+    1: "mainly clear",
+    2: "partly cloudy",
+    3: "overcast",
+    45: "fog",
+    48: "rime fog",
+    51: "light drizzle",
+    53: "drizzle",
+    55: "dense drizzle",
+    56: "light freezing drizzle",
+    57: "freezing drizzle",
+    61: "light rain",
+    63: "rain",
+    65: "heavy rain",
+    66: "light freezing rain",
+    67: "freezing rain",
+    71: "light snow",
+    73: "snow",
+    75: "heavy snow",
+    77: "snow grains",
+    80: "light showers",
+    81: "showers",
+    82: "violent showers",
+    85: "light snow showers",
+    86: "snow showers",
+    95: "thunderstorm",
+    96: "thunderstorm with light hail",
+    99: "thunderstorm with hail",
+    7: "weather code 7",
+}
+
+
+def test_each_code_of_a_forecast_has_its_words(weather, web):
+    columns = ("temperature_2m_max", "temperature_2m_min", "precipitation_probability_max")
+    days = {"time": [str(code) for code in SKIES], "weather_code": list(SKIES)} | {name: [1] * len(SKIES) for name in columns}
+    web.put("/forecast", FORECAST | {"daily": days})
+    _, *lines, _ = weather("Lisbon").splitlines()
+
+    assert [line.partition(",")[0] for line in lines] == [f"{code}: {sky}" for code, sky in SKIES.items()]
+
+
+def test_a_location_has_one_to_two_hundred_letters_and_leaves_the_deployment():
+    spec = weather_tool(geocoding_url="", forecast_url="").spec
+
+    assert [argument_errors(spec.parameters, {"location": "x" * size}) == [] for size in (0, 1, 200, 201)] == [False, True, True, False]
+    assert spec.egress
 
 
 def test_an_unknown_location_is_reported(weather, web):

@@ -9,7 +9,7 @@ from parley.llm.catalogue import Catalogue, CatalogueInvalid
 from parley.llm.errors import GuardBlocked
 from parley.llm.guards import call, remote_finder
 from parley.llm.messages import Message, ModelRequest, TextDelta, ToolCall, ToolDefinition
-from parley.llm.model import GuardHit
+from parley.llm.model import GuardHit, PresidioGuard
 from parley.llm.provider_registry import ProviderRegistry
 from tests.fakes.vendor import refuses, streams
 from tests.fakes.wire_formats.guard_services import asked, bedrock_guardrail, beside, presidio_analyzer
@@ -247,3 +247,15 @@ def test_an_analyzer_that_answers_nonsense_fails_the_call(called, vendor, answer
 def test_a_guardrail_that_cannot_exist_is_named_with_its_line(right, wrong, field):
     with pytest.raises(CatalogueInvalid, match=rf"guard\.bedrock\.{field}"):
         Catalogue.parse(MODELS.format(url="http://vendor").replace(right, wrong), source="test")
+
+
+@pytest.mark.parametrize(("min_score", "is_valid"), [(-0.1, False), (0, True), (1, True), (1.1, False)])
+def test_a_score_of_presidio_is_between_zero_and_one(min_score, is_valid):
+    guard = {"url": "http://127.0.0.1:5001"}
+    assert PresidioGuard.model_validate(guard).min_score == 0.5
+    try:
+        PresidioGuard.model_validate(guard | {"min_score": min_score})
+    except ValueError:
+        assert not is_valid
+    else:
+        assert is_valid
