@@ -172,6 +172,20 @@ def test_signatures_frozen_classes_pauses_and_moments_are_not_changed(before, af
     assert is_behaviour(Mutant(MODULE, "NumberReplacer", 1, "", before, after)) is is_changed
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "operator", "is_changed"),
+    [
+        ("keys.c.expires_at > func.now()", "keys.c.expires_at >= func.now()", "Gt_GtE", False),
+        ("keys.c.leased_until >= func.clock_timestamp()", "keys.c.leased_until > func.clock_timestamp()", "GtE_Gt", False),
+        ("keys.c.expires_at > func.now()", "keys.c.expires_at < func.now()", "Gt_Lt", True),
+        ("keys.c.id < after", "keys.c.id <= after", "Lt_LtE", True),
+        ("usage.c.at >= start", "usage.c.at > start", "GtE_Gt", True),
+    ],
+)
+def test_the_very_moment_at_which_a_time_ends_is_not_changed(before, after, operator, is_changed):
+    assert is_behaviour(Mutant(MODULE, f"ReplaceComparisonOperator_{operator}", 1, "", before, after)) is is_changed
+
+
 def test_every_verdict_is_about_a_line_that_is_still_there():
     texts = {file: " ".join(line.strip() for line in Path(ROOT, file).read_text().splitlines()) for file, _, _ in verdicts()}
 
