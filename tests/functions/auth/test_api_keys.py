@@ -70,6 +70,18 @@ def test_a_keys_last_use_is_recorded(auth, conversation, alice):
     assert (created["last_used_at"], listed["last_used_at"] is None) == (None, False)
 
 
+@pytest.mark.parametrize(("minutes", "is_noted"), [(50, False), (70, True)])
+def test_a_keys_last_use_is_noted_once_an_hour(auth, conversation, alice, postgres, minutes, is_noted):
+    created = make(auth, alice).json
+    earlier = f"now() - interval '{minutes} minutes'"
+    postgres.execute(f"UPDATE api_keys SET last_used_at = {earlier} WHERE id = '{created['id']}'", dbname="parley")
+    (before,) = auth.get("/auth/api-keys", as_=alice).json["items"]
+    conversation.get("/conversations", as_=holder(alice, created))
+    (after,) = auth.get("/auth/api-keys", as_=alice).json["items"]
+
+    assert (after["last_used_at"] > before["last_used_at"]) is is_noted
+
+
 def test_a_key_expires_at_the_requested_time(auth, alice):
     wanted = datetime.now(UTC) + timedelta(days=3)
     created = make(auth, alice, expires_at=wanted.isoformat()).json

@@ -125,6 +125,7 @@ def test_an_assistant_and_a_document_for_everybody_are_listed(conversation, docu
     documents.patch(f"/documents/{document}", {"shared": True}, as_=admin)
     documents.patch(f"/documents/{document}", {"shared": False}, as_=admin)
     found = [(row["action"], row["detail"]) for row in rows(account_id=admin.id)[:3]]
+    conversation.delete(f"/assistants/{assistant}", as_=admin)  # other tests list the assistants for everybody
 
     everybody = {"document_id": document, "audience": "everybody"}
     assert found[:2] == [("document_unshared", everybody), ("document_shared", everybody)]

@@ -117,3 +117,13 @@ def test_a_network_that_guesses_tokens_is_stopped(auth, change_services):
     statuses = [Provider(auth, FORGED).call("GET", "/Users").status for _ in range(3)]
 
     assert statuses[-1] == 429
+
+
+@pytest.mark.parametrize(("minutes", "is_noted"), [(50, False), (70, True)])
+def test_the_last_use_of_a_token_is_noted_once_an_hour(auth, admin, make, postgres, minutes, is_noted):
+    provider = make()
+    postgres.execute(f"UPDATE scim_tokens SET last_used_at = now() - interval '{minutes} minutes'", dbname="parley")
+    before = auth.get("/admin/scim-token", as_=admin).json["tokens"][0]["last_used_at"]
+    status(provider)
+
+    assert (auth.get("/admin/scim-token", as_=admin).json["tokens"][0]["last_used_at"] > before) is is_noted
