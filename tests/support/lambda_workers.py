@@ -154,7 +154,15 @@ class LambdaWorker:
         self.engine = make_engine(chat.settings)
         breaker = CircuitBreaker(DatabaseCircuits(self.engine) if worker_options.has_circuits else ClosedCircuits())
         router = ModelRouter(providers, breaker, retry_policy=RetryPolicy(first_pause_s=0.01))
-        self._chat = _copy_app(chat.app, services=replace(chat.services, engine=self.engine, router=router, queue=DiscardingQueue()))
+        embedding = chat.MeteredEmbedder(self.engine, chat.catalogue, os.environ, chat.providers.embedder, chat.default_limits)
+        services = replace(
+            chat.services,
+            engine=self.engine,
+            router=router,
+            queue=DiscardingQueue(),
+            toolbox_for=chat.make_toolbox_for(self.engine, chat.invoker, chat.mcp_registry, embedding, []),
+        )
+        self._chat = _copy_app(chat.app, engine=self.engine, services=services)
         conversation_services = replace(conversation.services, engine=self.engine)
         self._conversation = buffered_handler(_copy_app(conversation.app, engine=self.engine, services=conversation_services))
         self._loop, self._time_limit_s = asyncio.new_event_loop(), worker_options.time_limit_s
