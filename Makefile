@@ -27,7 +27,7 @@ SEMGREP := PATH=$(CURDIR)/.tools/security/bin:$$PATH semgrep scan --metrics=off 
 # The environment for developers has all packages of the other, and those of the embedding model.
 VENV := $(if $(wildcard .venv/dev),.venv/dev,.venv/local)
 
-.PHONY: help up up-built page embedder screenshots journeys test check deploy smoke openapi fuzz build sam-local containers-test bench races poisoned security ledger model chaos soak previous-release mutants mutation mutation-map runtime clients conformance deps clean
+.PHONY: help up up-built page embedder screenshots journeys test check deploy smoke openapi fuzz build build-test sam-local containers-test bench races poisoned security ledger model chaos soak previous-release mutants mutation mutation-map runtime clients conformance deps clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -124,6 +124,9 @@ mutation-map: .venv/dev $(PAGE) $(MODEL)  ## Record which tests run which lines,
 build: .venv/dev $(PAGE) $(MODEL)  ## Build the deployment artefacts and the inventory of their packages (ARCHITECTURE=arm64, x86_64 or native; GRADUAL=yes for canaries)
 	$(PY) -m local.sam_build $(or $(ARCHITECTURE),arm64) $(if $(GRADUAL),--gradual)
 	$(PY) requirements/inventory.py .aws-sam/inventory.cdx.json
+
+build-test: .venv/dev $(PAGE) $(MODEL)  ## Build for arm64 and run the build, in an emulator on another processor (needs packages of Debian, which it does not install)
+	$(PY) -m pytest -n 0 -p no:cacheprovider --timeout 0 tests/emulation/check_build.py
 
 deploy: .venv/dev  ## Deploy the build without questions, as the pipelines do (ENVIRONMENT=dev, PARAMETERS="Name=value …", EXECUTION_ROLE=arn)
 	@set -f; .venv/bin/sam deploy --config-env "$${ENVIRONMENT:?dev or prod}" --no-confirm-changeset --no-fail-on-empty-changeset \

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from local.runtime import launch
-from local.runtime.launch import launch_from_build
+from local.runtime.launch import LaunchSpec, launch_from_build
 from local.runtime.outcome import HandlerResult
 from local.runtime.pool import Pool
 from local.sam_build.artefacts import ArtefactSize, unzipped_size
@@ -91,17 +91,12 @@ class Built:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The stack built for this machine."""
     subprocess.run(["make", "runtime"], cwd=ROOT, check=True, capture_output=True)
-    folder = tmp_path_factory.mktemp("built")
-    command = [
-        sys.executable,
-        "-m",
-        "local.sam_build",
-        "native",
-        "--build-dir",
-        str(folder / "build"),
-        "--cache-dir",
-        str(folder / "cache"),
-    ]
+    return build(tmp_path_factory.mktemp("built"), "native")
+
+
+def build(folder: Path, architecture: str) -> Built:
+    command = [sys.executable, "-m", "local.sam_build", architecture]
+    command += ["--build-dir", str(folder / "build"), "--cache-dir", str(folder / "cache")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stderr
     return Built(BuildTree(folder / "build"), done.stdout)
@@ -177,7 +172,7 @@ def test_a_worker_sees_neither_the_checkout_nor_the_environment(built: Built, tm
     (tmp_path / "seen.py").write_text(handler)
     layers = built.function("ChatFunction").layers
     function = Function(name="Seen", handler="seen.handler", root=tmp_path, folder=tmp_path, layers=layers)
-    path, prefix, *flags = asyncio.run(answer_of(function))
+    path, prefix, *flags = answer_of(function)
 
     assert path[:3] == [str(tmp_path), str(built.tree.layers["SharedLayer"]), str(RUNTIME_FOLDER)]
     assert not [one for one in path[3:] if Path(one).is_relative_to(ROOT) or "site-packages" in one]
@@ -185,7 +180,7 @@ def test_a_worker_sees_neither_the_checkout_nor_the_environment(built: Built, tm
 
 
 def test_the_built_embedder_carries_its_model_and_embeds(built: Built) -> None:
-    answer = asyncio.run(answer_of(built.function("EmbedderFunction"), {"texts": ["I am allergic to nuts.", ""]}))
+    answer = answer_of(built.function("EmbedderFunction"), {"texts": ["I am allergic to nuts.", ""]})
     folder = built.tree.root / "EmbedderFunction"
 
     assert [len(base64.b64decode(vector)) for vector in answer["vectors"]] == [4 * 384] * 2
@@ -199,14 +194,18 @@ def test_a_function_and_its_layers_fit_lambdas_limit(built: Built) -> None:
     assert max(map(unzipped_size, built.tree.functions.values())) + layers <= 250 * 2**20
 
 
-async def answer_of(function: Function, event: dict[str, Any] | None = None) -> Any:
-    pool = Pool(function, spec=launch_from_build(function, runtime=RUNTIME_FOLDER), extra_environment={}, log=NullLog(), size=1)
-    try:
-        outcome = await asyncio.wait_for(pool.submit(json.dumps(event or {}).encode()).outcome, HANG_S)
-    finally:
-        await pool.stop()
+def answer_of(function: Function, event: dict[str, Any] | None = None, *, spec: LaunchSpec | None = None) -> Any:
+    outcome = asyncio.run(outcome_of(function, event or {}, spec or launch_from_build(function, runtime=RUNTIME_FOLDER)))
     assert isinstance(outcome, HandlerResult), outcome
     return json.loads(outcome.payload)
+
+
+async def outcome_of(function: Function, event: dict[str, Any], spec: LaunchSpec) -> Any:
+    pool = Pool(function, spec=spec, extra_environment={}, log=NullLog(), size=1)
+    try:
+        return await asyncio.wait_for(pool.submit(json.dumps(event).encode()).outcome, HANG_S)
+    finally:
+        await pool.stop()
 
 
 class NullLog:
