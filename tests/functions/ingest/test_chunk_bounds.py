@@ -46,6 +46,21 @@ def test_the_overlap_ends_at_a_sentence_that_does_not_fit():
     assert second.startswith("Two.\n\n")
 
 
+def sized(tokens, *, end=""):
+    """Return a text of one word with so many tokens."""
+    text = "x" * (3 * (tokens - estimate_tokens("")) - len(end)) + end
+    assert estimate_tokens(text) == tokens
+    return text
+
+
+def test_a_chunk_of_a_document_has_400_tokens_and_repeats_60_of_the_chunk_before():
+    def chunks(*paragraphs):
+        return [chunk.text for chunk in Chunker().chunks_of(Block("paragraph", text) for text in paragraphs)]
+
+    assert [len(chunks(sized(200), sized(size))) for size in (200, 201)] == [1, 2]
+    assert [len(chunks(sized(size, end="."), sized(400))[1]) > len(sized(400)) for size in (60, 61)] == [True, False]
+
+
 def test_numbers_and_tokens_of_chunks():
     chunks = list(Chunker(chunk_tokens=TWO - 1, overlap_tokens=0).chunks_of(Block("paragraph", text) for text in ("One.", "Two.")))
 

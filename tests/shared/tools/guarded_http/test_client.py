@@ -49,6 +49,23 @@ def test_three_redirects_are_followed_and_a_fourth_is_not(http, nest):
         http.get(f"{nest}/hops/4")
 
 
+def test_a_caller_may_forbid_every_redirect(http, nest, canary):
+    assert http.get(f"{nest}/hops/0", max_redirects=0).body == b"tweet"
+    with pytest.raises(FetchFailed, match=r"^The address redirects\.$"):
+        http.get(f"{nest}/hops/1", max_redirects=0)
+
+    assert len(canary.hits) == 2
+
+
+def test_an_address_has_4096_letters_at_most(http, nest, canary):
+    address = f"{nest}/plain/".ljust(4_096, "x")
+
+    assert http.get(address).body == b"tweet"
+    with pytest.raises(AddressRefused):
+        http.get(f"{address}x")
+    assert len(canary.hits) == 1
+
+
 def test_headers_are_sent_to_their_origin_only(nest, canary):
     with running_canary() as other:
         allowed = [f"nest.example:{canary.port}", f"other.example:{other.port}"]
