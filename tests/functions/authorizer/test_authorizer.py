@@ -80,6 +80,16 @@ def test_an_expired_token_is_refused(ask):
         ask(f"Bearer {make_access_token(now=utc_now() - timedelta(hours=1))}")
 
 
+def test_a_refused_token_is_logged_without_the_token(ask, caplog):
+    caplog.set_level("INFO")
+    token = make_access_token(now=utc_now() - timedelta(hours=1))
+    with pytest.raises(Exception, match="^Unauthorized$"):
+        ask(f"Bearer {token}")
+
+    assert [record.getMessage() for record in caplog.records].count("token_rejected") == 1
+    assert token not in caplog.text
+
+
 def test_a_token_of_another_deployment_is_refused(ask):
     with pytest.raises(Exception, match="^Unauthorized$"):
         ask(f"Bearer {make_access_token(issuer='parley/test/dev')}")

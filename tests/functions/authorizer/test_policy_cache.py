@@ -20,7 +20,8 @@ from parley.auth.principal import ADMIN_SCOPES
 from parley.clock import utc_now
 from tests.support.tokens import ACCESS_SIGNING_KEY, forge, make_access_token, make_api_key, make_client_token
 
-STACK = load(Path(__file__).parents[3] / "template.yaml", overrides={})
+TEMPLATE = Path(__file__).parents[3] / "template.yaml"
+STACK = load(TEMPLATE, overrides={})
 GUARDED = [route for route in STACK.api.routes if route.authorizer]
 NAMES = [f"{route.method} {route.path}" for route in GUARDED]
 # Built on demand: a token built at collection may have expired before its test runs.
@@ -143,6 +144,12 @@ def test_the_policy_is_cached_for_thirty_seconds_by_token_only():
     cached = {one.name: (one.ttl_s, one.identity_headers) for one in STACK.api.authorizers.values()}
 
     assert cached == {"Authorizer": (30, ("Authorization",)), "UncachedAuthorizer": (0, ())}
+
+
+def test_the_gateway_caches_no_responses():
+    text = TEMPLATE.read_text()
+
+    assert not any(setting in text for setting in ("CacheClusterEnabled", "CachingEnabled", "CacheClusterSize"))
 
 
 @pytest.mark.parametrize("authorization", ["Basic eDp5", "", "Bearer x.y.z"])

@@ -4,7 +4,7 @@ import pytest
 from fastapi import APIRouter
 from pydantic import ValidationError
 
-from parley.errors import NotFound, Unavailable
+from parley.errors import Forbidden, NotFound, Unavailable
 from parley.http.app import create_app
 from parley.http.lambda_entry import buffered_handler
 from parley.http.schemas import ForgivingInput, Input
@@ -26,7 +26,12 @@ def echo(body: Body) -> Body:
 
 @router.get("/{kind}")
 def fail(kind: str) -> None:
-    errors = {"missing": NotFound("thing", 7), "away": Unavailable("database", retry_after_s=1.2), "bug": ValueError("secret detail")}
+    errors = {
+        "missing": NotFound("thing", 7),
+        "denied": Forbidden("no scope"),
+        "away": Unavailable("database", retry_after_s=1.2),
+        "bug": ValueError("secret detail"),
+    }
     raise errors[kind]
 
 
@@ -159,6 +164,14 @@ def test_a_crash_is_logged_once(app, caplog):
     app.get("/bug")
 
     assert caplog.text.count("request_crashed") == 1
+
+
+def test_a_refusal_is_logged_once_with_its_code(app, caplog):
+    caplog.set_level("INFO")
+    app.get("/denied")
+
+    refusals = [record for record in caplog.records if record.getMessage() == "request_refused"]
+    assert [record.problem for record in refusals] == ["forbidden"]
 
 
 def test_a_wrong_method_is_405(app):
