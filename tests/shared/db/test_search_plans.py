@@ -5,6 +5,7 @@ import re
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from parley.db.chunks import search_chunks, with_neighbour
 from parley.db.transactions import user_scope
@@ -35,6 +36,9 @@ CHUNKS = text(
     """
 )
 
+NEAREST = text("SELECT prosrc, proconfig FROM pg_proc WHERE proname = 'parley_nearest_chunks'")
+OF_NEAREST = ("of_shelf", "of_documents", "of_model", "question", "reach", "most")
+
 
 @pytest.fixture
 def many(engines, alice, bob):
@@ -47,6 +51,13 @@ def many(engines, alice, bob):
                 connection.execute(rows, values)
     with engines["owner"].connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE passages, chunks"))
+
+
+@pytest.fixture
+def large(engines, many, alice):
+    """The same, but alice's document counts as many chunks as a large library. Return its id."""
+    with engines["owner"].begin() as connection:
+        return connection.scalar(text("UPDATE documents SET chunks = 60000 WHERE user_id = :id RETURNING id"), {"id": alice.id})
 
 
 @pytest.mark.parametrize("table", ["passages", "chunks"])
@@ -74,6 +85,43 @@ def test_the_nearest_of_a_thousand_chunks_equal_an_exact_search(engine, engines,
     assert found == sorted(nearest)
 
 
+def test_the_nearest_chunks_of_a_large_library_equal_an_exact_search(engine, engines, large, alice):
+    test_the_nearest_of_a_thousand_chunks_equal_an_exact_search(engine, engines, large, alice)
+
+
+def test_chunks_of_other_documents_of_a_large_library_displace_nothing(engine, engines, large, alice):
+    vector, nearer = Vector("m", [0.3, 0.8]), {"user_id": alice.id, "id": new_id()}
+    same = text(CHUNKS.text.replace("cos(n), sin(n)", "0.3, 0.8"))
+    with engines["owner"].begin() as connection:
+        connection.execute(DOCUMENT, nearer)
+        connection.execute(same, nearer)
+    with user_scope(engine, alice.id) as connection:
+        found = search_chunks(connection, "", vector, limit=10, only_in=[large])
+
+    assert [chunk.document_id for chunk in found] == [large] * 10
+
+
+def test_the_signatures_of_a_large_library_are_read_by_two_processes_from_the_index_alone(engines, large, alice):
+    with engines["owner"].begin() as connection:
+        body, settings = connection.execute(NEAREST).one()
+        connection.execute(text("SET LOCAL ROLE parley_search"))
+        for setting in settings:
+            connection.execute(text("SELECT set_config(:name, :value, true)"), dict(zip(("name", "value"), setting.split("="), strict=True)))
+        connection.exec_driver_sql(f"PREPARE nearest (uuid, uuid[], text, bit varying, float8, bigint) AS {_numbered(body)}")
+        call = f"EXECUTE nearest ('{alice.id}', '{{{large}}}', 'm', B'110110', 1, 10)"
+        (plan,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {call}").scalar()
+        connection.execute(text("DEALLOCATE nearest"))
+    nodes = list(_nodes(plan["Plan"]))
+
+    assert [node["Workers Planned"] for node in nodes if node["Node Type"] == "Gather Merge"] == [1]
+    assert [(node["Index Name"], node["Parallel Aware"]) for node in nodes if "Relation Name" in node] == [("chunks_sketch", True)]
+
+
+def test_the_app_role_reads_no_signatures(engine, alice):
+    with user_scope(engine, alice.id) as connection, pytest.raises(ProgrammingError, match="permission denied"):
+        connection.execute(text("SELECT parley_nearest_chunks(NULL, NULL, NULL, NULL, NULL, NULL)"))
+
+
 def test_the_neighbour_of_the_best_chunk_is_the_next_of_its_document_if_enough_are_found(engine, many, alice):
     with user_scope(engine, alice.id) as connection:
         found = search_chunks(connection, "", Vector("m", [0.3, 0.8]), limit=9)
@@ -88,6 +136,12 @@ def _filled(body):
     for name, value in (VALUES | dict.fromkeys(NULLS, "NULL")).items():
         body = re.sub(rf"(?<![\w.]){name}(?![\w(])", value, body)
     return body.replace("%", "%%")
+
+
+def _numbered(body):
+    for number, name in enumerate(OF_NEAREST, 1):
+        body = re.sub(rf"\b{name}\b", f"${number}", body)
+    return body
 
 
 def _nodes(node):

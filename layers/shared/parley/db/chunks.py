@@ -228,7 +228,7 @@ _NEIGHBOURS = text(
      ORDER BY number DESC
     """
 )
-# The function of migrations 0011 to 0036 searches as the functions of `parley.db.search` do.
+# The function of migrations 0011 to 0065 searches as the functions of `parley.db.search` do.
 _SEARCH_CHUNKS = text(
     """
     SELECT id, document_id, title, number, heading, body, page, start, score, similarity, weight AS bm25

@@ -1,6 +1,6 @@
 """Hybrid search, by words and by vectors, over a user's facts and past conversations.
 
-The statements call `parley_search_passages` and `parley_search_memories` of migrations 0011 to 0029. These functions see only rows
+The statements call `parley_search_passages` and `parley_search_memories` of migrations 0011 to 0065. These functions see only rows
 that the transaction's user may read. They preselect vectors by binary signatures, compare the preselected vectors exactly, and
 combine the scores of words and vectors. `search_chunks` in `parley.db.chunks` searches documents in the same way.
 """

@@ -1,0 +1,98 @@
+"""A search compares fewer vectors exactly, and two processes read the signatures of a large library.
+
+The first stage of a search keeps up to 2,000 texts. Most of them are much further from the question than the hundred that can count,
+and their rows are no longer read. The signatures of 50,000 or more chunks are read in parallel by `parley_nearest_chunks`: it has the
+planner's settings for itself, because with them each search would start a worker. See docs/adr/0016-two-stage-search.md. The functions
+keep their signatures, so the previous release can call them.
+"""
+
+from alembic import op
+
+revision, down_revision = "0065", "0064"
+
+# The costs of parallel reading count as nothing: the plan is made once for all owners, whose mean is small. `large` limits the calls.
+NEAREST = """
+CREATE FUNCTION parley_nearest_chunks(of_shelf uuid, of_documents uuid[], of_model text, question bit varying, reach float8, most bigint)
+RETURNS TABLE (owner uuid, id uuid, apart float8)
+LANGUAGE sql STABLE PARALLEL RESTRICTED
+SET search_path = public, pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
+SET parallel_setup_cost = 0 SET parallel_tuple_cost = 0 SET min_parallel_index_scan_size = 0
+AS $$
+    SELECT t.shelf, t.id, t.sketch <~> question AS apart
+      FROM chunks t
+     WHERE t.shelf = of_shelf AND t.document_id = ANY (of_documents) AND t.embedding_model = of_model
+       AND CASE WHEN length(t.sketch) = length(question) THEN t.sketch <~> question <= reach END
+     ORDER BY apart LIMIT most
+$$;
+REVOKE ALL ON FUNCTION parley_nearest_chunks FROM PUBLIC;
+"""
+
+MOST = "least(greatest(400, (SELECT texts / 100 FROM size)), 2000)"
+APART = "t.sketch <~> (SELECT sketch FROM question) AS apart"
+SORTED = (" ORDER BY r.sketch <~> (SELECT sketch FROM question) LIMIT", " ORDER BY r.apart LIMIT")
+# A distance of n independent bits varies by sqrt(n) / 2 (standard deviation). Texts that are two deviations behind the nearest hundred
+# are not compared: of 200,000 chunks, a few hundred instead of 2,000. Among vectors by chance, all 2,000 remain.
+NEAR = (
+    "          FROM close c CROSS JOIN LATERAL (",
+    """          FROM (SELECT owner, id FROM close
+                 WHERE apart <= (SELECT max(f.apart) FROM (SELECT apart FROM close ORDER BY apart LIMIT greatest(pool, most)) f)
+                                + (SELECT sqrt(length(sketch)) FROM question)) c CROSS JOIN LATERAL (""",
+)
+CHUNKS = (
+    (
+        "    close AS MATERIALIZED (\n        SELECT r.owner, r.id FROM (",
+        """    large AS MATERIALIZED (
+        SELECT shelf, array_agg(id ORDER BY id) AS documents FROM whole WHERE model IS NOT NULL GROUP BY shelf HAVING sum(chunks) >= 50000
+    ),
+    close AS MATERIALIZED (
+        SELECT r.owner, r.id, r.apart FROM (""",
+    ),
+    ("SELECT t.shelf AS owner, t.id, t.sketch FROM", f"SELECT t.shelf AS owner, t.id, {APART} FROM"),
+    (
+        " OFFSET 0) t) r\n",
+        f""" OFFSET 0) t
+            WHERE d.shelf NOT IN (SELECT shelf FROM large)
+            UNION ALL
+            SELECT n.* FROM large l CROSS JOIN LATERAL parley_nearest_chunks(l.shelf, l.documents, model, (SELECT sketch FROM question),
+                (SELECT apart FROM usual), ({MOST})::bigint) n) r
+""",
+    ),
+    SORTED,
+    NEAR,
+)
+OF_ONE = (
+    ("        SELECT r.owner, r.id FROM (", "        SELECT r.owner, r.id, r.apart FROM ("),
+    ("SELECT t.user_id AS owner, t.id, t.sketch FROM", f"SELECT t.user_id AS owner, t.id, {APART} FROM"),
+    SORTED,
+    NEAR,
+)
+CHANGES = {"passages": OF_ONE, "memories": OF_ONE, "chunks": CHUNKS}
+REPLACEMENT = """
+DO $$
+DECLARE
+    definition text := pg_get_functiondef('parley_search_{searched}'::regproc);
+    change text[];
+BEGIN
+    FOREACH change SLICE 1 IN ARRAY ARRAY[{changes}] LOOP
+        IF length(definition) - length(replace(definition, change[1], '')) <> length(change[1]) THEN
+            RAISE EXCEPTION 'parley_search_{searched} has not once %', change[1];
+        END IF;
+        definition := replace(definition, change[1], change[2]);
+    END LOOP;
+    EXECUTE definition;
+END
+$$
+"""
+
+
+def upgrade() -> None:
+    """Create the function that reads signatures in parallel, and replace the search functions."""
+    op.execute("GRANT CREATE ON SCHEMA public TO parley_search")
+    # The functions belong to `parley_search`, so that role must create and replace them.
+    op.execute("SET LOCAL ROLE parley_search")
+    op.execute(NEAREST)
+    for searched, changes in CHANGES.items():
+        pairs = ", ".join(f"ARRAY['{before}', '{after}']" for before, after in changes)
+        op.execute(REPLACEMENT.format(searched=searched, changes=pairs))
+    op.execute("SET LOCAL ROLE NONE")
+    op.execute("REVOKE CREATE ON SCHEMA public FROM parley_search")
