@@ -106,7 +106,8 @@ def test_the_signatures_of_a_large_library_are_read_by_two_processes_from_the_in
         body, settings = connection.execute(NEAREST).one()
         connection.execute(text("SET LOCAL ROLE parley_search"))
         for setting in settings:
-            connection.execute(text("SELECT set_config(:name, :value, true)"), dict(zip(("name", "value"), setting.split("="), strict=True)))
+            name, value = setting.split("=")
+            connection.execute(text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
         connection.exec_driver_sql(f"PREPARE nearest (uuid, uuid[], text, bit varying, float8, bigint) AS {_numbered(body)}")
         call = f"EXECUTE nearest ('{alice.id}', '{{{large}}}', 'm', B'110110', 1, 10)"
         (plan,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {call}").scalar()

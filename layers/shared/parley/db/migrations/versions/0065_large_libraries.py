@@ -27,7 +27,6 @@ $$;
 REVOKE ALL ON FUNCTION parley_nearest_chunks FROM PUBLIC;
 """
 
-MOST = "least(greatest(400, (SELECT texts / 100 FROM size)), 2000)"
 APART = "t.sketch <~> (SELECT sketch FROM question) AS apart"
 SORTED = (" ORDER BY r.sketch <~> (SELECT sketch FROM question) LIMIT", " ORDER BY r.apart LIMIT")
 # A distance of n independent bits varies by sqrt(n) / 2 (standard deviation). Texts that are two deviations behind the nearest hundred
@@ -50,11 +49,11 @@ CHUNKS = (
     ("SELECT t.shelf AS owner, t.id, t.sketch FROM", f"SELECT t.shelf AS owner, t.id, {APART} FROM"),
     (
         " OFFSET 0) t) r\n",
-        f""" OFFSET 0) t
+        """ OFFSET 0) t
             WHERE d.shelf NOT IN (SELECT shelf FROM large)
             UNION ALL
             SELECT n.* FROM large l CROSS JOIN LATERAL parley_nearest_chunks(l.shelf, l.documents, model, (SELECT sketch FROM question),
-                (SELECT apart FROM usual), ({MOST})::bigint) n) r
+                (SELECT apart FROM usual), least(greatest(400, (SELECT texts / 100 FROM size)), 2000)::bigint) n) r
 """,
     ),
     SORTED,
