@@ -1,9 +1,9 @@
 """A search compares fewer vectors exactly, and two processes read the signatures of a large library.
 
-The first stage of a search keeps up to 2,000 texts. Most of them are much further from the question than the hundred that can count,
-and their rows are no longer read. The signatures of 50,000 or more chunks are read in parallel by `parley_nearest_chunks`: it has the
-planner's settings for itself, because with them each search would start a worker. See docs/adr/0016-two-stage-search.md. The functions
-keep their signatures, so the previous release can call them.
+The first stage of a search of more than 40,000 texts keeps up to 2,000. Most of them are much further from the question than the
+hundred that can count, and their rows are no longer read. The signatures of 50,000 or more chunks are read in parallel by
+`parley_nearest_chunks`: it has the planner's settings for itself, because with them each search would start a worker. See
+docs/adr/0016-two-stage-search.md. The functions keep their signatures, so the previous release can call them.
 """
 
 from alembic import op
@@ -29,13 +29,17 @@ REVOKE ALL ON FUNCTION parley_nearest_chunks FROM PUBLIC;
 
 APART = "t.sketch <~> (SELECT sketch FROM question) AS apart"
 SORTED = (" ORDER BY r.sketch <~> (SELECT sketch FROM question) LIMIT", " ORDER BY r.apart LIMIT")
-# A distance of n independent bits varies by sqrt(n) / 2 (standard deviation). Texts that are two deviations behind the nearest hundred
-# are not compared: of 200,000 chunks, a few hundred instead of 2,000. Among vectors by chance, all 2,000 remain.
+# A distance of n independent bits varies by sqrt(n) / 2 (standard deviation). Beyond the nearest 400, texts that are two deviations behind
+# the nearest hundred are not compared: of 200,000 chunks, 400 instead of 2,000. Among vectors by chance, all 2,000 remain. The bits of
+# the lexical model's vectors depend on each other.
 NEAR = (
     "          FROM close c CROSS JOIN LATERAL (",
     """          FROM (SELECT owner, id FROM close
-                 WHERE apart <= (SELECT max(f.apart) FROM (SELECT apart FROM close ORDER BY apart LIMIT greatest(pool, most)) f)
-                                + (SELECT sqrt(length(sketch)) FROM question)) c CROSS JOIN LATERAL (""",
+                 WHERE model = ''lexical'' OR apart <= (
+                       SELECT greatest(max(f.apart), max(f.apart) FILTER (WHERE f.place <= greatest(pool, most))
+                                                     + (SELECT sqrt(length(sketch)) FROM question))
+                         FROM (SELECT apart, row_number() OVER (ORDER BY apart) AS place FROM close
+                                ORDER BY apart LIMIT greatest(pool, most, 400)) f)) c CROSS JOIN LATERAL (""",
 )
 CHUNKS = (
     (
