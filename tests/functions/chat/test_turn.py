@@ -110,6 +110,15 @@ def test_the_wait_for_the_model_is_part_of_the_timings(engine, alice):
     assert 200 <= last.timings.model_ms <= last.timings.total_ms
 
 
+@pytest.mark.parametrize("reason", ["stop", "length", "content_filter"])
+def test_the_client_is_told_why_an_answer_ended(engine, alice, row, reason):
+    script = [llm.TextDelta("Hel"), llm.Finished(reason, llm.Usage(10, 1))]
+    started, *_, last = take(make_services(engine, ScriptedProvider(script)), alice)
+    stored = row("SELECT status, finish_reason FROM turns WHERE id = :id", id=started.turn_id)
+
+    assert (last.name, last.finish_reason, tuple(stored)) == ("turn.completed", reason, ("completed", reason))
+
+
 def test_a_stopped_answer_has_timings_too(engine, alice):
     *_, last = take(make_services(engine, HangingProvider("word")), alice, time_limit_s=0.3)
 
