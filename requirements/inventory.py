@@ -1,4 +1,4 @@
-"""Write the inventory of third-party packages that a deployment contains, as CycloneDX 1.6: `python requirements/inventory.py FILE`.
+"""Write the inventory of Python and npm packages that a deployment contains, as CycloneDX 1.6: `python requirements/inventory.py FILE`.
 
 Its sources are the pins: `requirements.txt` of each function and layer, and `package-lock.json` without the page's checkers. Two runs on
 the same pins write the same bytes.

@@ -1,4 +1,4 @@
-"""The inventory of packages (`make inventory`): every package that a deployment contains, with its version, hashes and parts."""
+"""The inventory of packages (`make build` writes it): every package that a deployment contains, with its version, hashes and parts."""
 
 import json
 import re

@@ -10,7 +10,7 @@ import pytest
 
 from local.ports import free_port
 from tests.conftest import ROOT
-from tests.security.advisories import NotAnswered, advisories
+from tests.security.advisories import AuditFailed, NotAnswered, advisories
 
 ADVISORY = {"id": 1, "url": "https://example.com/GHSA-1", "title": "t", "severity": "high", "cwe": [], "cvss": {"score": 8}}
 
@@ -80,4 +80,10 @@ def test_a_registry_that_refuses_the_question_has_not_checked_anything(pins, mon
 def test_a_registry_that_cannot_be_reached_has_not_checked_anything(pins, monkeypatch):
     monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{free_port()}/")
     with pytest.raises(NotAnswered, match="ECONNREFUSED"):
+        advisories(pins)
+
+
+def test_a_damaged_lock_file_fails_the_check(pins, monkeypatch):
+    (pins / "package-lock.json").write_text("{")
+    with serving(monkeypatch), pytest.raises(AuditFailed):
         advisories(pins)

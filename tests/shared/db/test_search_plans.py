@@ -116,6 +116,14 @@ def test_the_signatures_of_a_large_library_are_read_by_two_processes_from_the_in
 
     assert [node["Workers Planned"] for node in nodes if node["Node Type"] == "Gather Merge"] == [1]
     assert [(node["Index Name"], node["Parallel Aware"]) for node in nodes if "Relation Name" in node] == [("chunks_sketch", True)]
+    assert "max_parallel_workers_per_gather=1" in settings
+
+
+def test_only_the_search_itself_reads_signatures(engines):
+    with engines["owner"].connect() as connection:
+        granted = connection.scalars(text("SELECT proacl::text FROM pg_proc WHERE proname = 'parley_nearest_chunks'")).one()
+
+    assert granted == "{parley_search=X/parley_search}"
 
 
 def test_the_app_role_reads_no_signatures(engine, alice):

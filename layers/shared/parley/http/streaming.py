@@ -125,7 +125,7 @@ def enable_runtime_streaming() -> None:
     def unmarshal_request(request: Any, content_type: str = "application/json") -> Any:
         # AWS's client parses with simplejson, which takes five times as long for a large body with many quotes.
         if content_type == "application/json":
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 return json.loads(request)
         return unmarshal_by_simplejson(request, content_type)  # raises the client's own error
 

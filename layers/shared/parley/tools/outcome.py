@@ -50,7 +50,8 @@ class ToolOutcome:
     """A tool's result as text, or, if `ok` is false, the reason for the failure, worded for the model.
 
     `found` contains the document chunks or web pages of the text, which an answer may cite. If there are `argument_errors`, the tool
-    did not run. If the tool `asked` its user, there is no result yet. `run_safely` sets `elapsed_ms`.
+    did not run. If the tool `asked` its user, there is no result yet. `run_safely` measures `elapsed_ms`, and a call that has timed out
+    sets it; it is 0 for a call that did not run.
     """
 
     ok: bool

@@ -11,24 +11,26 @@ from alembic import op
 revision, down_revision = "0065", "0064"
 
 # The costs of parallel reading count as nothing: the plan is made once for all owners, whose mean is small. `large` limits the calls.
+# The function sees whatever its caller, `parley_search_chunks`, sees, which is every row: the caller must pass readable documents only.
+# Distances are whole numbers and often equal, and two processes deliver them in any order: ids decide which of them are kept.
 NEAREST = """
 CREATE FUNCTION parley_nearest_chunks(of_shelf uuid, of_documents uuid[], of_model text, question bit varying, reach float8, most bigint)
 RETURNS TABLE (owner uuid, id uuid, apart float8)
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 SET search_path = public, pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
-SET parallel_setup_cost = 0 SET parallel_tuple_cost = 0 SET min_parallel_index_scan_size = 0
+SET parallel_setup_cost = 0 SET parallel_tuple_cost = 0 SET min_parallel_index_scan_size = 0 SET max_parallel_workers_per_gather = 1
 AS $$
     SELECT t.shelf, t.id, t.sketch <~> question AS apart
       FROM chunks t
      WHERE t.shelf = of_shelf AND t.document_id = ANY (of_documents) AND t.embedding_model = of_model
        AND CASE WHEN length(t.sketch) = length(question) THEN t.sketch <~> question <= reach END
-     ORDER BY apart LIMIT most
+     ORDER BY apart, t.id LIMIT most
 $$;
 REVOKE ALL ON FUNCTION parley_nearest_chunks FROM PUBLIC;
 """
 
 APART = "t.sketch <~> (SELECT sketch FROM question) AS apart"
-SORTED = (" ORDER BY r.sketch <~> (SELECT sketch FROM question) LIMIT", " ORDER BY r.apart LIMIT")
+SORTED = (" ORDER BY r.sketch <~> (SELECT sketch FROM question) LIMIT", " ORDER BY r.apart, r.id LIMIT")
 # A distance of n independent bits varies by sqrt(n) / 2 (standard deviation). Beyond the nearest 400, texts that are two deviations behind
 # the nearest hundred are not compared: of 200,000 chunks, 400 instead of 2,000. Among vectors by chance, all 2,000 remain. The bits of
 # the lexical model's vectors depend on each other.
