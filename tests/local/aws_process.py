@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import httpx2
 
-from local.ports import free_port
+from local.ports import ReservedPort
 from local.services.aws_signature import AwsCredentials, signed_headers
 from tests.local.running_emulator import eventually
 from tests.support.time_limits import HANG_S
@@ -32,11 +32,11 @@ class AwsProcess:
     @contextmanager
     def started(cls, folder: Path, *, credentials: AwsCredentials | None = None, queues_url: str = "http://127.0.0.1:9") -> Iterator[Self]:
         """Run the process until the end of the block, then kill it. Buckets notify the queues at `queues_url`."""
-        port, credentials = free_port(), credentials or AwsCredentials.create()
-        command = [sys.executable, "-m", "local.services.fake_aws.server", "--port", str(port), "--folder", str(folder)]
+        port, credentials = ReservedPort(), credentials or AwsCredentials.create()
+        command = [sys.executable, "-m", "local.services.fake_aws.server", "--port", str(port.number), "--folder", str(folder)]
         options = [f"--upload-origin={UPLOAD_ORIGIN}", f"--queues-url={queues_url}"]
         process = subprocess.Popen([*command, *options], env=os.environ | credentials.environment)
-        cloud = cls(f"http://127.0.0.1:{port}", process, credentials)
+        cloud = cls(f"http://127.0.0.1:{port.number}", process, credentials)
         try:
             assert eventually(cloud._answers)
             yield cloud
