@@ -30,13 +30,15 @@ class PasswordProof:
 def log_in(services: AuthServices, *, email: str, password: str, origin: ClientOrigin) -> IssuedTokens | PasswordProof:
     """Check a password and start a session, or return the proof if the account has a second factor.
 
-    Raises TooManyAttempts and InvalidCredentials.
+    Raises TooManyAttempts, and InvalidCredentials, also if the password or the second factor has changed since it was checked.
     """
     proof = authenticate(services, email=email, password=password, origin=origin)
     if proof.has_second_factor:
         return proof
     key_ring = services.key_ring()
     with user_scope(services.engine, proof.user_id) as connection:
+        # A statement of its own: the start then sees a second factor that was confirmed while this one waited.
+        users.lock_credentials(connection, proof.user_id)
         tokens = start_session(
             connection,
             proof.user_id,

@@ -122,15 +122,16 @@ def start_session(
     reset_buckets: sessions.LoginBuckets | None,
     has_second_factor: bool = False,
 ) -> IssuedTokens:
-    """Store a session for a user whose password was checked. Raises InvalidCredentials if the password has changed since then.
+    """Store a session for a user whose password was checked.
 
+    Raises InvalidCredentials if the password has changed since then, or the user has a second factor and the session none.
     `reset_buckets` holds the login throttle's buckets to reset, if any.
     """
     token, session_id = RefreshToken.new(user_id), new_id()
     session = sessions.NewSession(session_id, token.hash, utc_now() + lifetimes.absolute, has_second_factor)
     user = sessions.start_session(connection, user_id, password_hash, session, origin=origin, reset_buckets=reset_buckets)
     if user is None:
-        raise InvalidCredentials(f"the password of {user_id} was changed during login")
+        raise InvalidCredentials(f"the password or the second factor of {user_id} was changed during login")
     is_admitted = lifetimes.admits_admin(has_second_factor=has_second_factor)
     return issue_tokens(user, session_id, token, key_ring, admits_admin=is_admitted)
 

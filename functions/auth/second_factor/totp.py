@@ -89,7 +89,8 @@ def confirm(services: AuthServices, principal: Principal, *, code: str, origin: 
     """
     _count(services, principal.user_id)
     with principal_scope(services.engine, principal) as connection:
-        lock_access(connection, principal)
+        # Alone: a login that began without the factor either is ended below, or waits and is refused.
+        lock_access(connection, principal, is_exclusive=True)
         factor = second_factors.find(connection, user_id=principal.user_id)
         if factor is None or factor.confirmed_at or not _is_next(services, connection, factor, principal.user_id, code):
             raise InvalidSecondFactor(f"enrolment of {principal.user_id}")

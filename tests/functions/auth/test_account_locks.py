@@ -6,12 +6,17 @@ In each test, a request stops with its locks held until the other one waits for 
 import secrets
 from datetime import timedelta
 
+import pytest
+
 from functions.auth import account
+from functions.auth.errors import InvalidCredentials
+from functions.auth.login import log_in
 from functions.auth.oidc import accounts as oidc_accounts
 from functions.auth.oidc.id_tokens import LogoutToken
+from functions.auth.second_factor import totp
 from parley.auth.client_origin import ClientOrigin
 from parley.clock import utc_now
-from parley.db.accounts import authorization_codes, login_throttle, one_time_codes, second_factors, users
+from parley.db.accounts import authorization_codes, login_throttle, one_time_codes, second_factors, sessions, users
 from parley.db.transactions import user_scope
 from tests.fakes.oauth_client import OAuthApp, parameters_of
 from tests.fakes.oidc_issuer import refresh_token_of
@@ -69,6 +74,25 @@ def test_a_second_factor_is_not_removed_by_a_session_that_a_reset_ends(auth, ali
 
     assert removed().status == 401
     assert login(auth, alice, NEW) == 202
+
+
+def test_a_login_that_began_before_an_enrolment_starts_no_session_after_it(auth, alice, clock, elsewhere, beside):
+    app = test_second_factor.Authenticator(auth, alice, clock)
+    credentials = {"email": alice.email, "password": PASSWORD}
+    logged_in = beside(second_factors, "confirm", log_in, elsewhere, **credentials, origin=ORIGIN)
+
+    assert app.confirm(app.code()).status == 200
+    with pytest.raises(InvalidCredentials):
+        logged_in()
+
+
+def test_an_enrolment_ends_the_session_of_a_login_at_the_same_moment(auth, alice, clock, elsewhere, beside):
+    app = test_second_factor.Authenticator(auth, alice, clock)
+    confirmed = beside(sessions, "start_session", totp.confirm, elsewhere, alice.principal, code=app.code(), origin=ORIGIN)
+    thief = Person.signed_in(auth, alice.email)
+
+    assert len(confirmed()) == totp.RECOVERY_CODES
+    assert [auth.get("/auth/me", as_=person).status for person in (thief, alice)] == [401, 200]
 
 
 def test_a_reset_waits_for_the_removal_of_a_passkey(auth, alice, reset, beside):

@@ -132,7 +132,8 @@ def start_session(
 ) -> User | None:
     """Store the session, log the login in the audit log, and empty the account's login buckets; return the user.
 
-    Returns None if the account is disabled or its password hash is no longer `password_hash`, which the caller has verified.
+    Returns None if the account is disabled, if its password hash is no longer `password_hash`, which the caller has verified, or if it has
+    a second factor and the session none. The caller has locked the credentials, so that no factor is confirmed meanwhile.
     """
     keys = reset_buckets.account_keys if reset_buckets else []
     values = {"user_id": user_id, "password_hash": password_hash, "event_id": new_id(), "keys": keys}
@@ -244,7 +245,9 @@ _START_SESSION = text(
     """
     WITH verified AS (
         SELECT c.user_id FROM credentials c JOIN users u ON u.id = c.user_id
-         WHERE c.user_id = :user_id AND c.password_hash = :password_hash AND u.disabled_at IS NULL FOR SHARE
+         WHERE c.user_id = :user_id AND c.password_hash = :password_hash AND u.disabled_at IS NULL
+           AND (:has_second_factor OR NOT EXISTS (SELECT FROM second_factors f WHERE f.user_id = c.user_id AND f.confirmed_at IS NOT NULL))
+           FOR SHARE
     ), started AS (
         INSERT INTO sessions (user_id, id, expires_at, address, user_agent, has_second_factor)
         SELECT user_id, :session_id, :expires_at, :network, :user_agent, :has_second_factor FROM verified
