@@ -16,7 +16,7 @@ from parley.auth.principal import Principal
 from parley.db import outbox
 from parley.db.accounts import api_keys, audit, exports, login_throttle, oidc, one_time_codes, passkeys, second_factors, sessions, users
 from parley.db.accounts.exports import Export
-from parley.db.transactions import hold_credentials, lock_access, lock_until_end, principal_scope, user_scope
+from parley.db.transactions import lock_access, lock_until_end, principal_scope, user_scope
 from parley.errors import Forbidden, NotFound
 from parley.ids import new_id
 from parley.jobs import AccountNotice, ChangeEmail, OutboxJob, ResetPassword
@@ -27,7 +27,7 @@ EXPORT_URL_LIFETIME_S = 24 * 3600
 def log_out(services: AuthServices, principal: Principal, *, everywhere: bool, origin: ClientOrigin) -> IssuerLogout | None:
     """End the caller's session, or all of the user's, and return where the user logs out of the session's issuer too, if there is one.
 
-    Raises Forbidden for an API key, which has no session.
+    Raises Forbidden for an API key, which has no session, and Unauthorized if the session has ended meanwhile.
     """
     if principal.session_id is None:
         raise Forbidden(f"an API key of {principal.user_id} cannot log out")
@@ -35,7 +35,7 @@ def log_out(services: AuthServices, principal: Principal, *, everywhere: bool, o
         issuer = oidc.issuer_of(connection, principal.session_id, user_id=principal.user_id)
         if everywhere:
             # A login or a client's consent at this moment starts a session that must end too.
-            hold_credentials(connection, principal.user_id)
+            lock_access(connection, principal, is_exclusive=True)
             sessions.end_all(connection, user_id=principal.user_id)
         else:
             sessions.end(connection, principal.session_id, user_id=principal.user_id)

@@ -75,11 +75,12 @@ def store(connection: Connection, user_id: UUID, name: str, verified: VerifiedCr
 
 
 def remove(services: AuthServices, principal: Principal, passkey_id: UUID, *, password: str | None, origin: ClientOrigin) -> None:
-    """Delete a passkey. Raises NotFound and the errors of `reauthenticate`."""
+    """Delete a passkey. Raises NotFound and the errors of `reauthenticate`, and Unauthorized if the session has ended meanwhile."""
     with principal_scope(services.engine, principal) as connection:
         passkeys.get(connection, passkey_id, user_id=principal.user_id)
     _, proof = reauthenticate(services, principal, password, origin=origin)
     with principal_scope(services.engine, principal) as connection:
+        lock_access(connection, principal, is_exclusive=True)
         passkeys.remove(connection, passkey_id, user_id=principal.user_id)
         login_throttle.reset(connection, proof.buckets.account_keys)
         audit.add(connection, principal.user_id, "passkey_removed", origin, passkey_id=str(passkey_id))

@@ -105,6 +105,25 @@ def test_a_reset_waits_for_the_removal_of_a_passkey(auth, alice, reset, beside):
     assert login(auth, alice, NEW) == 200
 
 
+def test_a_passkey_is_not_removed_by_a_session_that_a_reset_ends(auth, alice, reset, beside, code_of, engine):
+    assert test_passkeys.add(auth, alice, Authenticator()).status == 201
+    passkey = auth.get("/auth/passkeys", as_=alice).json["items"][0]["id"]
+    with user_scope(engine, alice.id) as connection:
+        users.set_verified_email(connection, alice.id, alice.email)
+    removed = beside(users, "set_password_hash", auth.delete, f"/auth/passkeys/{passkey}", body={"password": PASSWORD}, as_=alice)
+    reset()
+
+    assert removed().status == 401
+    assert len(auth.get("/auth/passkeys", as_=Person.signed_in(auth, alice.email, password=NEW)).json["items"]) == 1
+
+
+def test_a_session_that_a_reset_ends_logs_nobody_out(auth, alice, reset, beside):
+    logged_out = beside(users, "set_password_hash", auth.post, "/auth/logout", {"everywhere": True}, as_=alice)
+    reset()
+
+    assert logged_out().status == 401
+
+
 def test_a_logout_everywhere_ends_the_session_of_a_consent_at_the_same_moment(auth, alice, elsewhere, beside):
     client = OAuthApp.registered(auth)
     logged_out = beside(authorization_codes, "add", account.log_out, elsewhere, alice.principal, everywhere=True, origin=ORIGIN)
