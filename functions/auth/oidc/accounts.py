@@ -80,7 +80,10 @@ def end_sessions(services: AuthServices, issuer: OidcIssuer, token: LogoutToken)
         if token.subject is not None:
             user_id = oidc.find_owner(connection, issuer=issuer.issuer, subject=token.subject)
         else:
-            user_id = oidc.find_session_owner(connection, issuer=issuer.issuer, issuer_session=token.issuer_session or "")
+            # A login that is about to store the session's owner comes first.
+            which = {"issuer": issuer.issuer, "issuer_session": token.issuer_session or ""}
+            oidc.lock_issuer_session(connection, **which)
+            user_id = oidc.find_session_owner(connection, **which)
         return _end_sessions(services, issuer, token, user_id) if user_id else 0
 
 

@@ -243,7 +243,12 @@ def _start_program(
 
 
 def _lock_identity(connection: Connection, client: IssuerClient, identity: Identity, user_id: UUID) -> None:
-    """Keep the identity until the transaction ends: its later removal ends the new session too. Raises LoginExpired."""
+    """Keep the identity until the transaction ends: its later removal, or the issuer's logout, ends the new session too.
+
+    Raises LoginExpired.
+    """
+    if identity.issuer_session is not None:
+        oidc.lock_issuer_session(connection, issuer=client.issuer.issuer, issuer_session=identity.issuer_session)
     if not oidc.lock_identity(connection, user_id=user_id, issuer=client.issuer.issuer, subject=identity.subject):
         raise LoginExpired(f"the identity of {user_id} was removed meanwhile")
 

@@ -16,7 +16,7 @@ from functions.auth.oidc.id_tokens import LogoutToken
 from functions.auth.second_factor import totp
 from parley.auth.client_origin import ClientOrigin
 from parley.clock import utc_now
-from parley.db.accounts import authorization_codes, login_throttle, one_time_codes, second_factors, sessions, users
+from parley.db.accounts import authorization_codes, login_throttle, oidc, one_time_codes, second_factors, sessions, users
 from parley.db.transactions import user_scope
 from tests.fakes.oauth_client import OAuthApp, parameters_of
 from tests.fakes.oidc_issuer import refresh_token_of
@@ -142,3 +142,12 @@ def test_the_issuers_logout_ends_the_session_of_a_consent_at_the_same_moment(aut
 
     assert (consent.status, logged_out()) == (200, 2)
     assert client.exchange(parameters_of(consent.json["redirect_to"])["code"]).json["error"] == "invalid_grant"
+
+
+def test_the_logout_of_an_issuers_session_ends_that_of_a_login_at_the_same_moment(auth, issuer, configure, browser, elsewhere, beside):
+    token = LogoutToken("a", None, issuer.person["sid"], utc_now() + LIFETIME)
+    logged_out = beside(oidc, "start_session", oidc_accounts.end_sessions, elsewhere, configure().find("corp").issuer, token)
+    late = refresh_token_of(browser.sign_in())
+
+    assert logged_out() == 1
+    assert refresh(auth, late).status == 401

@@ -9,4 +9,6 @@ Transactions lock the rows of an account in this order, so that no two of them d
 5. sessions and API keys,
 6. the user, if the address changes,
 7. the buckets of the login throttle.
+
+The lock of an issuer's session comes before all of them.
 """

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from parley.auth.client_origin import ClientOrigin
 from parley.db.accounts.users import User
 from parley.db.tables import credentials, oidc_identities, oidc_logins, oidc_logout_tokens, sessions, users
+from parley.db.transactions import lock_until_end
 from parley.ids import new_id
 
 
@@ -132,6 +133,11 @@ def start_session_by_code(
     """
     values = {"hash": code.hash, "redirect_uri": code.redirect_uri, "code_challenge": code.code_challenge}
     return _started(connection, _START_BY_CODE, user_id, session, origin, values | {"code_expires_at": code.expires_at})
+
+
+def lock_issuer_session(connection: Connection, *, issuer: str, issuer_session: str) -> None:
+    """Let no other transaction start or end a session of this session of the issuer until this one ends. It comes before any row's lock."""
+    lock_until_end(connection, f"session {issuer_session} of {issuer}")
 
 
 def find_session_owner(connection: Connection, *, issuer: str, issuer_session: str) -> UUID | None:
