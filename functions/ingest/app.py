@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from functions.ingest import messages
+from functions.ingest.lease import within_lease
 from functions.ingest.messages import ImportMessage
 from functions.ingest.pipeline import ingest
 from functions.ingest.services import DocumentFileStore, ImportFileStore, IngestServices
@@ -48,7 +49,7 @@ services = IngestServices(
     engine=engine,
     files=DocumentFileStore(settings.files_bucket, max_bytes=settings.document_bytes),
     import_files=ImportFileStore(settings.files_bucket, max_bytes=MAX_IMPORT_BYTES),
-    embedding=MeteredEmbedder(engine, catalogue, os.environ, providers.embedder, default_limits),
+    embedding=MeteredEmbedder(engine, catalogue, os.environ, within_lease(providers.embedder), default_limits),
     queue=IngestQueue(settings.ingest_queue_url),
     catalogue=catalogue,
     router=ModelRouter(providers, CircuitBreaker(DatabaseCircuits(engine)), is_background=True),

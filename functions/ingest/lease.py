@@ -4,10 +4,10 @@ Each user has a share of the workers. If the share is in use, a message is dropp
 until a worker that finishes another document of the same user queues it. So one user's many documents cannot keep the
 documents of other users waiting.
 
-A lease lasts 60 seconds. Every stored batch extends it, and so does the worker before each step that may take long
-(`Lease`). The worker that holds it also queues a delayed message, which arrives after the worker's deadline and the end of
-the lease. If the worker has died by then, the message makes another worker continue. All other messages for a leased
-document can therefore be dropped.
+A lease lasts 60 seconds. Every stored batch extends it, and so does the worker before each call of a model and while it
+parses (`Lease`). A worker whose document another has taken changes nothing more of it. The worker that holds the lease also
+queues a delayed message, which arrives after the worker's deadline and the end of the lease. If the worker has died by then,
+the message makes another worker continue. All other messages for a leased document can therefore be dropped.
 
 A worker also leaves the database to others for a part of the time (`DatabaseShare`).
 """
@@ -22,18 +22,21 @@ from uuid import UUID
 from functions.ingest.messages import DocumentMessage
 from functions.ingest.services import IngestServices
 from parley.db import documents
-from parley.db.documents import Document
+from parley.db.documents import Document, LeaseLost
 from parley.db.engine import Connection, Engine
 from parley.db.transactions import user_scope
 from parley.deadline import Deadline
 from parley.errors import NotFound
 from parley.ingest_queue import IngestQueue
+from parley.llm.provider_registry import EmbedderFor
 from parley.observability import logger
 
 LEASE_S = 60.0
 # The longest delay that SQS accepts.
 SQS_MAX_DELAY_S = 900.0
-# A younger lease is not renewed: the rest of it is longer than a call of a model may take.
+# The worker renews the lease before a call of a model. The call ends so early that its result can be stored under the lease.
+CALL_TIMEOUT_S = 45.0
+# While the worker parses, it renews the lease at most this often. The parser yields many chunks in a second.
 _RENEWAL_AGE_S = 15.0
 _TAKEOVER_MARGIN_S = 30.0
 # A transaction that takes much longer waits for something else than the processor.
@@ -51,7 +54,7 @@ class ContinueLater(Exception):
 
 
 class Lease:
-    """The lease of this worker on a document."""
+    """The lease of this worker on a document. `until` is the end by which the database knows it."""
 
     def __init__(self, engine: Engine, document: Document, leased_until: datetime) -> None:
         self.document = document
@@ -59,16 +62,19 @@ class Lease:
         self._extended_to(leased_until)
 
     def renew(self) -> None:
-        """Extend the lease if it is no longer young. Call this before each step that may take long.
+        """Extend the lease. Call this before each call of a model.
 
         The attempt still counts, so that a document whose steps never end is given up. Raises LeaseLost, NotFound and Unavailable.
         """
-        if time.monotonic() - self._extended_s < _RENEWAL_AGE_S:
-            return
         document = self.document
         with user_scope(self._engine, document.user_id) as connection:
-            until = documents.renew_lease(connection, document.id, user_id=document.user_id, held_until=self._until, lease_s=LEASE_S)
+            until = documents.renew_lease(connection, document.id, user_id=document.user_id, held_until=self.until, lease_s=LEASE_S)
         self._extended_to(until)
+
+    def keep(self) -> None:
+        """Extend the lease as `renew` does if it is older than 15 seconds. Call this between steps of which many are short."""
+        if time.monotonic() - self._extended_s >= _RENEWAL_AGE_S:
+            self.renew()
 
     @contextmanager
     def progress(self, progress: float) -> Iterator[Connection]:
@@ -79,13 +85,13 @@ class Lease:
         document = self.document
         with user_scope(self._engine, document.user_id) as connection:
             until = documents.report_progress(
-                connection, document.id, user_id=document.user_id, progress=progress, held_until=self._until, lease_s=LEASE_S
+                connection, document.id, user_id=document.user_id, progress=progress, held_until=self.until, lease_s=LEASE_S
             )
             yield connection
         self._extended_to(until)
 
     def _extended_to(self, until: datetime) -> None:
-        self._until, self._extended_s = until, time.monotonic()
+        self.until, self._extended_s = until, time.monotonic()
 
 
 def acquire(services: IngestServices, message: DocumentMessage) -> Lease | None:
@@ -128,26 +134,47 @@ def schedule_takeover(queue: IngestQueue, document: Document, *, deadline: Deadl
     queue.send(document.id, user_id=document.user_id, delay_s=delay_s)
 
 
-def release(engine: Engine, document: Document, *, is_excused: bool) -> None:
-    """End the lease, so that another worker can continue immediately. An excused attempt does not count as a failure. Raises NotFound."""
-    with user_scope(engine, document.user_id) as connection:
-        documents.release_lease(connection, document.id, user_id=document.user_id, is_excused=is_excused)
+def release(engine: Engine, lease: Lease, *, is_excused: bool) -> None:
+    """End the lease, so that another worker can continue immediately. An excused attempt does not count as a failure.
 
-
-def requeue(services: IngestServices, document: Document, *, delay_s: float) -> None:
-    """Queue the document for another worker after `delay_s`; until then the lease stays taken. Raises NotFound and Unavailable.
-
-    A delay means that a model is busy, so the attempt does not count as a failure.
+    Has no effect if another worker has taken the document. Raises NotFound and Unavailable.
     """
-    with user_scope(services.engine, document.user_id) as connection:
-        documents.release_lease(connection, document.id, user_id=document.user_id, after_s=delay_s, is_excused=delay_s > 0)
-    services.queue.send(document.id, user_id=document.user_id, delay_s=delay_s)
+    document = lease.document
+    try:
+        with user_scope(engine, document.user_id) as connection:
+            documents.release_lease(connection, document.id, user_id=document.user_id, held_until=lease.until, is_excused=is_excused)
+    except LeaseLost:
+        log_lost(document.id)
 
 
-def release_until_uploaded(engine: Engine, document: Document) -> None:
-    """End the lease of a document whose file has not arrived; the attempt does not count. Raises NotFound."""
+def requeue(services: IngestServices, lease: Lease, *, delay_s: float) -> None:
+    """Queue the document for another worker after `delay_s`; until then the lease stays taken.
+
+    A delay means that a model is busy, so the attempt does not count as a failure. Raises LeaseLost, NotFound and Unavailable.
+    """
+    user_id = lease.document.user_id
+    with user_scope(services.engine, user_id) as connection:
+        documents.release_lease(
+            connection, lease.document.id, user_id=user_id, held_until=lease.until, after_s=delay_s, is_excused=delay_s > 0
+        )
+    services.queue.send(lease.document.id, user_id=user_id, delay_s=delay_s)
+
+
+def release_until_uploaded(engine: Engine, lease: Lease) -> None:
+    """End the lease of a document whose file has not arrived; the attempt does not count. Raises LeaseLost, NotFound and Unavailable."""
+    document = lease.document
     with user_scope(engine, document.user_id) as connection:
-        documents.requeue(connection, document.id, user_id=document.user_id)
+        documents.requeue(connection, document.id, user_id=document.user_id, held_until=lease.until)
+
+
+def log_lost(document_id: UUID) -> None:
+    """Log that another worker has taken the document over, or has finished it."""
+    logger.warning("document_lease_lost", document_id=str(document_id))
+
+
+def within_lease(embedder_for: EmbedderFor) -> EmbedderFor:
+    """Limit the calls of embedding models to `CALL_TIMEOUT_S`, so that each ends before the lease that was renewed for it."""
+    return lambda model: embedder_for(model.model_copy(update={"timeout_s": min(model.timeout_s, CALL_TIMEOUT_S)}))
 
 
 class DatabaseShare:

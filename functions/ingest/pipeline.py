@@ -27,6 +27,7 @@ from functions.ingest.lease import (
     DatabaseShare,
     Lease,
     acquire,
+    log_lost,
     queue_waiting,
     release,
     release_until_uploaded,
@@ -86,26 +87,24 @@ def ingest(services: IngestServices, message: DocumentMessage, *, deadline: Dead
         lease = acquire(services, message)
         if lease is not None:
             _process_or_release(services, lease, message, deadline)
+    except LeaseLost:
+        log_lost(message.document_id)  # and not released: the lease is another worker's
     finally:
         # Also after a deletion or a duplicate message: no other message may be left that continues this user's documents.
         queue_waiting(services, message.user_id)
 
 
 def _process_or_release(services: IngestServices, lease: Lease, message: DocumentMessage, deadline: Deadline) -> None:
-    document = lease.document
     try:
         _process(services, lease, message, deadline)
-    except LeaseLost:
-        # Not released: the lease is another worker's.
-        logger.warning("document_lease_lost", document_id=str(document.id))
     except FileMissing:
-        _wait_for_file(services, document)
+        _wait_for_file(services, lease)
     except Unreadable as exc:
-        _fail(services.engine, document, exc)
-    except NotFound:
+        _fail(services.engine, lease, exc)
+    except (LeaseLost, NotFound):
         raise
     except Exception as exc:
-        release(services.engine, document, is_excused=isinstance(exc, Unavailable))
+        release(services.engine, lease, is_excused=isinstance(exc, Unavailable))
         raise
 
 
@@ -116,9 +115,9 @@ def _process(services: IngestServices, lease: Lease, message: DocumentMessage, d
         _describe(services, lease, count, deadline)
         note = _embed(services, lease, count, share, deadline)
     except ContinueLater as later:
-        requeue(services, document, delay_s=later.delay_s)
+        requeue(services, lease, delay_s=later.delay_s)
         return
-    _finish(services, document, count, note=note)
+    _finish(services, lease, count, note=note)
     if note == NO_MODEL and document.attempts < MAX_EMBEDDING_ATTEMPTS:
         services.queue.send(document.id, user_id=document.user_id, delay_s=SQS_MAX_DELAY_S)
     share.wait()  # otherwise, many small documents would be stored without a pause
@@ -139,14 +138,15 @@ def _read_and_store(services: IngestServices, lease: Lease, message: DocumentMes
         return document.chunks
     with services.files.local_copy(message.file_key, size=document.bytes) as (path, sha256):
         schedule_takeover(services.queue, document, deadline=deadline)
-        _check_not_duplicate(services.engine, document, sha256)
+        _check_not_duplicate(services.engine, lease, sha256)
         return _store_chunks(services.engine, lease, path, share, deadline)
 
 
-def _check_not_duplicate(engine: Engine, document: Document, sha256: bytes) -> None:
-    """Store the file's hash. Raises DuplicateDocument if the user has another document with the same bytes."""
+def _check_not_duplicate(engine: Engine, lease: Lease, sha256: bytes) -> None:
+    """Store the file's hash. Raises DuplicateDocument if the user has another document with the same bytes, LeaseLost and NotFound."""
+    document = lease.document
     with user_scope(engine, document.user_id) as connection:
-        duplicate = documents.set_content_hash(connection, document.id, sha256, user_id=document.user_id)
+        duplicate = documents.set_content_hash(connection, document.id, sha256, user_id=document.user_id, held_until=lease.until)
     if duplicate:
         raise DuplicateDocument(duplicate.title)
 
@@ -168,17 +168,17 @@ def _store_chunks(engine: Engine, lease: Lease, path: str, share: DatabaseShare,
     if parsing_deadline.left_s <= 0:
         raise ContinueLater
     with user_scope(engine, document.user_id) as connection:
-        documents.set_chunk_count(connection, document.id, user_id=document.user_id, chunks=count)
+        documents.set_chunk_count(connection, document.id, user_id=document.user_id, held_until=lease.until, chunks=count)
     return count
 
 
 def _chunks_until(deadline: Deadline, path: str, lease: Lease) -> Iterator[Chunk]:
     """Yield the file's chunks. Stop at the deadline, even if the parser is slow or yields nothing."""
-    lease.renew()
+    lease.keep()
     try:
         for chunk in Chunker().chunks_of(read_blocks(path, lease.document.filename, deadline=deadline)):
             yield chunk
-            lease.renew()
+            lease.keep()
             if deadline.left_s <= 0:
                 return
     except ParserStopped:
@@ -262,32 +262,34 @@ def _embed_batch(embedding: MeteredEmbedder, lease: Lease, texts: Sequence[str],
     return embedding.vectors(texts, billing_subject=billing_subject, before_call=lease.renew)
 
 
-def _finish(services: IngestServices, document: Document, count: int, *, note: str | None) -> None:
+def _finish(services: IngestServices, lease: Lease, count: int, *, note: str | None) -> None:
     """Mark the document as ready, and delete the surplus chunks of an earlier parse that produced more."""
-    has_vectors = note is None
+    document, has_vectors = lease.document, note is None
     with user_scope(services.engine, document.user_id) as connection:
         chunks.remove_from(connection, document.id, count, user_id=document.user_id)
         if services.describes_chunks and has_vectors and not chunks.are_all_described(connection, document.id, user_id=document.user_id):
             note = NO_DESCRIPTIONS
-        documents.mark_ready(connection, document.id, user_id=document.user_id, chunks=count, note=note)
+        documents.mark_ready(connection, document.id, user_id=document.user_id, held_until=lease.until, chunks=count, note=note)
     logger.info("document_ingested", document_id=str(document.id), chunks=count, has_vectors=has_vectors)
 
 
-def _wait_for_file(services: IngestServices, document: Document) -> None:
+def _wait_for_file(services: IngestServices, lease: Lease) -> None:
     """Wait for the notification of the upload, or fail the document if it was created more than a day ago.
 
     While the file can still arrive, check for it every 15 minutes, in case the notification is lost.
     """
+    document = lease.document
     age = utc_now() - document.created_at
     if age > UPLOAD_LIFETIME:
-        _fail(services.engine, document, NotUploaded(str(document.id)))
+        _fail(services.engine, lease, NotUploaded(str(document.id)))
         return
-    release_until_uploaded(services.engine, document)
+    release_until_uploaded(services.engine, lease)
     if age < timedelta(seconds=UPLOAD_FORM_LIFETIME_S + SQS_MAX_DELAY_S):
         services.queue.send(document.id, user_id=document.user_id, delay_s=SQS_MAX_DELAY_S)
 
 
-def _fail(engine: Engine, document: Document, reason: Unreadable) -> None:
-    logger.info("document_rejected", document_id=str(document.id), problem=reason.code, reason=str(reason))
+def _fail(engine: Engine, lease: Lease, reason: Unreadable) -> None:
+    document, columns = lease.document, {"code": reason.code, "reason": reason.public_message}
     with user_scope(engine, document.user_id) as connection:
-        documents.mark_failed(connection, document.id, user_id=document.user_id, code=reason.code, reason=reason.public_message)
+        documents.mark_failed(connection, document.id, user_id=document.user_id, held_until=lease.until, **columns)
+    logger.info("document_rejected", document_id=str(document.id), problem=reason.code, reason=str(reason))

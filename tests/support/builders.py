@@ -88,7 +88,7 @@ def add_document(engine: Engine, person: Any, *texts: str, title: str = "handboo
             chunks.put_vectors(
                 connection, document_id, {number: Vector("lexical", values) for number, values in enumerate(vectors)}, **owner
             )
-        documents.mark_ready(connection, document_id, **owner, chunks=len(new_chunks), note=None)
+        documents.mark_ready(connection, document_id, **owner, held_until=None, chunks=len(new_chunks), note=None)
         if shared:
             documents.change(connection, document_id, **owner, changes={"is_shared": True})
     return document_id

@@ -184,10 +184,10 @@ def test_the_file_of_a_deleted_document_is_deleted_while_the_share_is_taken(docu
 
 def test_a_paused_document_takes_no_share_of_the_workers(documents, engine, alice):
     document_id = UUID(upload_document(documents, alice).json["id"])
-    lease(engine, alice, document_id)
+    until = lease(engine, alice, document_id).leased_until
     with user_scope(engine, alice.id) as connection:
         before = stored_documents.lock_processed(connection, user_id=alice.id)
-        stored_documents.release_lease(connection, document_id, user_id=alice.id, after_s=300, is_excused=True)
+        stored_documents.release_lease(connection, document_id, user_id=alice.id, held_until=until, after_s=300, is_excused=True)
 
         assert (before, stored_documents.lock_processed(connection, user_id=alice.id)) == (1, 0)
 

@@ -22,7 +22,7 @@ def document_id(engine, alice):
         documents.add(connection, id, user_id=alice.id, **values)
         parts = [NewChunk(number, "Leave", text, None, 0, 9) for number, text in enumerate(TEXTS)]
         chunks.add(connection, id, parts, user_id=alice.id, is_shared=False)
-        documents.mark_ready(connection, id, user_id=alice.id, chunks=2, note=None)
+        documents.mark_ready(connection, id, user_id=alice.id, held_until=None, chunks=2, note=None)
     return id
 
 

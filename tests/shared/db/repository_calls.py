@@ -71,6 +71,7 @@ PREPARATIONS = (
     "UPDATE exports SET ready_at = now() WHERE user_id = :owner",
     'UPDATE responses SET previous_id = NULL, document = \'{"output": [{"text": "secret"}]}\' WHERE user_id = :owner',
 )
+_LEASED = f"leased_until = '{NOW.isoformat()}' WHERE user_id = :owner"
 # Further preparations of single functions, in the transaction of the call.
 STATES = {
     "responses.record_pieces": "UPDATE responses SET heartbeat_at = now() WHERE user_id = :owner",
@@ -83,12 +84,12 @@ STATES = {
     "approvals.asking_calls": 'UPDATE approvals SET question = \'{"call_id": "secret"}\', is_approved = NULL WHERE user_id = :owner',
     "turn_checkpoint.resume": "UPDATE turns SET status = 'waiting' WHERE user_id = :owner",
     "turn_checkpoint.read_checkpoint": 'UPDATE turns SET held = \'{"cost_usd": "1", "rounds": 7}\' WHERE user_id = :owner',
-    "documents.mark_failed": "UPDATE documents SET status = 'processing' WHERE user_id = :owner",
+    "documents.mark_failed": f"UPDATE documents SET status = 'processing', {_LEASED}",
+    **{f"documents.{name}": f"UPDATE documents SET {_LEASED}" for name in ("renew_lease", "report_progress", "requeue", "mark_ready")},
+    **{f"documents.{name}": f"UPDATE documents SET {_LEASED}" for name in ("set_content_hash", "set_chunk_count")},
     "documents.take_waiting": "UPDATE documents SET is_waiting = true WHERE user_id = :owner",
-    "documents.renew_lease": f"UPDATE documents SET leased_until = '{NOW.isoformat()}' WHERE user_id = :owner",
-    "documents.report_progress": f"UPDATE documents SET leased_until = '{NOW.isoformat()}' WHERE user_id = :owner",
     "documents.lock_processed": "UPDATE documents SET has_worker = true, leased_until = now() + interval '1 hour' WHERE user_id = :owner",
-    "documents.release_lease": "UPDATE documents SET has_worker = true, leased_until = now() + interval '1 hour' WHERE user_id = :owner",
+    "documents.release_lease": f"UPDATE documents SET has_worker = true, {_LEASED}",
     "chunks.without_description": "UPDATE chunks SET description = NULL WHERE user_id = :owner",
     "chunks.are_all_described": "UPDATE chunks SET description = NULL WHERE user_id = :owner",
     "chunks.has_undescribed_vectors": "UPDATE chunks SET description = NULL, embedding_model = 'other' WHERE user_id = :owner",
@@ -240,6 +241,7 @@ _VALUES: dict[str, Any] = {
     "lifetime": timedelta(hours=1), "expires_at": LATER, "at": NOW, "start": NOW - timedelta(days=2), "end": NOW + timedelta(days=2),
     "idle": timedelta(days=9), "default_days": 1, "default_usd": Decimal(5), "amount_usd": Decimal(1),
     "default_limits": DefaultLimits(9, Decimal(5)), "tokens": 1, "output_tokens": 9, "chunks": 1, "progress": 0.5, "lease_s": 30.0,
+    "held_until": NOW,
     "is_due": True, "is_approved": True, "is_shared": False, "id": UUID(int=1), "vector": None, "window_start": WindowStart(None, 0),
     "facts": 9, "passages": 9, "half_life_days": 30.0, "changes": {"title": "x"}, "parts": [], "order": "asc", "max_running": 9,
     "checkpoint": Checkpoint(), "entries": [ENTRY], "requested": [Approval("new", "x", {})],

@@ -51,6 +51,24 @@ class Queue:
         lease = {"held_until": held.leased_until, "lease_s": 60}
         return replace(held, leased_until=documents.report_progress(self.connection, held.id, **self.user, progress=progress, **lease))
 
+    def release(self, held: Document, **how: Any) -> None:
+        documents.release_lease(self.connection, held.id, **self.user, held_until=held.leased_until, **how)
+
+    def requeue(self, held: Document) -> None:
+        documents.requeue(self.connection, held.id, **self.user, held_until=held.leased_until)
+
+    def fail(self, held: Document) -> None:
+        documents.mark_failed(self.connection, held.id, **self.user, held_until=held.leased_until, code="corrupt", reason="Broken.")
+
+    def finish(self, held: Document) -> None:
+        documents.mark_ready(self.connection, held.id, **self.user, held_until=held.leased_until, chunks=1, note=None)
+
+    def count_chunks(self, held: Document) -> None:
+        documents.set_chunk_count(self.connection, held.id, **self.user, held_until=held.leased_until, chunks=9)
+
+    def hash(self, held: Document, sha256: bytes = b"9" * 32) -> Document | None:
+        return documents.set_content_hash(self.connection, held.id, sha256, **self.user, held_until=held.leased_until)
+
     def processed(self) -> int:
         return documents.lock_processed(self.connection, **self.user)
 
@@ -88,18 +106,18 @@ def test_an_unknown_document_is_not_found(queue):
 
 @pytest.mark.parametrize(("is_excused", "failures"), [(True, 0), (False, 1)])
 def test_an_excused_attempt_is_no_failure(queue, is_excused, failures):
-    queue.acquire(id := queue.add())
-    documents.release_lease(queue.connection, id, **queue.user, is_excused=is_excused)
-    documents.release_lease(queue.connection, id, **queue.user, is_excused=is_excused)
+    held, without_failures = queue.acquire(queue.add()), queue.get(queue.add(leased_until=LIVE))
+    for each in (held, without_failures):
+        queue.release(each, is_excused=is_excused)
 
-    assert queue.get(id).failures == failures
-    assert queue.acquire(id)
+    assert (queue.get(held.id).failures, queue.get(without_failures.id).failures) == (failures, 0)
+    assert queue.acquire(held.id)
 
 
 def test_a_released_document_stays_leased_for_the_delay_without_a_worker(queue):
-    queue.acquire(id := queue.add())
+    held = queue.acquire(id := queue.add())
     before = queue.processed()
-    documents.release_lease(queue.connection, id, **queue.user, after_s=30)
+    queue.release(held, after_s=30)
 
     assert (before, queue.processed(), queue.acquire(id)) == (1, 0, None)
 
@@ -132,24 +150,51 @@ def test_a_lease_that_has_ended_is_renewed_while_nobody_has_taken_it(queue):
     assert queue.acquire(id) is None
 
 
-def test_a_worker_that_was_too_slow_changes_nothing_of_the_lease_of_the_next(queue):
+CHANGES = {
+    "renew": Queue.renew,
+    "report": lambda queue, held: queue.report(held, 0.9),
+    "release": Queue.release,
+    "release later": lambda queue, held: queue.release(held, after_s=30, is_excused=True),
+    "requeue": Queue.requeue,
+    "fail": Queue.fail,
+    "finish": Queue.finish,
+    "count the chunks": Queue.count_chunks,
+    "store the hash": Queue.hash,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_worker_that_was_too_slow_changes_nothing_of_the_document_of_the_next(queue, change):
     slow = queue.acquire(id := queue.add())
     queue.expire(id)
     taken = queue.acquire(id)
-    for change in (queue.renew, lambda held: queue.report(held, 0.9)):
-        with pytest.raises(LeaseLost):
-            change(slow)
+    with pytest.raises(LeaseLost):
+        change(queue, slow)
 
     assert queue.get(id) == taken
-    assert queue.renew(taken) > taken.leased_until
+    assert documents.find_by_content(queue.connection, b"9" * 32, **queue.user) is None
+    change(queue, taken)
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_worker_that_was_too_slow_changes_nothing_of_a_document_that_another_has_finished(queue, change):
+    slow = queue.acquire(id := queue.add())
+    queue.expire(id)
+    queue.finish(queue.acquire(id))
+    finished = queue.get(id)
+    with pytest.raises(LeaseLost):
+        change(queue, slow)
+
+    assert queue.get(id) == finished
 
 
 def test_a_lease_of_a_deleted_document_is_not_found(queue):
     held = queue.acquire(queue.add())
     documents.remove(queue.connection, held.id, **queue.user)
 
-    with pytest.raises(NotFound):
-        queue.renew(held)
+    for change in CHANGES.values():
+        with pytest.raises(NotFound):
+            change(queue, held)
 
 
 @pytest.mark.parametrize(
@@ -173,18 +218,17 @@ def test_documents_wait_in_order_and_are_taken_once(queue):
 
 
 def test_a_document_whose_file_is_missing_is_queued_as_if_new(queue):
-    queue.acquire(id := queue.add())
-    documents.requeue(queue.connection, id, **queue.user)
+    queue.requeue(queue.acquire(id := queue.add()))
 
     assert (queue.get(id).status, queue.get(id).attempts, queue.get(id).failures) == ("queued", 0, 0)
 
 
 @pytest.mark.parametrize(("status", "is_failed"), [("queued", True), ("processing", True), ("ready", False), ("failed", False)])
 def test_only_an_unfinished_document_fails(queue, status, is_failed):
-    id = queue.add(status=f"'{status}'", chunks="3")
+    id = queue.add(status=f"'{status}'", chunks="3", leased_until=LIVE)
     try:
-        documents.mark_failed(queue.connection, id, **queue.user, code="corrupt", reason="Broken.")
-    except NotFound:
+        queue.fail(queue.get(id))
+    except LeaseLost:
         assert not is_failed
     else:
         assert (queue.get(id).status, queue.get(id).chunks, queue.get(id).error_code) == ("failed", 0, "corrupt")
@@ -193,7 +237,7 @@ def test_only_an_unfinished_document_fails(queue, status, is_failed):
 def test_the_same_file_is_found_unless_it_failed(queue):
     first, failed = queue.add(sha256=b"1" * 32), queue.add(sha256=b"2" * 32, status="'failed'")
     found = [documents.find_by_content(queue.connection, sha256, **queue.user) for sha256 in (b"1" * 32, b"2" * 32, b"3" * 32)]
-    duplicate = documents.set_content_hash(queue.connection, queue.add(), b"1" * 32, **queue.user)
+    duplicate = queue.hash(queue.acquire(queue.add()), b"1" * 32)
 
     assert [each and each.id for each in found] == [first, None, None]
     assert (duplicate.id, queue.get(failed).status) == (first, "failed")

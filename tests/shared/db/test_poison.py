@@ -36,7 +36,7 @@ def stored(engine, person, texts, vectors, *, is_shared=False):
         documents.change(connection, document_id, user_id=person.id, changes={"is_shared": is_shared})
         chunks.add(connection, document_id, made, user_id=person.id, is_shared=is_shared)
         chunks.put_vectors(connection, document_id, dict(enumerate(vectors)), user_id=person.id)
-        documents.mark_ready(connection, document_id, user_id=person.id, chunks=len(made), note=None)
+        documents.mark_ready(connection, document_id, user_id=person.id, held_until=None, chunks=len(made), note=None)
     return document_id
 
 

@@ -1,5 +1,8 @@
 """Documents: files whose text can be searched and cited, and the lease under which one worker at a time ingests a file.
 
+Each lease ends at a time of its own, so the worker that was given this time, `held_until`, is the one that holds the lease. Whatever
+a worker changes names it, so that a worker whose document another has taken changes nothing: it raises LeaseLost.
+
 Each user has a share of the workers. If the share is taken, a document is marked as waiting; the next worker that finishes
 a document of this user queues it.
 
@@ -20,7 +23,7 @@ from sqlalchemy.exc import IntegrityError
 from parley.db.groups.shares import select_readable
 from parley.db.row_page import matches_title_or_id
 from parley.db.tables import chunks, documents
-from parley.errors import NotFound, ParleyError
+from parley.errors import NotFound
 
 type DocumentStatus = Literal["queued", "processing", "ready", "failed"]
 
@@ -53,11 +56,8 @@ class Document:
     leased_until: datetime | None
 
 
-class LeaseLost(ParleyError):
+class LeaseLost(Exception):
     """The lease ended before the worker had extended it, and another worker took the document or has finished it."""
-
-    status, code = 409, "lease_lost"
-    public_message = "The document is being processed elsewhere. Nothing is lost."
 
     def __init__(self, document_id: UUID) -> None:
         super().__init__(f"document {document_id}")
@@ -160,8 +160,7 @@ def acquire_lease(connection: Connection, document_id: UUID, *, user_id: UUID, l
 def renew_lease(connection: Connection, document_id: UUID, *, user_id: UUID, held_until: datetime, lease_s: float) -> datetime:
     """Extend the lease that ends at `held_until` to `lease_s` seconds, and return its new end. The attempt still counts.
 
-    Each lease ends at a time of its own, so the worker that was given `held_until` is the one that holds the lease. Raises LeaseLost,
-    and NotFound if the document was deleted meanwhile.
+    Raises LeaseLost, and NotFound if the document was deleted meanwhile.
     """
     return _extend(connection, document_id, user_id, held_until, lease_s)
 
@@ -205,70 +204,75 @@ def take_waiting(connection: Connection, *, user_id: UUID, limit: int) -> list[U
     return list(connection.execute(update(documents).where(*which).values(is_waiting=False).returning(documents.c.id)).scalars())
 
 
-def set_content_hash(connection: Connection, document_id: UUID, sha256: bytes, *, user_id: UUID) -> Document | None:
-    """Store the SHA-256 of the document's file. Raises NotFound.
+def set_content_hash(connection: Connection, document_id: UUID, sha256: bytes, *, user_id: UUID, held_until: datetime) -> Document | None:
+    """Store the SHA-256 of the document's file. Raises LeaseLost and NotFound.
 
     If the user has another document with the same bytes, return that document and store nothing.
     """
     try:
         with connection.begin_nested():
-            _update(connection, document_id, user_id, sha256=sha256)
+            _update(connection, document_id, user_id, held_until, sha256=sha256)
     except IntegrityError:  # the unique index also covers a document stored concurrently
         return find_by_content(connection, sha256, user_id=user_id)
     return None
 
 
-def set_chunk_count(connection: Connection, document_id: UUID, *, user_id: UUID, chunks: int) -> None:
-    """Record that the whole file has been read into `chunks` chunks. Raises NotFound."""
-    _update(connection, document_id, user_id, chunks=chunks)
+def set_chunk_count(connection: Connection, document_id: UUID, *, user_id: UUID, held_until: datetime, chunks: int) -> None:
+    """Record that the whole file has been read into `chunks` chunks. Raises LeaseLost and NotFound."""
+    _update(connection, document_id, user_id, held_until, chunks=chunks)
 
 
-def release_lease(connection: Connection, document_id: UUID, *, user_id: UUID, after_s: float = 0, is_excused: bool = False) -> None:
-    """Release the lease after `after_s` seconds, so that another worker can continue. Raises NotFound.
+def release_lease(
+    connection: Connection, document_id: UUID, *, user_id: UUID, held_until: datetime, after_s: float = 0, is_excused: bool = False
+) -> None:
+    """Release the lease after `after_s` seconds, so that another worker can continue. Raises LeaseLost and NotFound.
 
     Set `is_excused` if an outage or a busy model ended the attempt, so that it does not count as a failure of the document.
     """
     failures = func.greatest(documents.c.failures - 1, 0) if is_excused else documents.c.failures
     leased_until = _from_now(after_s) if after_s else None
-    _update(connection, document_id, user_id, leased_until=leased_until, has_worker=False, failures=failures)
+    _update(connection, document_id, user_id, held_until, leased_until=leased_until, has_worker=False, failures=failures)
 
 
-def requeue(connection: Connection, document_id: UUID, *, user_id: UUID) -> None:
-    """Queue a document again because its file is not uploaded yet, as if it had never been leased. Raises NotFound."""
-    _update(connection, document_id, user_id, status="queued", leased_until=None, has_worker=False, attempts=0, failures=0)
+def requeue(connection: Connection, document_id: UUID, *, user_id: UUID, held_until: datetime) -> None:
+    """Queue a document again because its file is not uploaded yet, as if never leased. Raises LeaseLost and NotFound."""
+    _update(connection, document_id, user_id, held_until, status="queued", leased_until=None, has_worker=False, attempts=0, failures=0)
 
 
-def mark_ready(connection: Connection, document_id: UUID, *, user_id: UUID, chunks: int, note: str | None) -> None:
-    """Mark a document as ready to be searched, with a `note` about anything it still lacks. Raises NotFound."""
+def mark_ready(
+    connection: Connection, document_id: UUID, *, user_id: UUID, held_until: datetime | None, chunks: int, note: str | None
+) -> None:
+    """Mark a document as ready to be searched, with a `note` about anything it still lacks. Raises LeaseLost and NotFound.
+
+    `held_until` is None for a document that nobody has leased.
+    """
     ready_at = func.coalesce(documents.c.ready_at, func.now())
     values = {"status": "ready", "progress": 1, "chunks": chunks, "note": note, "ready_at": ready_at}
-    _update(connection, document_id, user_id, leased_until=None, has_worker=False, failures=0, **values)
+    _update(connection, document_id, user_id, held_until, leased_until=None, has_worker=False, failures=0, **values)
 
 
-def mark_failed(connection: Connection, document_id: UUID, *, user_id: UUID, code: str, reason: str) -> None:
-    """Mark a document as failed, with the reason, and delete its chunks. Raises NotFound unless it is queued or processing."""
-    which = (*_owned(document_id, user_id), documents.c.status.in_(["queued", "processing"]))
+def mark_failed(connection: Connection, document_id: UUID, *, user_id: UUID, held_until: datetime, code: str, reason: str) -> None:
+    """Mark a document as failed, with the reason, and delete its chunks. Raises NotFound, and LeaseLost if it is ready or has failed."""
     values = {"status": "failed", "chunks": 0, "error_code": code, "error": reason}
     values |= {"leased_until": None, "has_worker": False, "is_waiting": False}
-    if connection.execute(update(documents).where(*which).values(values)).rowcount == 0:
-        raise NotFound("document", document_id)
+    _update(connection, document_id, user_id, held_until, documents.c.status != "ready", **values)
     connection.execute(delete(chunks).where(chunks.c.user_id == user_id, chunks.c.document_id == document_id))
 
 
 def _extend(connection: Connection, document_id: UUID, user_id: UUID, held_until: datetime, lease_s: float, **values: Any) -> datetime:
-    which = (*_owned(document_id, user_id), documents.c.status != "failed", documents.c.leased_until == held_until)
-    statement = update(documents).where(*which).values(leased_until=_from_now(lease_s), **values).returning(documents.c.leased_until)
-    extended: datetime | None = connection.execute(statement).scalar_one_or_none()
-    if extended is None:
-        get(connection, document_id, user_id=user_id)
-        raise LeaseLost(document_id)
+    extended: datetime = _update(connection, document_id, user_id, held_until, leased_until=_from_now(lease_s), **values).leased_until
     return extended
 
 
-def _update(connection: Connection, document_id: UUID, user_id: UUID, **values: Any) -> None:
-    which = (*_owned(document_id, user_id), documents.c.status != "failed")
-    if connection.execute(update(documents).where(*which).values(**values)).rowcount == 0:
-        raise NotFound("document", document_id)
+def _update(
+    connection: Connection, document_id: UUID, user_id: UUID, held_until: datetime | None, *conditions: Any, **values: Any
+) -> Row[Any]:
+    which = (*_owned(document_id, user_id), documents.c.status != "failed", documents.c.leased_until == held_until, *conditions)
+    row = connection.execute(update(documents).where(*which).values(**values).returning(documents.c.leased_until)).one_or_none()
+    if row is None:
+        get(connection, document_id, user_id=user_id)
+        raise LeaseLost(document_id)
+    return row
 
 
 def _is_free() -> Any:
