@@ -231,6 +231,7 @@ def test_only_an_unfinished_document_fails(queue, status, is_failed):
     except LeaseLost:
         assert not is_failed
     else:
+        assert is_failed
         assert (queue.get(id).status, queue.get(id).chunks, queue.get(id).error_code) == ("failed", 0, "corrupt")
 
 
