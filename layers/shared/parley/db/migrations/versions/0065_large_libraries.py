@@ -10,14 +10,15 @@ from alembic import op
 
 revision, down_revision = "0065", "0064"
 
-# The costs of parallel reading count as nothing: the plan is made once for all owners, whose mean is small. `large` limits the calls.
+# The plan is made for the owner at hand: for the mean of all owners, which is small, one process would be enough. Parallel reading costs
+# nothing in it, because `large` limits the calls.
 # The function sees whatever its caller, `parley_search_chunks`, sees, which is every row: the caller must pass readable documents only.
 # Distances are whole numbers and often equal, and two processes deliver them in any order: ids decide which of them are kept.
 NEAREST = """
 CREATE FUNCTION parley_nearest_chunks(of_shelf uuid, of_documents uuid[], of_model text, question bit varying, reach float8, most bigint)
 RETURNS TABLE (owner uuid, id uuid, apart float8)
 LANGUAGE sql STABLE PARALLEL RESTRICTED
-SET search_path = public, pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
+SET search_path = public, pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
 SET parallel_setup_cost = 0 SET parallel_tuple_cost = 0 SET min_parallel_index_scan_size = 0 SET max_parallel_workers_per_gather = 1
 AS $$
     SELECT t.shelf, t.id, t.sketch <~> question AS apart
