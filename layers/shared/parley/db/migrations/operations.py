@@ -1,8 +1,10 @@
 """Operations that change large tables without blocking requests. CONTRIBUTING.md describes the rules for migrations.
 
-A migration that calls one of them may be interrupted after it has committed a part, and then runs again from its start:
+A migration that calls one of them, except `change_function`, may be interrupted after it has committed a part, and then runs again from its start:
 write its statements so that they can be repeated (`IF NOT EXISTS`, `CREATE OR REPLACE`).
 """
+
+from collections.abc import Iterable
 
 from alembic import op
 from sqlalchemy import text
@@ -16,6 +18,32 @@ BACKFILL_BLOCKS = 64
 
 _IS_INVALID = text("SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid)")
 _BLOCKS = text("SELECT pg_relation_size(to_regclass(:name)) / current_setting('block_size')::integer")
+
+_CHANGE_FUNCTION = """
+DO $$
+DECLARE
+    definition text := pg_get_functiondef('{name}'::regproc);
+    change text[];
+BEGIN
+    FOREACH change SLICE 1 IN ARRAY ARRAY[{changes}] LOOP
+        IF length(definition) - length(replace(definition, change[1], '')) <> length(change[1]) THEN
+            RAISE EXCEPTION '{name} has not once %', change[1];
+        END IF;
+        definition := replace(definition, change[1], change[2]);
+    END LOOP;
+    EXECUTE definition;
+END
+$$
+"""
+
+
+def change_function(name: str, changes: Iterable[tuple[str, str]]) -> None:
+    """Replace parts of a function's present definition, each of which must stand there exactly once; quotes in them are doubled.
+
+    `changes` are pairs of the text before and after. The current role must own the function.
+    """
+    pairs = ", ".join(f"ARRAY['{before}', '{after}']" for before, after in changes)
+    op.execute(_CHANGE_FUNCTION.format(name=name, changes=pairs))
 
 
 def create_index(name: str, on: str, *, is_unique: bool = False) -> None:

@@ -8,27 +8,13 @@ release can call them.
 
 from alembic import op
 
+from parley.db.migrations.operations import change_function
+
 revision, down_revision = "0061", "0060"
 
 STEP = ("cardinality(size.some) / 250)", "greatest(1, cardinality(size.some) / 250))")
 LENGTH = ("length(t.words) / (SELECT words FROM usual)", "length(t.words) / nullif((SELECT words FROM usual), 0)")
 CHANGES = {"passages": (STEP, LENGTH), "memories": (STEP, LENGTH), "chunks": (LENGTH,)}
-REPLACEMENT = """
-DO $$
-DECLARE
-    definition text := pg_get_functiondef('parley_search_{searched}'::regproc);
-    change text[];
-BEGIN
-    FOREACH change SLICE 1 IN ARRAY ARRAY[{changes}] LOOP
-        IF length(definition) - length(replace(definition, change[1], '')) <> length(change[1]) THEN
-            RAISE EXCEPTION 'parley_search_{searched} has not once %', change[1];
-        END IF;
-        definition := replace(definition, change[1], change[2]);
-    END LOOP;
-    EXECUTE definition;
-END
-$$
-"""
 
 
 def upgrade() -> None:
@@ -37,7 +23,6 @@ def upgrade() -> None:
     # The functions belong to `parley_search`, so that role must replace them.
     op.execute("SET LOCAL ROLE parley_search")
     for searched, changes in CHANGES.items():
-        pairs = ", ".join(f"ARRAY['{before}', '{after}']" for before, after in changes)
-        op.execute(REPLACEMENT.format(searched=searched, changes=pairs))
+        change_function(f"parley_search_{searched}", changes)
     op.execute("SET LOCAL ROLE NONE")
     op.execute("REVOKE CREATE ON SCHEMA public FROM parley_search")

@@ -1,4 +1,4 @@
-"""A search compares fewer vectors exactly, and two processes read the signatures of a large library.
+"""A search compares fewer vectors exactly. Two processes read the signatures of a large library.
 
 The first stage of a search of more than 40,000 texts keeps up to 2,000. Most of them are much further from the question than the
 hundred that can count, and their rows are no longer read. The signatures of 50,000 or more chunks are read in parallel by
@@ -7,6 +7,8 @@ docs/adr/0016-two-stage-search.md. The functions keep their signatures, so the p
 """
 
 from alembic import op
+
+from parley.db.migrations.operations import change_function
 
 revision, down_revision = "0065", "0064"
 
@@ -73,22 +75,6 @@ OF_ONE = (
     NEAR,
 )
 CHANGES = {"passages": OF_ONE, "memories": OF_ONE, "chunks": CHUNKS}
-REPLACEMENT = """
-DO $$
-DECLARE
-    definition text := pg_get_functiondef('parley_search_{searched}'::regproc);
-    change text[];
-BEGIN
-    FOREACH change SLICE 1 IN ARRAY ARRAY[{changes}] LOOP
-        IF length(definition) - length(replace(definition, change[1], '')) <> length(change[1]) THEN
-            RAISE EXCEPTION 'parley_search_{searched} has not once %', change[1];
-        END IF;
-        definition := replace(definition, change[1], change[2]);
-    END LOOP;
-    EXECUTE definition;
-END
-$$
-"""
 
 
 def upgrade() -> None:
@@ -98,7 +84,6 @@ def upgrade() -> None:
     op.execute("SET LOCAL ROLE parley_search")
     op.execute(NEAREST)
     for searched, changes in CHANGES.items():
-        pairs = ", ".join(f"ARRAY['{before}', '{after}']" for before, after in changes)
-        op.execute(REPLACEMENT.format(searched=searched, changes=pairs))
+        change_function(f"parley_search_{searched}", changes)
     op.execute("SET LOCAL ROLE NONE")
     op.execute("REVOKE CREATE ON SCHEMA public FROM parley_search")
