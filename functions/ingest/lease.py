@@ -54,7 +54,7 @@ class ContinueLater(Exception):
 
 
 class Lease:
-    """The lease of this worker on a document. `until` is the end by which the database knows it."""
+    """This worker's lease on a document. `until` is the end of the lease as the database has stored it."""
 
     def __init__(self, engine: Engine, document: Document, leased_until: datetime) -> None:
         self.document = document
@@ -148,7 +148,7 @@ def release(engine: Engine, lease: Lease, *, is_excused: bool) -> None:
 
 
 def requeue(services: IngestServices, lease: Lease, *, delay_s: float) -> None:
-    """Queue the document for another worker after `delay_s`; until then the lease stays taken.
+    """Queue the document for another worker after `delay_s` seconds. Nobody else gets the lease before.
 
     A delay means that a model is busy, so the attempt does not count as a failure. Raises LeaseLost, NotFound and Unavailable.
     """
@@ -161,7 +161,7 @@ def requeue(services: IngestServices, lease: Lease, *, delay_s: float) -> None:
 
 
 def release_until_uploaded(engine: Engine, lease: Lease) -> None:
-    """End the lease of a document whose file has not arrived; the attempt does not count. Raises LeaseLost, NotFound and Unavailable."""
+    """Release a document whose file has not arrived. The attempt does not count. Raises LeaseLost, NotFound and Unavailable."""
     document = lease.document
     with user_scope(engine, document.user_id) as connection:
         documents.requeue(connection, document.id, user_id=document.user_id, held_until=lease.until)
@@ -173,12 +173,12 @@ def log_lost(document_id: UUID) -> None:
 
 
 def within_lease(embedder_for: EmbedderFor) -> EmbedderFor:
-    """Limit the calls of embedding models to `CALL_TIMEOUT_S`, so that each ends before the lease that was renewed for it."""
+    """Limit each call of an embedding model to `CALL_TIMEOUT_S` seconds, less than the lease that is renewed before the call."""
     return lambda model: embedder_for(model.model_copy(update={"timeout_s": min(model.timeout_s, CALL_TIMEOUT_S)}))
 
 
 class DatabaseShare:
-    """Keeps pauses between the large transactions of a document.
+    """Pauses between the large transactions of a document.
 
     After a transaction, the document leaves the database alone for as long as the transaction took. If the transaction was slower
     than others of its kind, somebody else needs the database: then the `documents` that a user may have in work together use half of

@@ -246,7 +246,7 @@ def _embed_chunks(services: IngestServices, lease: Lease, count: int, share: Dat
 
 
 def _embed_batch(embedding: MeteredEmbedder, lease: Lease, texts: Sequence[str], deadline: Deadline) -> list[Vector]:
-    """Embed one batch, and keep the lease meanwhile: on a busy computer, the calls of a batch may together outlast it.
+    """Embed one batch. The lease is renewed before each call, because all calls of a batch may take longer than the lease.
 
     While the vendor is busy, retry after growing pauses, as long as the deadline and the lease allow.
     """

@@ -243,7 +243,7 @@ def _start_program(
 
 
 def _lock_identity(connection: Connection, client: IssuerClient, identity: Identity, user_id: UUID) -> None:
-    """Keep the identity until the transaction ends: its later removal, or the issuer's logout, ends the new session too.
+    """Lock the identity until the transaction ends. A removal or an issuer's logout waits, and then ends the new session too.
 
     Raises LoginExpired.
     """

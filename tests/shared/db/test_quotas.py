@@ -19,17 +19,6 @@ RICH = DefaultLimits(rate_per_minute=1000, budget_usd=Decimal(5))
 
 
 @pytest.fixture
-def run(engine, alice):
-    """Return a function that runs a step as alice, in its own transaction."""
-
-    def run_step(step, *arguments, **options):
-        with user_scope(engine, alice.id) as connection:
-            return step(connection, *arguments, **options)
-
-    return run_step
-
-
-@pytest.fixture
 def billing_subject(alice):
     return BillingSubject(alice.id)
 

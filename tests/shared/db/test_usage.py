@@ -17,17 +17,6 @@ FIRST, LAST = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 4, tzinfo=UTC)
 
 
 @pytest.fixture
-def run(engine, alice):
-    """Return a function that runs a step as alice, in its own transaction."""
-
-    def run_step(step, *arguments, **options):
-        with user_scope(engine, alice.id) as connection:
-            return step(connection, *arguments, **options)
-
-    return run_step
-
-
-@pytest.fixture
 def call(run, alice, engines):
     """Return a function that stores a call of a model at a time."""
 

@@ -235,14 +235,14 @@ def release_lease(
 
 
 def requeue(connection: Connection, document_id: UUID, *, user_id: UUID, held_until: datetime) -> None:
-    """Queue a document again because its file is not uploaded yet, as if never leased. Raises LeaseLost and NotFound."""
+    """Queue a document whose file has not been uploaded yet, without counting the attempt. Raises LeaseLost and NotFound."""
     _update(connection, document_id, user_id, held_until, status="queued", leased_until=None, has_worker=False, attempts=0, failures=0)
 
 
 def mark_ready(
     connection: Connection, document_id: UUID, *, user_id: UUID, held_until: datetime | None, chunks: int, note: str | None
 ) -> None:
-    """Mark a document as ready to be searched, with a `note` about anything it still lacks. Raises LeaseLost and NotFound.
+    """Mark a document as ready for search. `note` says what it still lacks. Raises LeaseLost and NotFound.
 
     `held_until` is None for a document that nobody has leased.
     """

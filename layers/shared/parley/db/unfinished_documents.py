@@ -1,4 +1,4 @@
-"""Documents whose ingestion is unfinished, for the sweep that queues them again. Every function requires the background role."""
+"""Documents whose ingestion has not ended. The sweep queues them again. Every function requires the background role."""
 
 from uuid import UUID
 

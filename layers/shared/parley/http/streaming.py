@@ -105,7 +105,7 @@ def _prelude(start: Message) -> bytes:
 
 
 def enable_runtime_streaming() -> None:
-    """Patch the runtime's client to post generators chunk by chunk, and to parse events quickly.
+    """Patch the runtime's client: it posts generators chunk by chunk, and parses events with Python's own JSON.
 
     Raises RuntimeChanged for an unknown client. Repeated calls have no effect.
     """

@@ -107,7 +107,7 @@ def add_identity(connection: Connection, *, user_id: UUID, issuer: str, subject:
 
 
 def remove_identities(connection: Connection, *, user_id: UUID) -> None:
-    """Delete the user's identities at all issuers. The caller's change of the credentials keeps others from adding one."""
+    """Delete the user's identities at all issuers. The caller has locked or changed the credentials, so nobody adds one meanwhile."""
     connection.execute(delete(oidc_identities).where(oidc_identities.c.user_id == user_id))
 
 
