@@ -1,7 +1,7 @@
 """Operations that change large tables without blocking requests. CONTRIBUTING.md describes the rules for migrations.
 
-A migration that calls one of them, except `change_function`, may be interrupted after it has committed a part, and then runs again from its start:
-write its statements so that they can be repeated (`IF NOT EXISTS`, `CREATE OR REPLACE`).
+A migration that calls one of them, except `change_function`, may be interrupted after it has committed a part, and then runs again from
+its start: write its statements so that they can be repeated (`IF NOT EXISTS`, `CREATE OR REPLACE`).
 """
 
 from collections.abc import Iterable
