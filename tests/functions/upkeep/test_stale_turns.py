@@ -34,39 +34,44 @@ def status_of(engines):
 
 
 @pytest.fixture
-def sent(monkeypatch):
-    """Record what upkeep queues, with the delay. A slow turn of `chat` queues jobs too."""
+def checks(monkeypatch):
+    """Record the checks of turns that upkeep queues, with the delay. It queues lost jobs of other tests' users too."""
     from functions.upkeep.app import services
 
     queued = []
-    monkeypatch.setattr(type(services.queue), "send", lambda self, message, *, delay_s=0: queued.append((message, delay_s)))
+
+    def send(queue, message, *, delay_s=0):
+        if isinstance(message, CheckTurn):
+            queued.append((message, delay_s))
+
+    monkeypatch.setattr(type(services.queue), "send", send)
     monkeypatch.setattr(type(services.memory_queue), "send", lambda self, message, *, delay_s=0: None)
     return queued
 
 
-def test_a_turn_whose_heartbeat_stopped_is_interrupted(upkeep, alice, turn_of, status_of, sent):
+def test_a_turn_whose_heartbeat_stopped_is_interrupted(upkeep, alice, turn_of, status_of, checks):
     turn_id = turn_of(alice, heartbeat_age_s=31)
 
     assert upkeep.deliver(CheckTurn(alice.id, turn_id)) == []
     assert status_of(turn_id) == "interrupted"
-    assert sent == []
+    assert checks == []
 
 
-def test_a_live_turn_is_checked_again_when_it_could_be_stale(upkeep, alice, turn_of, status_of, sent):
+def test_a_live_turn_is_checked_again_when_it_could_be_stale(upkeep, alice, turn_of, status_of, checks):
     turn_id = turn_of(alice, heartbeat_age_s=10)
     upkeep.deliver(CheckTurn(alice.id, turn_id))
-    ((message, delay_s),) = sent
+    ((message, delay_s),) = checks
 
     assert status_of(turn_id) == "running"
     assert message.turn_id == turn_id
     assert 20 < delay_s <= 21
 
 
-def test_an_ended_turn_is_left_alone(upkeep, chat, alice, sent):
+def test_an_ended_turn_is_left_alone(upkeep, chat, alice, checks):
     response = chat.post("/chat", {"message": "hello", "stream": False}, as_=alice).json
 
     assert upkeep.deliver(CheckTurn(alice.id, UUID(response["turn_id"]))) == []
-    assert sent == []
+    assert checks == []
 
 
 def test_a_deleted_turn_is_not_a_failure(upkeep, alice):
