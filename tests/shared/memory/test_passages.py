@@ -43,10 +43,17 @@ def test_a_long_message_is_split_at_paragraphs_into_its_own_passages():
 
 
 def test_no_passage_is_longer_than_small_models_read_even_without_spaces():
-    pieces = split_into_passages([Line(1, "x" * 5000)])
+    pieces = split_into_passages([Line(1, "".join(f"{number:04}x" for number in range(1000)))])
 
     assert max(len(one.text) for one in pieces) <= PASSAGE_CHARACTERS + len("2026-11-02\nUser: ")
-    assert sum(one.text.count("x") for one in pieces) == 5000
+    assert sum(one.text.count("x") for one in pieces) == 1000
+
+
+def test_a_part_that_repeats_an_earlier_one_is_no_passage_of_its_own():
+    repeated, other = "word " * 160, "another " * 100
+    pieces = split_into_passages([Line(1, repeated * 3 + other * 2), Line(2, "answer", "assistant")])
+
+    assert [one.text.partition(": ")[2] for one in pieces] == [repeated.strip(), other.strip(), "answer"]
 
 
 def test_a_new_day_begins_a_new_passage():

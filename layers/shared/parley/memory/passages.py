@@ -60,8 +60,9 @@ def split_into_passages(messages: Sequence[PassageMessage], *, characters: int =
     """Split messages, oldest first, into passages of about `characters`, none of which has messages of two turns.
 
     A question and its answer are one passage. A longer message is split, and each of its parts is a separate passage. A passage
-    begins with its day (UTC), and each message in it with its speaker. Messages without text are omitted. The result is
-    deterministic, and the passages of a turn depend on no other turn: they are stored once, with the turn.
+    begins with its day (UTC), and each message in it with its speaker. Messages without text are omitted, and so are parts of a
+    message that repeat an earlier one: search would find the same text again. The result is deterministic, and the passages of a
+    turn depend on no other turn: they are stored once, with the turn.
     """
     passages: list[Passage] = []
     group: list[_Utterance] = []
@@ -90,9 +91,9 @@ def _passage(group: Sequence[_Utterance]) -> Passage:
 
 def _utterances(messages: Sequence[PassageMessage], characters: int) -> Iterator[_Utterance]:
     for message in messages:
-        parts = list(_parts(message.text.strip(), characters))
-        for part in parts:
-            yield _Utterance(message, part, len(parts) > 1)
+        text = message.text.strip()
+        for part in dict.fromkeys(_parts(text, characters)):
+            yield _Utterance(message, part, part != text)
 
 
 def _parts(text: str, characters: int) -> Iterator[str]:
