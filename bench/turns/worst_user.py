@@ -104,6 +104,11 @@ def _send_pattern(user: WorstUser, _: int) -> None:
     user.call("POST", "/chat", {"message": "(" * 60_000, "model": "offline"})
 
 
+def _send_long_question(user: WorstUser, _: int) -> None:
+    words = " ".join(secrets.token_hex(3) for _ in range(8_500))
+    user.call("POST", "/chat", {"message": words, "model": "offline"})
+
+
 def _take_turn(user: WorstUser, _: int) -> None:
     user.call("POST", "/chat", {"message": "hello"})
 
@@ -193,6 +198,7 @@ def _guess_password(user: WorstUser, number: int) -> None:
 
 KINDS = {
     "10 clients, 60 KB of `(` to the offline model": Kind(_send_pattern, 10),
+    "10 clients, 60 KB of different words": Kind(_send_long_question, 10),
     "10 clients, turns without pauses": Kind(_take_turn, 10),
     "30 clients, turns of 23 s": Kind(_take_slow_turn, 30),
     "30 followers of a turn": Kind(_follow, 30),

@@ -38,6 +38,7 @@ ACCEPTED = {
     ("0058", "prefer-robust-stmts"): "validating a valid constraint again changes nothing",
     ("0064", "prefer-robust-stmts"): "validating a valid constraint again changes nothing",
     ("0021", "ban-drop-generated-expression"): "a trigger writes the same values",
+    ("0066", "ban-drop-generated-expression"): "a trigger writes the same values",
     ("0011", "ban-drop-function"): "replaced in the same transaction; no release called the earlier functions",
     ("0013", "ban-drop-constraint"): "replaced in the same transaction by a constraint that allows more",
     ("0057", "ban-drop-constraint"): "replaced in the same transaction by a constraint that allows more",

@@ -74,7 +74,7 @@ chunks = Table(
     Column("embedding", HALFVEC),
     Column("embedding_model", Text),
     Column("sketch", BIT(varying=True)),
-    Column("words", TSVECTOR, Computed("parley_words(coalesce(description || ' ', '') || heading || ' ' || text)", persisted=True)),
+    Column("words", TSVECTOR),
     ForeignKeyConstraint(["user_id", "document_id"], ["documents.user_id", "documents.id"], ondelete="CASCADE"),
     CheckConstraint("(embedding IS NULL) = (embedding_model IS NULL)", name="chunks_embedding_check"),
     Index("chunks_id", "user_id", "id", unique=True),

@@ -7,7 +7,7 @@ from that conversation.
 from typing import Any
 
 from pgvector.sqlalchemy import HALFVEC
-from sqlalchemy import CheckConstraint, Column, Computed, ForeignKeyConstraint, Index, Integer, Table, Text, Uuid, func
+from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, Table, Text, Uuid, func
 from sqlalchemy.dialects.postgresql import BIT, TSVECTOR
 
 from parley.db.tables.columns import metadata, owner, required_timestamp, timestamp
@@ -25,8 +25,8 @@ def _embedding() -> tuple[Column[Any], ...]:
 
 
 def _words() -> Column[object]:
-    """Return the column with the search words of the text."""
-    return Column("words", TSVECTOR, Computed("parley_words(text)", persisted=True))
+    """Return the column with the search words of the text, which a trigger of the database writes."""
+    return Column("words", TSVECTOR)
 
 
 summaries = Table(

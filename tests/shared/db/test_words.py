@@ -1,0 +1,46 @@
+"""The words of texts, which triggers of the database write."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from tests.support.builders import add_conversation, add_document, add_memory
+
+NO_WORDS = """
+CREATE OR REPLACE FUNCTION parley_words(body text) RETURNS tsvector LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+    RAISE 'the words are computed';
+END
+$$
+"""
+TEXTS_OF_A_CHUNK = ["text = 'a pier'", "heading = 'The harbour'", "description = 'about boats'"]
+
+
+@pytest.fixture
+def change(engines, engine, alice):
+    """Return a function that changes alice's row of a table where no words can be computed, and returns the number of changed rows."""
+    add_conversation(engine, alice, "the pier")
+    add_memory(engine, alice, "lives by the pier")
+    add_document(engine, alice, "the pier")
+    with engines["owner"].connect() as connection:
+        connection.execute(text(NO_WORDS))
+
+        def change(table, values):
+            return connection.execute(text(f"UPDATE {table} SET {values} WHERE user_id = :id"), {"id": alice.id}).rowcount  # noqa: S608 - constants only
+
+        yield change
+        connection.rollback()
+
+
+@pytest.mark.parametrize("table", ["passages", "memories", "chunks"])
+def test_a_vector_that_arrives_leaves_the_words_alone(change, table):
+    assert change(table, "embedding = '[1,0]', embedding_model = 'm'") == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [("passages", TEXTS_OF_A_CHUNK[0]), ("memories", TEXTS_OF_A_CHUNK[0]), *(("chunks", values) for values in TEXTS_OF_A_CHUNK)],
+)
+def test_a_changed_text_has_new_words(change, table, values):
+    with pytest.raises(DBAPIError, match="the words are computed"):
+        change(table, values)
