@@ -1,10 +1,14 @@
 """Retrieval datasets: items with ids, and queries with the ids of the items that answer them."""
 
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from parley.memory.passages import SaidMessage, split_into_passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +37,18 @@ class Dataset:
 
 
 def load_dataset(folder: Path) -> Dataset:
-    """Read a dataset in one of two formats.
+    """Read a dataset in one of three formats.
 
-    Either `items.jsonl` with `{"id", "text"}` and `queries.jsonl` with `{"query", "gold": [id, …]}` per line, or the files of
-    Anthropic's contextual retrieval cookbook, `codebase_chunks.json` and `evaluation_set.jsonl`.
+    Either `items.jsonl` with `{"id", "text"}` and `queries.jsonl` with `{"query", "gold": [id, …]}` per line; or the files of
+    Anthropic's contextual retrieval cookbook, `codebase_chunks.json` and `evaluation_set.jsonl`; or the files of LoCoMo's
+    `locomo10.zip`, one for each conversation, whose items are the passages that Parley would store.
     """
     if (folder / "items.jsonl").exists():
         items = [Item(str(row["id"]), row["text"]) for row in _lines(folder / "items.jsonl")]
         queries = [Query(row["query"], frozenset(map(str, row["gold"]))) for row in _lines(folder / "queries.jsonl")]
         return Dataset(folder.name, items, queries)
+    if not (folder / "codebase_chunks.json").exists():
+        return _conversations(folder)
     documents = json.loads((folder / "codebase_chunks.json").read_text())
     items = [
         Item(f"{document['original_uuid']}:{chunk['original_index']}", chunk["content"])
@@ -51,6 +58,46 @@ def load_dataset(folder: Path) -> Dataset:
     rows = _lines(folder / "evaluation_set.jsonl")
     queries = [Query(row["query"], frozenset(f"{uuid}:{index}" for uuid, index in row["golden_chunk_uuids"])) for row in rows]
     return Dataset(folder.name, items, queries)
+
+
+# The questions of this category have no answer.
+_UNANSWERABLE = 5
+
+
+def _conversations(folder: Path) -> Dataset:
+    """Read conversations of LoCoMo, without the questions whose answer has no known place.
+
+    https://github.com/snap-research/locomo
+    """
+    items, queries = list[Item](), list[Query]()
+    for path in sorted(folder.glob("*.json")):
+        conversation = json.loads(path.read_text())
+        # The items that contain each message.
+        places = defaultdict[str, list[str]](list)
+        for number in range(1, len(conversation)):
+            for item, messages in _session_items(conversation, f"session_{number}", name=path.stem):
+                items.append(item)
+                for message in messages:
+                    places[message].append(item.id)
+        for question in conversation["qa"]:
+            gold = frozenset(item_id for message in question.get("evidence", ()) for item_id in places.get(message, ()))
+            if gold and question["category"] != _UNANSWERABLE:
+                queries.append(Query(str(question["question"]), gold))
+    return Dataset(folder.name, items, queries)
+
+
+def _session_items(conversation: dict[str, Any], session: str, *, name: str) -> Iterator[tuple[Item, list[str]]]:
+    """Yield the passages of a session, and the ids of the messages in each. The one who begins takes the place of the user."""
+    lines = conversation.get(session) or []
+    day = datetime.strptime(conversation.get(f"{session}_date_time", "on 1 January, 2023").rpartition("on ")[2], "%d %B, %Y").replace(
+        tzinfo=UTC
+    )
+    said = [
+        SaidMessage(number, f"{line['speaker']}: {line['text']}", day, "user" if line["speaker"] == lines[0]["speaker"] else "assistant")
+        for number, line in enumerate(lines)
+    ]
+    for number, passage in enumerate(split_into_passages(said)):
+        yield Item(f"{name}/{session}:{number}", passage.text), [line["dia_id"] for line in lines[passage.first_seq : passage.last_seq + 1]]
 
 
 def recall_at(found: Sequence[str], gold: frozenset[str], rank: int) -> float:

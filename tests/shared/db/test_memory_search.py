@@ -154,6 +154,16 @@ def test_a_passage_beside_a_hit_ranks_before_an_equal_one_elsewhere(engine, alic
     assert second.bm25 == third.bm25
 
 
+def test_a_passage_has_a_fifth_of_the_score_of_the_hit_beside_it(engine, alice):
+    add_conversation(engine, alice, "the boat", "the storm tore the sail")
+    add_conversation(engine, alice, "the boat")
+    with user_scope(engine, alice.id) as connection:
+        hit, beside, alone = search_passages(connection, "storm, sail, boat", user_id=alice.id, vector=None, limit=9)
+
+    # The hit has a fifth of its neighbour's score too.
+    assert beside.score - alone.score == pytest.approx((hit.score - alone.score / 5) / 5)
+
+
 def test_a_neighbour_in_another_conversation_or_further_away_shares_nothing(engine, alice):
     add_conversation(engine, alice, "the boat", "nothing of that kind", "the storm tore the sail")
     add_conversation(engine, alice, "the boat")

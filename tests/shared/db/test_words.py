@@ -26,7 +26,7 @@ def change(engines, engine, alice):
         connection.execute(text(NO_WORDS))
 
         def change(table, values):
-            return connection.execute(text(f"UPDATE {table} SET {values} WHERE user_id = :id"), {"id": alice.id}).rowcount  # noqa: S608 - constants only
+            return connection.execute(text(f"UPDATE {table} SET {values} WHERE user_id = :id"), {"id": alice.id}).rowcount
 
         yield change
         connection.rollback()
