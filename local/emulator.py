@@ -41,7 +41,12 @@ class Emulator:
         pool_size: int = DEFAULT_WORKERS,
     ) -> None:
         self.fleet = Fleet(
-            stack.functions, launch_spec_of=launch_spec_of, extra_environment=extra_environment, log=log, pool_size=pool_size
+            stack.functions,
+            launch_spec_of=launch_spec_of,
+            extra_environment=extra_environment,
+            log=log,
+            pool_size=pool_size,
+            database_pid=lambda: services().get("postgres", {}).get("pid"),
         )
         self._log = log
         self._services = services

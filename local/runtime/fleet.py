@@ -9,6 +9,7 @@ from local.runtime.invocation import Invocation
 from local.runtime.launch import LaunchSpec
 from local.runtime.pool import FunctionLog, Pool
 from local.runtime.processor_share import ProcessorShare
+from local.runtime.processor_time import DatabaseProcesses
 from local.template.stack import Function
 
 _POLL_S = 0.05
@@ -25,9 +26,10 @@ class Fleet:
         extra_environment: Mapping[str, str],
         log: FunctionLog,
         pool_size: int,
+        database_pid: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._launch_spec_of = launch_spec_of
-        self._share = ProcessorShare()
+        self._share = ProcessorShare(database=DatabaseProcesses(database_pid))
         self._new = partial(
             Pool,
             extra_environment=extra_environment,

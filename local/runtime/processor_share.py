@@ -1,6 +1,5 @@
 """Divides the machine's processors among the users of a stack. On AWS, every worker has processors of its own."""
 
-import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from local.runtime.invocation import Invocation
+from local.runtime.processor_time import DatabaseProcesses, is_computing, is_contended, processor_time_s
 
 UNLIMITED = 1_000_000
 # The user of the invocations of bulk functions. It is never active, so that it takes no share from users.
@@ -30,48 +30,6 @@ _CONTENDED_S = 0.5
 _LONGEST_HOLD_S = 0.5
 # However busy users are, a bulk invocation may begin this often: its caller waits for 30 s at most.
 _LONGEST_BULK_HOLD_MS = 5000.0
-# The clock of a process is the number that clock_getcpuclockid(3) would return.
-_CLOCK_OF_PROCESS = 2
-_STAT_BYTES = 1024
-
-
-def is_computing(pid: int | None) -> bool:
-    """Return whether a thread of the process computes, or could if a processor were free."""
-    try:
-        with os.scandir(f"/proc/{pid}/task") as threads:
-            return any(_read(f"{thread.path}/stat").rpartition(b")")[2].split()[:1] == [b"R"] for thread in threads)
-    except OSError:
-        return False
-
-
-def processor_time_s(pid: int | None) -> float | None:
-    """Return how long the process has computed in all of its threads, or None if it is not running."""
-    with contextlib.suppress(OSError):
-        return time.clock_gettime(~pid << 3 | _CLOCK_OF_PROCESS) if pid else None
-    return None
-
-
-def is_contended(cores: int | None = None) -> bool:
-    """Return whether this machine has no processor left, apart from the one that this process may use now."""
-    try:
-        others = int(_read("/proc/loadavg").split()[3].partition(b"/")[0]) - 1
-    except (ValueError, IndexError):
-        return False
-    return others >= (cores or os.cpu_count() or 1)
-
-
-def _read(path: str) -> bytes:
-    """Return the beginning of a file of /proc, or nothing. `Path` takes four times as long, and invocations that wait look often."""
-    try:
-        file = os.open(path, os.O_RDONLY)
-    except OSError:
-        return b""
-    try:
-        return os.read(file, _STAT_BYTES)
-    except OSError:
-        return b""
-    finally:
-        os.close(file)
 
 
 class Process(Protocol):
@@ -103,11 +61,18 @@ class ProcessorShare:
     without a user are not bounded. Those of `BULK` compute one at a time if users have computed recently and no processor is free:
     a low priority alone leaves each of them a part of a processor, and several of them a large part. If one computes for longer
     than `_LONGEST_BULK_HOLD_MS`, the next may begin. Without /proc, only the beginning of an invocation counts.
+
+    The database computes for the invocations that run, but nobody knows for which of them: each is charged with an equal part of its
+    time. While it computes, all invocations of a user beside lighter users count as computing, for `_LONGEST_HOLD_S` after the last
+    has begun.
     """
 
-    def __init__(self, *, cores: int | None = None, is_contended: Callable[[], bool] = is_contended) -> None:
+    def __init__(
+        self, *, cores: int | None = None, is_contended: Callable[[], bool] = is_contended, database: DatabaseProcesses | None = None
+    ) -> None:
         self._cores = cores or os.cpu_count() or 1
         self._is_contended = is_contended
+        self._database = database or DatabaseProcesses()
         self._seen_at: dict[str, float] = {}
         self._runs: list[_Run] = []
         self._used: dict[str, float] = {}
@@ -124,6 +89,7 @@ class ProcessorShare:
 
     def begin(self, invocation: Invocation, process: Process) -> None:
         """Record that the process runs the invocation, until the invocation is over."""
+        self._record_database()
         if invocation.user:
             self._runs = [run for run in self._runs if not run.invocation.is_over]
             self._runs.append(_Run(invocation, process, processor_time_s(process.pid)))
@@ -134,6 +100,7 @@ class ProcessorShare:
     def end(self, invocation: Invocation) -> None:
         """Record the processor time of an invocation that is over."""
         self._age()
+        self._record_database()
         for run in self._runs:
             if run.invocation is invocation:
                 self._record(run)
@@ -160,10 +127,18 @@ class ProcessorShare:
         users = self._active_users() | {user}
         fresh_ms = _FRESH_BESIDE_OTHERS_MS if len(users) > 1 else _FRESH_MS
         left = max(1, self._cores // len(users))
+        is_waiting_counted = self._is_in_database(user, users - {user})
         for run in self._runs:
-            if left and run.invocation.user == user and not run.invocation.is_over and run.is_computing(fresh_ms=fresh_ms):
-                left -= 1
+            if left and run.invocation.user == user and not run.invocation.is_over:
+                left -= is_waiting_counted or run.is_computing(fresh_ms=fresh_ms)
         return 0 if left and len(users) > 1 and self._gives_way(user) else left
+
+    def _is_in_database(self, user: str, others: set[str]) -> bool:
+        """Return whether the database may be computing for the user's invocations that wait, and one of the others is lighter."""
+        if time.monotonic() - self._began_at.get(user, 0.0) > _LONGEST_HOLD_S:
+            return False
+        self._record_database()
+        return any(self._used.get(other, 0.0) < self._used.get(user, 0.0) for other in others) and self._database.is_computing()
 
     def _free_for_bulk(self) -> int:
         """Return how many further bulk invocations may begin now."""
@@ -206,6 +181,7 @@ class ProcessorShare:
 
     def _record_running(self) -> None:
         """Record the processor time of the running invocations so far, because a long one counts before its end."""
+        self._record_database()
         for run in self._runs:
             if not run.invocation.is_over:
                 self._record(run)
@@ -216,6 +192,12 @@ class ProcessorShare:
         if now_s is not None and run.recorded_s is not None:
             self._used[run.invocation.user] = self._used.get(run.invocation.user, 0.0) + max(0.0, now_s - run.recorded_s)
         run.recorded_s = now_s if now_s is not None else run.recorded_s
+
+    def _record_database(self) -> None:
+        """Charge the invocations that have run since the last look with the processor time of the database."""
+        used_s = self._database.look()
+        for run in self._runs if used_s else ():
+            self._used[run.invocation.user] = self._used.get(run.invocation.user, 0.0) + used_s / len(self._runs)
 
     def _age(self) -> None:
         now = time.monotonic()

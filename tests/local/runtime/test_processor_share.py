@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,12 +15,14 @@ import pytest
 from local.processes import start_process
 from local.runtime.fair_queue import FairQueue
 from local.runtime.invocation import Invocation
-from local.runtime.processor_share import BULK, UNLIMITED, ProcessorShare, is_computing, is_contended, processor_time_s
+from local.runtime.processor_share import BULK, UNLIMITED, ProcessorShare
+from local.runtime.processor_time import DatabaseProcesses, is_computing, is_contended, processor_time_s
 from tests.local.running_emulator import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 COMPUTE = "while True: pass"
+SERVER = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'while True: pass'])"
 WAIT = "import time; print('ready', flush=True); time.sleep(60)"
 
 
@@ -127,6 +130,82 @@ def test_a_heavy_user_leaves_the_pause_between_requests_to_a_lighter_one(monkeyp
 
     for name, seconds in {"_PAUSE_S": pause_s, "_LONGEST_HOLD_S": hold_s, "_CONTENDED_S": 60}.items():
         monkeypatch.setattr(f"local.runtime.processor_share.{name}", seconds)
+    asyncio.run(run())
+
+
+@contextmanager
+def computing_database() -> Iterator[DatabaseProcesses]:
+    """Run a server whose child computes."""
+    with running(SERVER) as server:
+        database = DatabaseProcesses(lambda: server.pid)
+        children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+        assert eventually(lambda: children.read_text() != "")
+        child = int(children.read_text())
+        try:
+            assert eventually(lambda: (processor_time_s(child) or 0) > 0.05)
+            database.look()
+            yield database
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_database_has_computed_for_as_long_as_its_children() -> None:
+    with computing_database() as database:
+        began = time.monotonic()
+        assert eventually(lambda: database.look() > 0)
+        used_s = 0.0
+        while used_s < 0.1:
+            used_s += database.look()
+
+        assert database.is_computing()
+        assert used_s < time.monotonic() - began
+
+
+def test_a_database_that_nobody_knows_computes_for_nobody() -> None:
+    database = DatabaseProcesses()
+
+    assert (database.look(), database.is_computing()) == (0.0, False)
+
+
+@pytest.mark.parametrize(
+    ("hold_s", "lighter", "free"),
+    [(60, "bob", 0), (0, "bob", 1), (60, "alice", 1)],
+    ids=["in the database", "after the longest hold", "beside a heavier user"],
+)
+def test_a_heavy_user_waits_while_the_database_computes_for_it(monkeypatch, hold_s: float, lighter: str, free: int) -> None:
+    async def run() -> None:
+        with computing_database() as database, running(WAIT) as process:
+            assert process.stdout
+            process.stdout.readline()
+            share = ProcessorShare(cores=2, is_contended=lambda: False, database=database)
+            for _ in range(3):
+                await compute(share, "bob" if lighter == "alice" else "alice")
+            share.see("bob")
+            await running_invocation(share, "alice", process, elapsed_s=0.2)
+            assert eventually(lambda: share.free("alice") == free)
+            for _ in range(20):
+                assert share.free("alice") == free
+                await asyncio.sleep(0.006)
+
+    monkeypatch.setattr("local.runtime.processor_share._LONGEST_HOLD_S", hold_s)
+    asyncio.run(run())
+
+
+def test_whoever_keeps_the_database_busy_gives_way() -> None:
+    async def run() -> None:
+        with computing_database() as database, running(WAIT) as process:
+            assert process.stdout
+            process.stdout.readline()
+            share = ProcessorShare(cores=4, is_contended=lambda: True, database=database)
+            query = await running_invocation(share, "alice", process, elapsed_s=0.6)
+            query.answer(b"")
+            share.end(query)
+            turn = await running_invocation(share, "bob", process, elapsed_s=0)
+            share.see("alice")
+
+            assert (share.free("alice"), share.free("bob")) == (0, 1)
+            turn.answer(b"")
+
     asyncio.run(run())
 
 
