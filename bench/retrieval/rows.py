@@ -78,8 +78,8 @@ def fill_table(owner: Engine, case: Case, corpus: Corpus, user_id: UUID) -> None
 def _copy_rows(cursor: Cursor, case: Case, corpus: Corpus, user_id: UUID) -> None:
     table = case.table
     indexes = cursor.execute(_INDEXES, {"table": table}).fetchall()
-    # Generated columns would analyse the words, COPY does not support row level security, and indexes build faster at the end.
-    cursor.execute(f"ALTER TABLE {table} ALTER COLUMN words DROP EXPRESSION")
+    # A trigger would analyse the words, COPY does not support row level security, and indexes build faster at the end.
+    cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER set_words")
     cursor.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
     for name, _ in indexes:
         cursor.execute(f"DROP INDEX {name}")
@@ -96,6 +96,7 @@ def _copy_rows(cursor: Cursor, case: Case, corpus: Corpus, user_id: UUID) -> Non
     cursor.execute("SET LOCAL maintenance_work_mem = '1GB'")
     for _, definition in indexes:
         cursor.execute(definition)
+    cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER set_words")
     cursor.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
 
 

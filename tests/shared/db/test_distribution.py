@@ -139,9 +139,10 @@ def test_only_the_documented_foreign_keys_would_change_a_shard_key(schema):
 def test_only_the_documented_triggers_run_on_distributed_tables(schema):
     on = {trigger.table_name for trigger in schema.triggers}
 
-    assert {trigger.name for trigger in schema.triggers} == {"set_sketch"}
+    assert {trigger.name for trigger in schema.triggers} == {"set_sketch", "set_words"}
     assert on == {"passages", "memories", "chunks"}
     assert "`set_sketch`" in GUIDE
+    assert "`set_words`" in GUIDE
 
 
 def test_no_sequence_and_no_special_kind_of_table(engines):
