@@ -69,13 +69,15 @@ def _conversations(folder: Path) -> Dataset:
 
     https://github.com/snap-research/locomo
     """
+    if not (paths := sorted(folder.glob("*.json"))):
+        raise FileNotFoundError(f"{folder} has no dataset in a format that `load_dataset` reads")
     items, queries = list[Item](), list[Query]()
-    for path in sorted(folder.glob("*.json")):
+    for path in paths:
         conversation = json.loads(path.read_text())
         # The items that contain each message.
         places = defaultdict[str, list[str]](list)
-        for number in range(1, len(conversation)):
-            for item, messages in _session_items(conversation, f"session_{number}", name=path.stem):
+        for session in (f"session_{number}" for number in range(1, len(conversation))):
+            for item, messages in _session_items(conversation, session, name=path.stem) if conversation.get(session) else ():
                 items.append(item)
                 for message in messages:
                     places[message].append(item.id)
@@ -87,11 +89,9 @@ def _conversations(folder: Path) -> Dataset:
 
 
 def _session_items(conversation: dict[str, Any], session: str, *, name: str) -> Iterator[tuple[Item, list[str]]]:
-    """Yield the passages of a session, and the ids of the messages in each. The one who begins takes the place of the user."""
-    lines = conversation.get(session) or []
-    day = datetime.strptime(conversation.get(f"{session}_date_time", "on 1 January, 2023").rpartition("on ")[2], "%d %B, %Y").replace(
-        tzinfo=UTC
-    )
+    """Yield the passages of a session, and the ids of the messages in each. The speaker who begins takes the place of the user."""
+    lines, date = conversation[session], conversation[f"{session}_date_time"].rpartition(" on ")[2]
+    day = datetime.strptime(date, "%d %B, %Y").replace(tzinfo=UTC)
     said = [
         SaidMessage(number, f"{line['speaker']}: {line['text']}", day, "user" if line["speaker"] == lines[0]["speaker"] else "assistant")
         for number, line in enumerate(lines)

@@ -20,7 +20,7 @@ _FRESH_BESIDE_OTHERS_MS = 100.0
 # After this time, processor time counts half.
 _HALF_LIFE_S = 5.0
 # A user gives way to users who have used less than this part of the user's own processor time.
-_LIGHT_PART = 0.5
+_LIGHT_PART = 0.75
 _LEAST_S = 0.05
 # A client that sends one request after another pauses this long at most. A request that begins in the pause would run beside the next.
 _PAUSE_S = 0.1
@@ -55,8 +55,8 @@ class ProcessorShare:
     """Bounds how many invocations of a user compute at once, so that a user's requests take few processors from other users.
 
     Each active user may compute on an equal share of the processors, and on one at least. While no processor is free, a user's
-    next invocation also waits as long as an invocation of a lighter user computes: one who has recently used less than half as
-    much processor time. It waits for `_PAUSE_S` more, in which the lighter user's next request may come, but one invocation every
+    next invocation also waits as long as an invocation of a lighter user computes: one who has recently used less than
+    three quarters of the processor time. It waits for `_PAUSE_S` more, in which the lighter user's next request may come, but one invocation every
     `_LONGEST_HOLD_S` may begin in such pauses. An invocation that only waits, such as for a model, does not count. Invocations
     without a user are not bounded. Those of `BULK` compute one at a time if users have computed recently and no processor is free:
     a low priority alone leaves each of them a part of a processor, and several of them a large part. If one computes for longer

@@ -47,3 +47,8 @@ def test_a_question_about_a_conversation_seeks_the_passages_of_its_evidence(tmp_
         ("What happened to the boat?", ["26/session_1:1", "26/session_1:2"]),
         ("Who greeted Ann?", ["26/session_1:0"]),
     ]
+
+
+def test_a_folder_without_a_dataset_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="has no dataset"):
+        load_dataset(tmp_path)

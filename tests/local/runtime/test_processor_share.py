@@ -22,7 +22,8 @@ from tests.local.running_emulator import eventually
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 COMPUTE = "while True: pass"
-SERVER = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'while True: pass'])"
+COMPUTE_FOR_PARENT = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
+SERVER = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {COMPUTE_FOR_PARENT!r}])"
 WAIT = "import time; print('ready', flush=True); time.sleep(60)"
 
 
