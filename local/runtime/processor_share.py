@@ -54,13 +54,13 @@ class _Run:
 class ProcessorShare:
     """Bounds how many invocations of a user compute at once, so that a user's requests take few processors from other users.
 
-    Each active user may compute on an equal share of the processors, and on one at least. While no processor is free, a user's
-    next invocation also waits as long as an invocation of a lighter user computes: one who has recently used less than
-    three quarters of the processor time. It waits for `_PAUSE_S` more, in which the lighter user's next request may come, but one invocation every
+    Each active user may compute on an equal share of the processors, and on one at least. While no processor is free, a user's next
+    invocation also waits as long as an invocation of a lighter user computes: one who has recently used less than three quarters of
+    the processor time. It waits for `_PAUSE_S` more, in which the lighter user's next request may come, but one invocation every
     `_LONGEST_HOLD_S` may begin in such pauses. An invocation that only waits, such as for a model, does not count. Invocations
-    without a user are not bounded. Those of `BULK` compute one at a time if users have computed recently and no processor is free:
-    a low priority alone leaves each of them a part of a processor, and several of them a large part. If one computes for longer
-    than `_LONGEST_BULK_HOLD_MS`, the next may begin. Without /proc, only the beginning of an invocation counts.
+    without a user are not bounded. Those of `BULK` compute one at a time if users have computed recently and no processor is free: a
+    low priority alone leaves each of them a part of a processor, and several of them a large part. If one computes for longer than
+    `_LONGEST_BULK_HOLD_MS`, the next may begin. Without /proc, only the beginning of an invocation counts.
 
     The database computes for the invocations that run, but nobody knows for which of them: each is charged with an equal part of its
     time. While it computes, all invocations of a user beside lighter users count as computing, for `_LONGEST_HOLD_S` after the last
