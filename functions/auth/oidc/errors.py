@@ -52,6 +52,15 @@ class GroupMissing(Forbidden):
     public_message = "Your organization gives your account no access. Ask an admin."
 
 
+class LoginTooWeak(Forbidden):
+    """The issuer does not say that the login was as strong as this deployment demands."""
+
+    code = "oidc_login_too_weak"
+    public_message = (
+        "This server needs a stronger sign-in, such as with a second factor. Set one up at your organization, then sign in again."
+    )
+
+
 class AccountDisabled(Forbidden):
     """An admin disabled the account."""
 

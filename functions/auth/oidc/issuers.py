@@ -37,7 +37,8 @@ class OidcIssuer(BaseModel):
     """An issuer as the operator configures it. `client_secret` is best a reference, `secret:name`; public clients have none.
 
     With `admin_groups`, the issuer decides at each login who is an admin. With `allowed_groups`, only their members may log in. After a
-    logout there, the issuer sends the browser to `post_logout_redirect_uri`.
+    logout there, the issuer sends the browser to `post_logout_redirect_uri`. With `acr_values` or `amr_values`, a login must have been of
+    one of these classes, or by one of these methods (OpenID Connect Core 2, RFC 8176), such as `mfa`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -53,6 +54,8 @@ class OidcIssuer(BaseModel):
     admin_groups: tuple[Text, ...] = ()
     allowed_groups: tuple[Text, ...] = ()
     post_logout_redirect_uri: Text | None = None
+    acr_values: tuple[Text, ...] = ()
+    amr_values: tuple[Text, ...] = ()
 
     @field_validator("post_logout_redirect_uri")
     @classmethod
@@ -186,8 +189,10 @@ class IssuerClient:
 
     def authorization_url(self, **parameters: str) -> str:
         """Return the address at which the user logs in."""
-        asked = {"response_type": "code", "client_id": self.issuer.client_id, "scope": " ".join(self.issuer.scopes)} | parameters
-        return _with_query(self.metadata().authorization_endpoint, asked)
+        asked = {"response_type": "code", "client_id": self.issuer.client_id, "scope": " ".join(self.issuer.scopes)}
+        if self.issuer.acr_values:
+            asked["acr_values"] = " ".join(self.issuer.acr_values)
+        return _with_query(self.metadata().authorization_endpoint, asked | parameters)
 
     def logout(self) -> IssuerLogout | None:
         """Return where the user logs out (OpenID Connect RP-Initiated Logout 1.0, 2), or None if the issuer has no such address.

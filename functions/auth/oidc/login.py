@@ -8,9 +8,11 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -19,9 +21,9 @@ from functions.auth.oauth.authorization import parse_parameters
 from functions.auth.oauth.clients import is_loopback
 from functions.auth.oauth.errors import OAuthError
 from functions.auth.oidc.accounts import Identity, account_of, end_sessions
-from functions.auth.oidc.errors import AccountDisabled, IssuerAnswerInvalid, IssuerRefused, LoginExpired, LogoutTokenInvalid
+from functions.auth.oidc.errors import AccountDisabled, IssuerAnswerInvalid, IssuerRefused, LoginExpired, LoginTooWeak, LogoutTokenInvalid
 from functions.auth.oidc.id_tokens import TokenRules, verify_id_token, verify_logout_token
-from functions.auth.oidc.issuers import IssuerClient
+from functions.auth.oidc.issuers import IssuerClient, OidcIssuer
 from functions.auth.services import AuthServices
 from functions.auth.sessions import IssuedTokens, RefreshToken, issue_tokens
 from parley.auth.client_origin import ClientOrigin
@@ -206,10 +208,20 @@ def _identity(client: IssuerClient, login: OidcLogin, answer: dict[str, str], *,
         raise IssuerAnswerInvalid("the answer has no code")
     tokens = client.exchange(answer["code"], code_verifier=login.code_verifier, redirect_uri=redirect_uri)
     claims = verify_id_token(tokens.id_token, _rules(client), nonce=login.nonce, access_token=tokens.access_token)
+    _check_strength(client.issuer, claims)
     if "email" not in claims and tokens.access_token is not None:
         # Some issuers send a short ID token.
         claims = {**client.userinfo(tokens.access_token, subject=claims["sub"]), **claims}
     return Identity.of(claims, client.issuer)
+
+
+def _check_strength(issuer: OidcIssuer, claims: Mapping[str, Any]) -> None:
+    """Refuse a login whose class or methods are not among those that the operator demands. A missing claim says that it was weak."""
+    methods = claims.get("amr")
+    if issuer.acr_values and claims.get("acr") not in issuer.acr_values:
+        raise LoginTooWeak(f"acr of a login at {issuer.id} is none of acr_values")
+    if issuer.amr_values and not (isinstance(methods, list) and any(method in issuer.amr_values for method in methods)):
+        raise LoginTooWeak(f"amr of a login at {issuer.id} has none of amr_values")
 
 
 def _rules(client: IssuerClient) -> TokenRules:

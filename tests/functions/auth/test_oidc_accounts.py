@@ -143,6 +143,37 @@ def test_only_members_of_the_allowed_groups_log_in(browser, issuer, configure):
     assert error_of(browser.sign_in()) == ""
 
 
+@pytest.mark.parametrize(
+    ("demanded", "claims", "code"),
+    [
+        ({"acr_values": ["1", "2"]}, {"acr": "2"}, ""),
+        ({"acr_values": ["2"]}, {"acr": "1"}, "oidc_login_too_weak"),
+        ({"acr_values": ["2"]}, {}, "oidc_login_too_weak"),
+        ({"acr_values": ["2"]}, {"acr": ["2"]}, "oidc_login_too_weak"),
+        ({"amr_values": ["mfa", "hwk"]}, {"amr": ["pwd", "mfa"]}, ""),
+        ({"amr_values": ["mfa"]}, {"amr": ["pwd"]}, "oidc_login_too_weak"),
+        ({"amr_values": ["mfa"]}, {"amr": "mfa"}, "oidc_login_too_weak"),
+        ({"amr_values": ["mfa"]}, {"amr": [["mfa"]]}, "oidc_login_too_weak"),
+        ({"amr_values": ["mfa"]}, {}, "oidc_login_too_weak"),
+        ({"acr_values": ["2"], "amr_values": ["mfa"]}, {"acr": "2", "amr": ["pwd"]}, "oidc_login_too_weak"),
+        ({"acr_values": ["2"], "amr_values": ["mfa"]}, {"acr": "2", "amr": ["mfa"]}, ""),
+        ({}, {"acr": "0", "amr": ["pwd"]}, ""),
+    ],
+)
+def test_a_login_is_as_strong_as_the_operator_demands(browser, issuer, configure, demanded, claims, code):
+    configure(**demanded)
+    issuer.person |= claims
+
+    assert error_of(browser.sign_in()) == code
+
+
+def test_the_issuer_is_asked_for_the_classes_of_logins_that_are_demanded(browser, issuer, configure):
+    configure(acr_values=["2", "3"])
+    browser.sign_in()
+
+    assert issuer.asked["acr_values"] == "2 3"
+
+
 def identity(groups_claim="groups", **claims):
     """Return the identity that an issuer describes by these claims."""
     issuer = OidcIssuer(id="corp", label="Corp", issuer="https://idp.example", client_id="parley", groups_claim=groups_claim)
