@@ -9,8 +9,7 @@ from parley.tools.spec import MAX_TIMEOUT_S
 
 
 class _Request(BaseModel):
-    # Errors are logged without the input, which may contain a user's words.
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class ListRequest(_Request):
@@ -109,7 +108,9 @@ _REQUEST: TypeAdapter[ToolrunnerRequest] = TypeAdapter(
     Annotated[
         ListRequest | RunRequest | McpListRequest | McpCallRequest | FetchJsonRequest | SearchWebRequest | PostEventRequest,
         Field(discriminator="op"),
-    ]
+    ],
+    # Errors are logged without the input, which may contain a user's words. Of a union, the models' own setting has no effect.
+    config=ConfigDict(hide_input_in_errors=True),
 )
 
 
