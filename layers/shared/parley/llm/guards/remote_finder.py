@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import chain
 from typing import Any, Literal
 
 from parley.errors import Unavailable
@@ -61,9 +62,8 @@ class RemoteFinder:
         if not groups:
             return
         with ThreadPoolExecutor(min(THREADS, len(groups))) as threads:
-            are_clean = list(threads.map(self._is_clean, groups))
-            found = [text for group, is_clean in zip(groups, are_clean, strict=True) if not is_clean for text in group]
-            list(threads.map(self._spans, found))
+            suspects = list(chain.from_iterable(threads.map(self._suspects, groups)))
+            list(threads.map(self._spans, suspects))
 
     def find(self, text: str, *, before: str = "", is_end: bool = True) -> Found:  # noqa: ARG002 - the service reads whole words
         """Return the spans in `text`, and how much of it is read. Raises Unavailable.
@@ -75,15 +75,18 @@ class RemoteFinder:
         spans = self._spans(text)
         return Found(spans, len(text) if is_end else _open_start(text, spans))
 
-    def _is_clean(self, texts: Sequence[str]) -> bool:
-        """Return whether nothing is found in the texts. Of a single text, the spans are remembered in any case."""
+    def _suspects(self, texts: Sequence[str]) -> Sequence[str]:
+        """Ask about the texts together. Return them if something is found, so that each is asked about; else remember that all are clean.
+
+        The spans of a single text are remembered in any case.
+        """
         found = self._found("\n".join(texts))
-        if found and len(texts) > 1:
-            return False
-        if found is not None and len(texts) > 1:
+        if found:
+            return texts
+        if found is not None:
             for text in texts:
                 self._remember(text, [])
-        return True
+        return ()
 
     def _spans(self, text: str) -> Sequence[TextSpan]:
         return self._found(text) or []
@@ -133,7 +136,7 @@ def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
     """Yield the texts in groups that fit into one window."""
     group, room = list[str](), WINDOW
     for text in texts:
-        if len(text) >= room:
+        if len(text) > room:
             yield group
             group, room = [], WINDOW
         group.append(text)
