@@ -14,7 +14,20 @@ def test_internet_hosts_are_public(address):
     assert is_public(address)
 
 
-@pytest.mark.parametrize("address", ["", "localhost", "127.0.0.1/8", "2606:4700:4700::1111%eth0", "168.63.129.16", "192.88.99.1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "localhost",
+        "127.0.0.1/8",
+        "2002:5db8:d822::1",
+        "2001:0:5db8:d822::1",
+        "ff0e::1",
+        "2606:4700:4700::1111%eth0",
+        "168.63.129.16",
+        "192.88.99.1",
+    ],
+)
 def test_addresses_that_are_not_plainly_public_are_refused(address):
     assert not is_public(address)
 

@@ -1,5 +1,6 @@
 """Names are resolved once, and the connection uses the checked address."""
 
+import asyncio
 import ssl
 
 import pytest
@@ -8,7 +9,7 @@ from parley.tools.guarded_http.client import GuardedHttp
 from parley.tools.guarded_http.deadline import FetchDeadline
 from parley.tools.guarded_http.egress_filter import EgressFilter
 from parley.tools.guarded_http.errors import AddressRefused, FetchFailed
-from parley.tools.guarded_http.transport import GuardedTransport
+from parley.tools.guarded_http.transport import AsyncGuardedTransport, GuardedTransport
 
 PUBLIC = "93.184.216.34"
 
@@ -89,6 +90,30 @@ def test_the_next_address_of_a_host_is_tried_if_one_is_unreachable(network):
         GuardedHttp(resolve=Rebinding(["2606:2800:21f:cb07::1", PUBLIC])).get("http://two.example/")
 
     assert [host for host, _ in network.called] == ["2606:2800:21f:cb07::1", PUBLIC]
+
+
+def test_an_address_that_answers_ends_the_search_however_many_follow(network):
+    addresses = ["2606:2800:21f:cb07::1", PUBLIC, "93.184.216.35", "93.184.216.36"]
+    with pytest.raises(FetchFailed):
+        GuardedHttp(resolve=Rebinding(addresses)).get("http://four.example/")
+
+    assert [host for host, _ in network.called] == addresses[:2]
+
+
+class AsyncRecording(Recording):
+    """The same for asyncio."""
+
+    async def connect_tcp(self, host, port, *rest):
+        return super().connect_tcp(host, port, *rest)
+
+
+def test_the_next_of_several_addresses_is_tried_in_asyncio_too():
+    addresses = ["2606:2800:21f:cb07::1", PUBLIC, "93.184.216.35"]
+    backend = AsyncGuardedTransport(EgressFilter(resolve=Rebinding(addresses)))._pool._network_backend
+    backend._inner = AsyncRecording(unreachable=addresses[:1])
+    asyncio.run(backend.connect_tcp("three.example", 443))
+
+    assert [host for host, _ in backend._inner.called] == addresses[:2]
 
 
 def test_a_host_with_any_internal_address_is_refused(network):

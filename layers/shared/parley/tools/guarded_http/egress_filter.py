@@ -12,6 +12,8 @@ type ResolveHost = Callable[[str, int], Sequence[str]]
 # https://www.iana.org/assignments/ipv6-unicast-address-assignments: all other IPv6 ranges serve other purposes.
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
+# 6to4 and Teredo: each of their addresses embeds an IPv4 address. They are not global, but the registry may list exceptions.
+_EMBEDDING = (IPv6Network("2002::/16"), IPv6Network("2001::/32"))
 # Global addresses that are not public hosts: Azure's metadata service, and the anycast relays of 6to4 (RFC 7526).
 _NOT_PUBLIC = (IPv4Address("168.63.129.16"),)
 _RELAYS = "192.88.99."
@@ -41,9 +43,9 @@ def _is_public_v6(address: IPv6Address) -> bool:
         return False
     if address in _NAT64:
         return _is_public_v4(IPv4Address(address.packed[-4:]))
-    # 6to4 and Teredo ranges are not global, but the registry lists exceptions: refuse any address that embeds another.
-    embedded = address.sixtofour or (address.teredo or (None, None))[1]
-    return address in _GLOBAL_UNICAST and address.is_global and not address.is_multicast and embedded is None
+    if any(address in network for network in _EMBEDDING):
+        return False
+    return address in _GLOBAL_UNICAST and address.is_global
 
 
 def system_addresses(host: str, port: int) -> Sequence[str]:
