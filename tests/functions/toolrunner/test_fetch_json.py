@@ -26,6 +26,8 @@ class Site(BaseHTTPRequestHandler):
             "/page": (200, "<html>", kind),
             "/text.json": (200, text, "text/plain"),
             "/untyped.json": (200, text, ""),
+            "/app.pdf": (200, text, "application/pdf"),
+            "/drawing.json": (200, text, "image/drawing+json"),
             "/long.json": (200, json.dumps("x" * 20_000), kind),
         }.get(self.path, (404, "{}", kind))
         self.send_response(status)
@@ -63,6 +65,8 @@ def test_a_document_is_returned_with_its_address(site, name):
         ("page", {"error": "The response is not JSON."}),
         ("text.json", {"error": "The server does not declare the document as JSON."}),
         ("untyped.json", {"error": "The server does not declare the document as JSON."}),
+        ("app.pdf", {"error": "The server does not declare the document as JSON."}),
+        ("drawing.json", {"error": "The server does not declare the document as JSON."}),
         ("moved.json", {"error": "The address redirects."}),
         ("long.json", {"error": "The response is larger than 0.016384 MB."}),
     ],

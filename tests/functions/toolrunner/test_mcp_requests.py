@@ -1,5 +1,7 @@
 """From the calling function to a real MCP server: the requests as one side writes and the other reads them."""
 
+import json
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -50,6 +52,18 @@ def test_an_unavailable_tool_runner_gives_an_error_result():
 
     assert RunnerMcpClient(silent).list_tools(server, timeout_s=3.0).error
     assert not RunnerMcpClient(silent).call_tool(server, McpTool("x", {}), {}, timeout_s=3.0).ok
+
+
+def test_a_served_request_is_logged_with_its_milliseconds(environment, monkeypatch, caplog):
+    from functions.toolrunner import app
+
+    clock_s = iter([5.0, 5.2504567])
+    monkeypatch.setattr(app, "time", SimpleNamespace(perf_counter=lambda: next(clock_s)))
+    caplog.set_level("INFO", logger=app.logger.name)
+    app.handler({"op": "list"}, Function.CONTEXT)
+    lines = [json.loads(app.logger.registered_formatter.format(record)) for record in caplog.records]
+
+    assert [(line["operation"], line["duration_ms"]) for line in lines if line["message"] == "tool_request_served"] == [("list", 250.5)]
 
 
 def test_the_log_contains_no_server_credentials(calls, notes, caplog):

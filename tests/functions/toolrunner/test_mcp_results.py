@@ -4,8 +4,11 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from mcp.types import CallToolResult, ElicitRequest, ElicitRequestFormParams, ElicitRequestURLParams, InputRequiredResult, ListRootsRequest
 
 from functions.toolrunner import mcp_client
+from functions.toolrunner.requests import parse_request
+from parley.tools.guarded_http.egress_filter import EgressFilter
 from parley.tools.guarded_http.errors import FetchFailed
 
 
@@ -87,6 +90,77 @@ def caused(error, cause):
 )
 def test_a_failure_is_told_without_internals(error, reason):
     assert mcp_client._reason(error) == reason
+
+
+class AskingServer:
+    """A server that ends the first call with these questions and a state. It records what each call continues."""
+
+    def __init__(self, questions):
+        self.questions, self.calls, self.session = questions, [], self
+
+    async def call_tool(self, name, arguments, *, input_responses, request_state, allow_input_required=False):
+        self.calls.append((input_responses and {id: response.action for id, response in input_responses.items()}, request_state))
+        if allow_input_required:
+            return InputRequiredResult(input_requests=self.questions, request_state="page 1")
+        return CallToolResult(content=[])
+
+
+FORM = ElicitRequest(params=ElicitRequestFormParams(message="Sure?", requested_schema={"type": "object", "properties": {}}))
+
+
+@pytest.mark.parametrize(
+    ("questions", "continued"),
+    [
+        ({"a": FORM, "b": FORM}, ({"a": "decline", "b": "decline"}, "page 1")),
+        (None, ({}, "page 1")),
+        ({"a": FORM, "b": ListRootsRequest()}, (None, None)),
+    ],
+    ids=["two questions", "no question", "a question for the client"],
+)
+def test_a_call_that_asks_nothing_a_user_can_answer_goes_on_from_its_state_or_again(questions, continued):
+    server = AskingServer(questions)
+    request = parse_request(
+        {"op": "mcp_call", "server": {"url": "https://x.example"}, "name": "x", "arguments": {}, "may_ask": True, "timeout_s": 5}
+    )
+    asyncio.run(mcp_client._call_or_ask(server, request, mcp_client._DeclinedQuestions()))
+
+    assert server.calls == [(None, None), continued]
+
+
+def asked_form(request, *, state="page 1"):
+    return mcp_client._asked_form(InputRequiredResult(input_requests=request and {"a": request}, request_state=state))
+
+
+def test_a_form_is_returned_with_its_id_and_state():
+    schema = {"type": "object", "properties": {"sure": {"type": "boolean"}}}
+    form = ElicitRequest(params=ElicitRequestFormParams(message="Sure?", requested_schema=schema))
+
+    for state in ("page 1", "x" * 32_768, None):
+        assert asked_form(form, state=state)["request"] == {"id": "a", "state": state}
+    assert asked_form(form, state="x" * 32_769) is None
+
+
+@pytest.mark.parametrize(
+    "question",
+    [None, ListRootsRequest(), ElicitRequest(params=ElicitRequestURLParams(message="Pay", url="https://pay.example", elicitation_id="1"))],
+)
+def test_anything_but_a_form_is_not_returned_as_a_form(question):
+    assert asked_form(question) is None
+
+
+@pytest.mark.parametrize(("timeout_s", "server_s"), [(10, 9.5), (1.2, 0.7), (1, 0.5), (0.6, 0.3)])
+def test_a_slow_server_is_reported_half_a_second_before_the_time_is_over_or_after_half_of_it(monkeypatch, timeout_s, server_s):
+    deadlines_s = []
+
+    async def connect_and_run(mcp_request, run, egress_filter, deadline_s, questions):
+        deadlines_s.append(deadline_s)
+
+    monkeypatch.setattr(mcp_client, "time", SimpleNamespace(monotonic=lambda: 100.0))
+    monkeypatch.setattr(mcp_client, "_connect_and_run", connect_and_run)
+    request = parse_request({"op": "mcp_list", "server": {"url": "https://x.example"}, "timeout_s": timeout_s})
+    mcp_client.list_tools(request, egress_filter=EgressFilter())
+
+    assert deadlines_s == [pytest.approx(100 + server_s)]
 
 
 def test_a_result_repeats_five_questions_of_five_hundred_characters():

@@ -106,6 +106,14 @@ def test_results_are_few_and_short(engine):
     assert (len(results), max(len(page["title"] + page["text"]) for page in results)) == (6, 1700)
 
 
+def test_an_answer_of_an_engine_has_a_million_bytes_at_most(engine):
+    def padded(size):
+        return {"results": [], "rest": "x" * (size - len('{"results": [], "rest": ""}'))}
+
+    assert engine("tavily", padded(1_000_000)) == {"results": []}
+    assert engine("searxng", padded(1_000_001))["error"].endswith("The response is larger than 1 MB.")
+
+
 @pytest.mark.parametrize(
     ("status", "response", "reason"),
     [

@@ -1,5 +1,7 @@
 """The calculator's bounds, and how exact and rounded results are written."""
 
+from fractions import Fraction
+
 import pytest
 
 from functions.toolrunner.builtin.calculator import evaluate
@@ -111,6 +113,17 @@ def test_a_number_has_sixteen_thousand_bits_at_most(expression, is_small_enough)
 def test_an_expression_without_a_value_gives_the_reason(expression, reason):
     with pytest.raises(ToolFailed, match=reason):
         evaluate(expression)
+
+
+def test_an_irrational_result_has_thirty_digits():
+    assert evaluate("sqrt(2)").value == Fraction("1.41421356237309504880168872421")
+    assert evaluate("ln(2) * 1").value == Fraction("0.693147180559945309417232121458")
+
+
+def test_the_largest_factorial_is_that_of_a_thousand():
+    assert evaluate("1000! / 999!").value == evaluate("1!").value * 1000
+    with pytest.raises(ToolFailed, match="0 to 1000"):
+        evaluate("1001!")
 
 
 def test_a_value_is_rounded_to_three_hundred_places():
