@@ -1,14 +1,16 @@
 """The exact bounds of schemas, forms, results and tools, and the reasons that models and users are told."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from parley.errors import InvalidInput
+from parley.tools import outcome
 from parley.tools.arguments import argument_errors, parse_errors, rejected_arguments, render_errors
 from parley.tools.ask_user import ASK_USER
 from parley.tools.forms import Form, FormField, FormOption, UnusableForm, form_of_model, form_of_server
-from parley.tools.outcome import ArgumentError, truncate_result
+from parley.tools.outcome import ArgumentError, ToolOutcome, run_safely, truncate_result
 from parley.tools.schema_bounds import SchemaTooComplex, check_schema
 from parley.tools.search_tools import SEARCH_CONVERSATIONS, SEARCH_DOCUMENTS
 from parley.tools.spec import Tool, ToolSpec, ToolUnusable
@@ -304,3 +306,19 @@ def test_a_tool_has_a_name_a_description_and_at_most_ten_seconds(fields, is_usab
         assert not is_usable
     else:
         assert is_usable
+
+
+def test_a_tool_is_timed_in_milliseconds(monkeypatch):
+    clock_s = iter([5.0, 5.2504567])
+    monkeypatch.setattr(outcome, "time", SimpleNamespace(perf_counter=lambda: next(clock_s)))
+
+    assert run_safely("clock", lambda: ToolOutcome(True, "noon")) == ToolOutcome(True, "noon", elapsed_ms=250.5)
+
+
+@pytest.mark.parametrize(("name", "logged"), [("weather", "weather"), ("notes.read", "mcp")])
+def test_a_tool_that_breaks_is_a_failure_without_its_reason(name, logged, caplog):
+    failed = run_safely(name, lambda: {}["secret"])
+
+    assert (failed.ok, failed.content) == (False, "The tool failed.")
+    assert [record.tool for record in caplog.records if record.message == "tool_failed"] == [logged]
+    assert "secret" not in caplog.text

@@ -297,4 +297,4 @@ def _narrowed_path(field_path: FieldPath, problem: str) -> FieldPath:
 
 
 def _dotted_path(field_path: FieldPath) -> str:
-    return ".".join(map(str, field_path)) or "file"
+    return ".".join(map(str, field_path))
