@@ -15,7 +15,17 @@ from functions.chat.anthropic_api import errors as anthropic_errors
 from functions.chat.openai_api import errors as openai_errors
 from local.template.stack import GatewayResponse
 from parley.db.engine import DatabaseWaking
-from parley.errors import BodyTooLarge, Forbidden, InvalidInput, MalformedBody, NotFound, ParleyError, Unauthorized, Unavailable
+from parley.errors import (
+    BodyTooLarge,
+    Forbidden,
+    InvalidInput,
+    MalformedBody,
+    NotFound,
+    ParleyError,
+    SecondFactorNeeded,
+    Unauthorized,
+    Unavailable,
+)
 from parley.http.problems import CODES_EXTENSION, MEDIA_TYPE, error_responses
 
 type Codes = dict[int, dict[str, str]]  # status -> code -> meaning
@@ -160,7 +170,7 @@ def function_errors(operation: Mapping[str, Any], *, is_guarded: bool, has_datab
     """Return the errors of the function itself."""
     has_body = "requestBody" in operation
     locations = {parameter["in"] for parameter in operation.get("parameters", ())}
-    ours: list[type[ParleyError]] = [Unauthorized, Forbidden] if is_guarded else []
+    ours: list[type[ParleyError]] = [Unauthorized, Forbidden, SecondFactorNeeded] if is_guarded else []
     ours += [MalformedBody, BodyTooLarge] if has_body else []
     ours += [InvalidInput] if has_body or locations else []
     ours += [NotFound] if "path" in locations else []

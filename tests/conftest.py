@@ -98,6 +98,7 @@ def environment(postgres: RunningPostgres, aws: None) -> dict[str, str]:
         "PARLEY_OIDC_ISSUERS": "",
         "PARLEY_PASSWORD_LOGIN": "on",
         "PARLEY_ADMIN_SECOND_FACTOR": "optional",
+        "PARLEY_USER_SECOND_FACTOR": "optional",
         "PARLEY_PASSKEY_RP_ID": "example.com",
         "PARLEY_PASSKEY_ORIGINS": "https://chat.example.com,https://example.com",
         "PARLEY_UPKEEP_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="upkeep")["QueueUrl"],

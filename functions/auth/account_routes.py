@@ -29,6 +29,7 @@ from functions.auth.schemas import (
 )
 from functions.auth.services import AuthServicesDep
 from parley.auth.one_time_codes import InvalidCode
+from parley.auth.principal import ENROLMENT_SCOPE
 from parley.db.accounts import api_keys, audit, users
 from parley.db.accounts import sessions as stored_sessions
 from parley.errors import IdempotencyKeyReused, NotFound
@@ -67,7 +68,7 @@ def log_out(
     return IssuerLogoutOut.model_validate(issuer)
 
 
-@router.get("/auth/me", dependencies=ACCOUNT_SCOPE)
+@router.get("/auth/me", dependencies=[Depends(requires("account", ENROLMENT_SCOPE))])
 def me(principal: CurrentPrincipal, transaction: Transaction) -> UserOut:
     """Return the caller's account."""
     return UserOut.model_validate(users.get(transaction, principal.user_id))

@@ -51,6 +51,7 @@ class AuthSettings(HttpSettings, DatabaseSettings, KeySettings):
     oidc_issuers: str
     password_login: Literal["on", "off"]
     admin_second_factor: Literal["optional", "required"]
+    user_second_factor: Literal["optional", "required"]
     passkey_rp_id: str
     passkey_origins: str
 
@@ -76,6 +77,7 @@ services = AuthServices(
         idle=timedelta(days=settings.session_idle_days),
         absolute=timedelta(days=settings.session_days),
         admins_need_factor=settings.admin_second_factor == "required",
+        users_need_factor=settings.user_second_factor == "required",
     ),
     queue=UpkeepQueue(settings.upkeep_queue_url),
     files=FileStore(settings.files_bucket),

@@ -110,6 +110,13 @@ class TooManyApiKeys(ParleyError):
         self.public_message = f"You have {limit} API keys, which is the limit. Revoke one first."
 
 
+class PasskeyNeeded(Forbidden):
+    """The deployment demands a second factor, the account has a passkey, and the session began without it."""
+
+    code = "passkey_needed"
+    public_message = "Your account has a passkey. Sign in with it, then repeat this."
+
+
 class OwnAccount(ParleyError):
     """An admin tried to disable or demote their own account."""
 

@@ -171,13 +171,18 @@ class UserOut(Output):
 
 
 class TokensOut(Output):
-    """A user's new tokens. `expires_in` is the access token's lifetime in seconds; in cookie mode `refresh_token` is null."""
+    """A user's new tokens. `expires_in` is the access token's lifetime in seconds; in cookie mode `refresh_token` is null.
+
+    With `needs_second_factor`, this deployment demands a second factor, and the session may only add one: an app at
+    `/auth/second-factor`, then refresh; or a passkey at `/auth/passkeys`, then sign in with it.
+    """
 
     user: UserOut
     access_token: str
     refresh_token: str | None
     token_type: str = "Bearer"  # noqa: S105 - the name of a scheme
     expires_in: int = int(LIFETIME.total_seconds())
+    needs_second_factor: bool = False
 
     @classmethod
     def of(cls, tokens: IssuedTokens) -> Self:

@@ -16,14 +16,14 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Literal, Self
 from uuid import UUID
 
-from functions.auth.errors import InvalidCredentials, InvalidRefreshToken
+from functions.auth.errors import InvalidCredentials, InvalidRefreshToken, PasskeyNeeded
 from parley.auth.access_tokens import issue_token
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.client_tokens import issue_client_token
-from parley.auth.principal import ADMIN_SCOPES, USER_SCOPES, Principal
+from parley.auth.principal import ADMIN_SCOPES, ENROLMENT_SCOPE, USER_SCOPES, Principal
 from parley.auth.signing_keys import KeyRing
 from parley.clock import utc_now
-from parley.db.accounts import audit, sessions, users
+from parley.db.accounts import audit, passkeys, sessions, users
 from parley.db.engine import Connection, Engine
 from parley.db.transactions import user_scope
 from parley.errors import NotFound
@@ -89,16 +89,24 @@ class ClientRefreshToken(RefreshToken):
 class Lifetimes:
     """A session's idle timeout and its maximum lifetime. A refresh restarts only the idle timeout.
 
-    With `admins_need_factor`, an admin's session that began without a second factor lives as an ordinary user's.
+    With `admins_need_factor`, an admin's session that began without a second factor lives as an ordinary user's. With
+    `users_need_factor`, any user's may only add a factor.
     """
 
     idle: timedelta
     absolute: timedelta
     admins_need_factor: bool
+    users_need_factor: bool
 
-    def admits_admin(self, *, has_second_factor: bool) -> bool:
-        """Return whether an admin's session may administrate."""
-        return has_second_factor or not self.admins_need_factor
+    def needs_factor(self, role: str) -> bool:
+        """Return whether a user of this role needs a second factor."""
+        return self.users_need_factor or (self.admins_need_factor and role == "admin")
+
+    def scopes_of(self, role: str, *, has_second_factor: bool) -> frozenset[str]:
+        """Return the scopes of a user's own session."""
+        if has_second_factor or not self.needs_factor(role):
+            return ADMIN_SCOPES if role == "admin" else USER_SCOPES
+        return frozenset({ENROLMENT_SCOPE}) if self.users_need_factor else USER_SCOPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,11 @@ class IssuedTokens:
     access_token: str
     refresh_token: str
     scopes: frozenset[str]
+
+    @property
+    def needs_second_factor(self) -> bool:
+        """Whether the session may only add a second factor, because the deployment demands one."""
+        return ENROLMENT_SCOPE in self.scopes
 
 
 def start_session(
@@ -132,8 +145,7 @@ def start_session(
     user = sessions.start_session(connection, user_id, password_hash, session, origin=origin, reset_buckets=reset_buckets)
     if user is None:
         raise InvalidCredentials(f"the password or the second factor of {user_id} was changed during login")
-    is_admitted = lifetimes.admits_admin(has_second_factor=has_second_factor)
-    return issue_tokens(user, session_id, token, key_ring, admits_admin=is_admitted)
+    return issue_tokens(user, session_id, token, key_ring, scopes=lifetimes.scopes_of(user.role, has_second_factor=has_second_factor))
 
 
 def end_session(connection: Connection, principal: Principal, session_id: UUID, *, origin: ClientOrigin) -> None:
@@ -141,6 +153,16 @@ def end_session(connection: Connection, principal: Principal, session_id: UUID, 
     if not sessions.end(connection, session_id, user_id=principal.user_id):
         raise NotFound("session", session_id)
     audit.add(connection, principal.user_id, "session_ended", origin, session_id=str(session_id))
+
+
+def require_passkey(connection: Connection, principal: Principal, lifetimes: Lifetimes) -> None:
+    """Raise PasskeyNeeded if the user needs a second factor and has a passkey, and the session began by the password alone.
+
+    Otherwise the password alone would add a second factor of its own beside the passkey.
+    """
+    role = passkeys.role_beside(connection, principal.session_id, user_id=principal.user_id)
+    if role is not None and lifetimes.needs_factor(role):
+        raise PasskeyNeeded(f"a session of {principal.user_id} began without the account's passkey")
 
 
 def refresh(
@@ -182,6 +204,9 @@ def _rotate(
     now = utc_now()
     if locked is None or locked[0].client_id != client_id or _is_expired(locked[0], lifetimes, now=now):
         return "refused"
+    if client_id is not None and lifetimes.users_need_factor and not locked[0].has_second_factor:
+        # The session that admitted the client could not admit it today.
+        return "refused"
     session, stored = locked
     successor = token.successor(key_ring.refresh_secret)
     if stored.used_at is None:
@@ -192,8 +217,10 @@ def _rotate(
         sessions.end(connection, session.id, user_id=token.user_id)
         audit.add(connection, token.user_id, "refresh_token_reused", origin, session_id=str(session.id))
         return "refused"
-    is_admitted = lifetimes.admits_admin(has_second_factor=session.has_second_factor)
-    return issue_tokens(user, session.id, successor, key_ring, client_scopes=session.scopes, admits_admin=is_admitted)
+    if session.scopes is not None:
+        return issue_client_tokens(user, session.id, successor, key_ring, scopes=session.scopes)
+    scopes = lifetimes.scopes_of(user.role, has_second_factor=session.has_second_factor)
+    return issue_tokens(user, session.id, successor, key_ring, scopes=scopes)
 
 
 def _is_expired(session: sessions.Session, lifetimes: Lifetimes, *, now: datetime) -> bool:
@@ -207,17 +234,14 @@ def _is_in_grace(connection: Connection, used: sessions.StoredRefreshToken, succ
     return is_parent and used.used_at is not None and received_at - used.used_at <= REUSE_GRACE
 
 
-def issue_tokens(
-    user: users.User,
-    session_id: UUID,
-    token: RefreshToken,
-    key_ring: KeyRing,
-    *,
-    client_scopes: list[str] | None = None,
-    admits_admin: bool = True,
-) -> IssuedTokens:
-    """Sign an access token of the session and return it with the refresh token; `client_scopes` make it a token of an MCP client."""
-    own_scopes = ADMIN_SCOPES if user.role == "admin" and admits_admin else USER_SCOPES
-    scopes, issue = (own_scopes, issue_token) if client_scopes is None else (frozenset(client_scopes), issue_client_token)
-    access_token = issue(user.id, session_id, scopes, key=key_ring.newest, issuer=key_ring.issuer, now=utc_now())
+def issue_tokens(user: users.User, session_id: UUID, token: RefreshToken, key_ring: KeyRing, *, scopes: frozenset[str]) -> IssuedTokens:
+    """Sign an access token of the user's own session, and return it with the refresh token."""
+    access_token = issue_token(user.id, session_id, scopes, key=key_ring.newest, issuer=key_ring.issuer, now=utc_now())
     return IssuedTokens(user, access_token, str(token), scopes)
+
+
+def issue_client_tokens(user: users.User, session_id: UUID, token: RefreshToken, key_ring: KeyRing, *, scopes: list[str]) -> IssuedTokens:
+    """Sign an access token of an MCP client's session, and return it with the refresh token."""
+    granted = frozenset(scopes)
+    access_token = issue_client_token(user.id, session_id, granted, key=key_ring.newest, issuer=key_ring.issuer, now=utc_now())
+    return IssuedTokens(user, access_token, str(token), granted)

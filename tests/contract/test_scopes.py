@@ -178,6 +178,12 @@ NEEDED = {
     "POST /mcp": "tools",
 }
 WITHOUT = {"POST /auth/logout"}
+# What a session may do that lacks the second factor that the deployment demands.
+OF_ENROLMENT = {"GET /auth/me", "GET /auth/second-factor", "POST /auth/second-factor", "POST /auth/second-factor/confirm"} | {
+    "GET /auth/passkeys",
+    "POST /auth/passkeys/begin",
+    "POST /auth/passkeys",
+}
 
 
 @pytest.fixture
@@ -216,6 +222,18 @@ def test_a_token_with_every_scope_but_the_routes_own_is_forbidden(ask, route, sc
 @pytest.mark.parametrize(("route", "scope"), NEEDED.items())
 def test_a_token_with_the_routes_own_scope_alone_is_let_in(ask, route, scope):
     assert ask(route, {scope}).status not in (401, 403)
+
+
+@pytest.mark.parametrize("route", sorted(NEEDED.keys() - OF_ENROLMENT))
+def test_a_session_without_the_demanded_second_factor_is_told_to_add_one(ask, route):
+    answer = ask(route, {"enrolment"})
+
+    assert (answer.status, code_of(answer)) == (403, "second_factor_needed")
+
+
+@pytest.mark.parametrize("route", sorted(OF_ENROLMENT))
+def test_a_session_without_the_demanded_second_factor_may_add_one(ask, route):
+    assert ask(route, {"enrolment"}).status not in (401, 403)
 
 
 @pytest.mark.parametrize("route", sorted(WITHOUT))

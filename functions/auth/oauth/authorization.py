@@ -85,6 +85,7 @@ def approve(services: AuthServices, principal: Principal, request: Authorization
     code = OneTimeCode.new(principal.user_id)
     authorization = NewAuthorization(
         session_id=new_id(),
+        approved_by=principal.session_id,
         client_id=request.client.id,
         client_name=request.client.name,
         scopes=sorted(request.scopes),

@@ -16,7 +16,7 @@ from functions.auth.login_throttle import useful_client_request
 from functions.auth.oauth.authorization import check_resource
 from functions.auth.oauth.errors import OAuthError
 from functions.auth.services import AuthServices
-from functions.auth.sessions import ClientRefreshToken, IssuedTokens, issue_tokens, refresh
+from functions.auth.sessions import ClientRefreshToken, IssuedTokens, issue_client_tokens, refresh
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.client_tokens import MCP_PATH, PREFIX
 from parley.auth.one_time_codes import InvalidCode, OneTimeCode
@@ -97,9 +97,9 @@ def _redeem(
     user = authorization_codes.redeem(
         connection, code.hash, stored.session_id, user_id=code.owner_id, token_hash=token.hash, expires_at=expires_at
     )
-    if user is None:
+    if user is None or stored.scopes is None:
         raise _unusable("its session has ended")
-    return issue_tokens(user, stored.session_id, token, key_ring, client_scopes=stored.scopes)
+    return issue_client_tokens(user, stored.session_id, token, key_ring, scopes=stored.scopes)
 
 
 def _check_exchange(stored: StoredAuthorizationCode, parameters: Mapping[str, str], client_id: str) -> None:

@@ -28,9 +28,11 @@ from functions.auth.services import AuthServices
 from functions.auth.sessions import IssuedTokens, RefreshToken, issue_tokens
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.one_time_codes import InvalidCode, OneTimeCode
+from parley.auth.signing_keys import KeyRing
 from parley.clock import utc_now
 from parley.db.accounts import authorization_codes, oidc
 from parley.db.accounts.oidc import LoginCode, OidcLogin, OidcSession
+from parley.db.accounts.users import User
 from parley.db.engine import Connection
 from parley.db.transactions import global_scope, user_scope
 from parley.errors import InvalidInput, ParleyError
@@ -156,7 +158,7 @@ def redeem(services: AuthServices, *, code: str, code_verifier: str) -> IssuedTo
         )
         if user is None:
             raise InvalidCode("the login's session has ended")
-    return issue_tokens(user, stored.session_id, token, key_ring)
+    return _strong_tokens(services, user, stored.session_id, token, key_ring)
 
 
 def log_out(services: AuthServices, id: str, form: str) -> None:
@@ -236,7 +238,12 @@ def _start_session(services: AuthServices, client: IssuerClient, identity: Ident
         user = oidc.start_session(connection, user_id, session, token_hash=token.hash, origin=origin)
     if user is None:
         raise AccountDisabled(str(user_id))
-    return issue_tokens(user, session.id, token, key_ring)
+    return _strong_tokens(services, user, session.id, token, key_ring)
+
+
+def _strong_tokens(services: AuthServices, user: User, session_id: UUID, token: RefreshToken, key_ring: KeyRing) -> IssuedTokens:
+    """Return the tokens of a session that began at an issuer, which has a second factor of its own."""
+    return issue_tokens(user, session_id, token, key_ring, scopes=services.lifetimes.scopes_of(user.role, has_second_factor=True))
 
 
 def _start_program(

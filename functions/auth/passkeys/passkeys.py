@@ -9,6 +9,7 @@ from functions.auth.passkeys import challenges
 from functions.auth.passkeys.errors import PasskeyKnown, PasskeysOff, TooManyPasskeys
 from functions.auth.passkeys.relying_party import BrowserOptions, NewCredential, RelyingParty, VerifiedCredential
 from functions.auth.services import AuthServices
+from functions.auth.sessions import require_passkey
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
 from parley.db.accounts import audit, login_throttle, passkeys, users
@@ -29,12 +30,16 @@ def relying_party(services: AuthServices) -> RelyingParty:
 
 
 def begin(services: AuthServices, principal: Principal, *, password: str | None, origin: ClientOrigin) -> BrowserOptions:
-    """Return the browser's options for a new passkey. Raises PasskeysOff, TooManyPasskeys and the errors of `reauthenticate`."""
+    """Return the browser's options for a new passkey.
+
+    Raises PasskeysOff, PasskeyNeeded, TooManyPasskeys and the errors of `reauthenticate`.
+    """
     party = relying_party(services)
     user, proof = reauthenticate(services, principal, password, origin=origin)
     with principal_scope(services.engine, principal) as connection:
         if not users.lock_password_hash(connection, user.id, proof.password_hash):
             raise WrongPassword(f"the password of {user.id} was changed concurrently")
+        require_passkey(connection, principal, services.lifetimes)
         login_throttle.reset(connection, proof.buckets.account_keys)
         known = passkeys.credentials(connection, user_id=user.id)
     if len(known) >= MAX_PASSKEYS:
@@ -46,7 +51,8 @@ def begin(services: AuthServices, principal: Principal, *, password: str | None,
 def add(services: AuthServices, principal: Principal, *, name: str, answer: NewCredential, origin: ClientOrigin) -> Passkey:
     """Store the passkey that a browser made, and queue a mail about it.
 
-    Raises PasskeysOff, InvalidPasskey, PasskeyKnown and TooManyPasskeys, and Unauthorized if the session has ended meanwhile.
+    Raises PasskeysOff, PasskeyNeeded, InvalidPasskey, PasskeyKnown and TooManyPasskeys, and Unauthorized if the session has ended
+    meanwhile.
     """
     party = relying_party(services)
     with principal_scope(services.engine, principal) as connection:
@@ -56,6 +62,7 @@ def add(services: AuthServices, principal: Principal, *, name: str, answer: NewC
     verified = party.verify_new(answer, challenge)
     with principal_scope(services.engine, principal) as connection:
         lock_access(connection, principal)
+        require_passkey(connection, principal, services.lifetimes)
         added = store(connection, principal.user_id, name, verified)
         audit.add(connection, principal.user_id, "passkey_added", origin, passkey_id=str(added.id))
     if may_notify(services.background, email):
@@ -75,12 +82,16 @@ def store(connection: Connection, user_id: UUID, name: str, verified: VerifiedCr
 
 
 def remove(services: AuthServices, principal: Principal, passkey_id: UUID, *, password: str | None, origin: ClientOrigin) -> None:
-    """Delete a passkey. Raises NotFound and the errors of `reauthenticate`, and Unauthorized if the session has ended meanwhile."""
+    """Delete a passkey.
+
+    Raises NotFound, PasskeyNeeded and the errors of `reauthenticate`, and Unauthorized if the session has ended meanwhile.
+    """
     with principal_scope(services.engine, principal) as connection:
         passkeys.get(connection, passkey_id, user_id=principal.user_id)
     _, proof = reauthenticate(services, principal, password, origin=origin)
     with principal_scope(services.engine, principal) as connection:
         lock_access(connection, principal, is_exclusive=True)
+        require_passkey(connection, principal, services.lifetimes)
         passkeys.remove(connection, passkey_id, user_id=principal.user_id)
         login_throttle.reset(connection, proof.buckets.account_keys)
         audit.add(connection, principal.user_id, "passkey_removed", origin, passkey_id=str(passkey_id))

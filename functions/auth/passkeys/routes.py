@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
-from functions.auth.errors import InvalidCredentials, LoginTooOld, TooManyAttempts, WrongPassword
+from functions.auth.errors import InvalidCredentials, LoginTooOld, PasskeyNeeded, TooManyAttempts, WrongPassword
 from functions.auth.passkeys import login, passkeys
 from functions.auth.passkeys.errors import InvalidPasskey, NoPasskey, PasskeyKnown, PasskeysOff, TooManyPasskeys
 from functions.auth.passkeys.relying_party import NewCredential, SignedChallenge
@@ -18,6 +18,7 @@ from functions.auth.refresh_cookie import CrossSiteRequest, RefreshCookieDep
 from functions.auth.schemas import CurrentPassword, TokensOut
 from functions.auth.second_factor.totp import InvalidSecondFactor
 from functions.auth.services import AuthServicesDep
+from parley.auth.principal import ENROLMENT_SCOPE
 from parley.db.accounts import passkeys as stored_passkeys
 from parley.errors import NotFound
 from parley.http.dependencies import CurrentPrincipal, RequestOrigin, Transaction, requires
@@ -27,6 +28,7 @@ from parley.http.problems import error_responses
 from parley.http.schemas import Input, Output, Timestamp
 
 ACCOUNT_SCOPE = [Depends(requires("account"))]
+MAY_ENROL = [Depends(requires("account", ENROLMENT_SCOPE))]
 PasskeyName = Annotated[str, Field(min_length=1, max_length=100)]
 LoginChallenge = Annotated[
     str | None,
@@ -112,8 +114,8 @@ def log_in_with_passkey(
 
 @router.post(
     "/auth/passkeys/begin",
-    dependencies=ACCOUNT_SCOPE,
-    responses=error_responses(PasskeysOff, WrongPassword, LoginTooOld, TooManyAttempts, TooManyPasskeys),
+    dependencies=MAY_ENROL,
+    responses=error_responses(PasskeysOff, WrongPassword, LoginTooOld, PasskeyNeeded, TooManyAttempts, TooManyPasskeys),
 )
 def begin_passkey(body: PasskeyStart, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> PasskeyOptionsOut:
     """Return the browser's options for a new passkey."""
@@ -123,15 +125,15 @@ def begin_passkey(body: PasskeyStart, services: AuthServicesDep, principal: Curr
 @router.post(
     "/auth/passkeys",
     status_code=201,
-    dependencies=ACCOUNT_SCOPE,
-    responses=error_responses(PasskeysOff, InvalidPasskey, PasskeyKnown, TooManyPasskeys),
+    dependencies=MAY_ENROL,
+    responses=error_responses(PasskeysOff, InvalidPasskey, PasskeyKnown, PasskeyNeeded, TooManyPasskeys),
 )
 def add_passkey(body: PasskeyIn, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> PasskeyOut:
     """Store the passkey that the browser has made with the options of `POST /auth/passkeys/begin`."""
     return PasskeyOut.model_validate(passkeys.add(services, principal, name=body.name, answer=body.credential, origin=origin))
 
 
-@router.get("/auth/passkeys", dependencies=ACCOUNT_SCOPE)
+@router.get("/auth/passkeys", dependencies=MAY_ENROL)
 def list_passkeys(principal: CurrentPrincipal, transaction: Transaction, page: Page) -> Listing[PasskeyOut]:
     """List the caller's passkeys, newest first."""
     rows = stored_passkeys.page(transaction, user_id=principal.user_id, limit=page.limit + 1, after=page.after_id())
@@ -148,7 +150,7 @@ def rename_passkey(id: UUID, body: PasskeyChange, principal: CurrentPrincipal, t
     "/auth/passkeys/{id}",
     status_code=204,
     dependencies=ACCOUNT_SCOPE,
-    responses=error_responses(NotFound, WrongPassword, LoginTooOld, TooManyAttempts),
+    responses=error_responses(NotFound, WrongPassword, LoginTooOld, PasskeyNeeded, TooManyAttempts),
 )
 def remove_passkey(id: UUID, body: PasskeyRemoval, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> None:
     """Remove a passkey. It can no longer sign in. Sessions that it began continue."""

@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
-from functions.auth.errors import InvalidCredentials, LoginTooOld, TooManyAttempts, WrongPassword
+from functions.auth.errors import InvalidCredentials, LoginTooOld, PasskeyNeeded, TooManyAttempts, WrongPassword
 from functions.auth.refresh_cookie import CrossSiteRequest, RefreshCookieDep
 from functions.auth.schemas import CurrentPassword, TokensOut
 from functions.auth.second_factor import totp
 from functions.auth.second_factor.totp import InvalidSecondFactor, SecondFactorOn
 from functions.auth.services import AuthServicesDep
+from parley.auth.principal import ENROLMENT_SCOPE
 from parley.db.accounts import second_factors
 from parley.http.dependencies import CurrentPrincipal, RequestOrigin, Transaction, requires
 from parley.http.lazy_routes import LazyRoute
@@ -18,6 +19,7 @@ from parley.http.problems import error_responses
 from parley.http.schemas import Input, Output
 
 ACCOUNT_SCOPE = [Depends(requires("account"))]
+MAY_ENROL = [Depends(requires("account", ENROLMENT_SCOPE))]
 FactorCode = Annotated[str, Field(min_length=1, max_length=40, examples=["123456"])]
 
 router = APIRouter(route_class=LazyRoute)
@@ -81,7 +83,7 @@ def log_in_with_code(
     return cookie.deliver(totp.log_in(services, **body.model_dump(), origin=origin), response)
 
 
-@router.get("/auth/second-factor", dependencies=ACCOUNT_SCOPE)
+@router.get("/auth/second-factor", dependencies=MAY_ENROL)
 def get_second_factor(principal: CurrentPrincipal, transaction: Transaction) -> SecondFactorOut:
     """Say whether the caller's logins need a second factor."""
     factor = second_factors.find(transaction, user_id=principal.user_id)
@@ -92,15 +94,19 @@ def get_second_factor(principal: CurrentPrincipal, transaction: Transaction) -> 
 @router.post(
     "/auth/second-factor",
     status_code=201,
-    dependencies=ACCOUNT_SCOPE,
-    responses=error_responses(WrongPassword, LoginTooOld, SecondFactorOn, TooManyAttempts),
+    dependencies=MAY_ENROL,
+    responses=error_responses(WrongPassword, LoginTooOld, PasskeyNeeded, SecondFactorOn, TooManyAttempts),
 )
 def begin_second_factor(body: EnrolmentIn, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> EnrolmentOut:
     """Create a secret for an authenticator app. Nothing changes until it is confirmed."""
     return EnrolmentOut.model_validate(totp.begin(services, principal, password=body.password, origin=origin))
 
 
-@router.post("/auth/second-factor/confirm", dependencies=ACCOUNT_SCOPE, responses=error_responses(InvalidSecondFactor, TooManyAttempts))
+@router.post(
+    "/auth/second-factor/confirm",
+    dependencies=MAY_ENROL,
+    responses=error_responses(InvalidSecondFactor, PasskeyNeeded, TooManyAttempts),
+)
 def confirm_second_factor(
     body: SecondFactorConfirmation, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin
 ) -> RecoveryCodesOut:

@@ -9,6 +9,7 @@
       Unauthorized              401 unauthorized
       Forbidden                 403 forbidden
         ScopeMissing            403 forbidden
+        SecondFactorNeeded      403 second_factor_needed
       NotFound                  404 not_found
       Unavailable               503 unavailable
 
@@ -110,6 +111,13 @@ class ScopeMissing(Forbidden):
     def __init__(self, user_id: UUID, scope: str) -> None:
         super().__init__(f"user {user_id} lacks scope {scope!r}")
         self.public_message = f"Your token or API key lacks the scope {scope!r}, which this route needs."
+
+
+class SecondFactorNeeded(Forbidden):
+    """The deployment demands a second factor, and the session began without one."""
+
+    code = "second_factor_needed"
+    public_message = "This server demands a second factor. Add an authenticator app or a passkey, or sign in with yours."
 
 
 class NotFound(ParleyError):

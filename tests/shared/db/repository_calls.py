@@ -159,7 +159,7 @@ class Rows:
         session_id, key = new_id(), (self.text_of("turns", "route"), self.text_of("turns", "idempotency_key"))
         resource = ("client", "name", ["mcp:tools"], b"new code", "http://127.0.0.1/", "challenge", "resource", LATER)
         return {
-            "authorization": NewAuthorization(session_id, *resource),
+            "authorization": NewAuthorization(session_id, self.id_of("sessions"), *resource),
             "session": NewSession(session_id, b"new token", LATER),
             "billing_subject": BillingSubject(caller),
             "reservations": [self.id_of("budget_reservations")],

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from typing import Any, Self
 from uuid import UUID
 
-from parley.errors import ScopeMissing, Unauthorized
+from parley.errors import ScopeMissing, SecondFactorNeeded, Unauthorized
 
 USER_SCOPES = frozenset({"chat", "conversations", "tools", "documents", "account"})
 ADMIN_SCOPES = USER_SCOPES | {"admin"}
+# The only scope of a session that lacks the second factor that the deployment demands of everybody. It adds one, and reads nothing else.
+ENROLMENT_SCOPE = "enrolment"
 DEFAULT_API_KEY_SCOPES = USER_SCOPES - {"account"}  # a leaked key must not cost the user the account
 # Only a key created with this scope may approve tool calls: otherwise any program could approve the calls that it triggers.
 APPROVALS_SCOPE = "approvals"
@@ -58,10 +60,13 @@ class Principal:
         if self.api_key_id and not self.scopes <= API_KEY_SCOPES:
             raise Unauthorized("an API key has scopes that are not allowed for API keys")
 
-    def require(self, scope: str) -> None:
-        """Raise Forbidden unless the token has the scope `scope`."""
-        if scope not in self.scopes:
-            raise ScopeMissing(self.user_id, scope)
+    def require(self, scope: str, *alternatives: str) -> None:
+        """Raise Forbidden unless the token has the scope `scope` or an alternative: SecondFactorNeeded if it may only add a factor."""
+        if not self.scopes.isdisjoint((scope, *alternatives)):
+            return
+        if ENROLMENT_SCOPE in self.scopes:
+            raise SecondFactorNeeded(f"the session of {self.user_id} may only add a second factor")
+        raise ScopeMissing(self.user_id, scope)
 
     def for_mcp(self) -> Self:
         """Return the principal with the scopes that its token has on `/mcp`: for a client's token, those after `mcp:`."""

@@ -80,11 +80,11 @@ async def _invocation_deadline(request: Request) -> Deadline:
 InvocationDeadline = Annotated[Deadline, Depends(_invocation_deadline)]
 
 
-def requires(scope: str) -> Callable[[Principal], Awaitable[None]]:
-    """Return a dependency that raises Forbidden unless the principal has the scope `scope`."""
+def requires(scope: str, *alternatives: str) -> Callable[[Principal], Awaitable[None]]:
+    """Return a dependency that raises Forbidden unless the principal has the scope `scope` or one of the alternatives."""
 
     async def check(principal: CurrentPrincipal) -> None:
-        principal.require(scope)
+        principal.require(scope, *alternatives)
 
     return check
 

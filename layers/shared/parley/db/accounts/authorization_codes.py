@@ -16,9 +16,13 @@ from parley.db.accounts.users import User
 
 @dataclass(frozen=True, slots=True)
 class NewAuthorization:
-    """A consent to store: the client's session with its scopes, and the code with the properties that its exchange must repeat."""
+    """A consent to store: the client's session with its scopes, and the code with the properties that its exchange must repeat.
+
+    The client's session has a second factor if the user's session `approved_by` has one.
+    """
 
     session_id: UUID
+    approved_by: UUID | None
     client_id: str
     client_name: str
     scopes: list[str]
@@ -73,8 +77,9 @@ def redeem(
 _ADD = text(
     """
     WITH started AS (
-        INSERT INTO sessions (user_id, id, expires_at, address, user_agent, client_id, client_name, scopes)
-        VALUES (:user_id, :session_id, :expires_at, :address, :user_agent, :client_id, :client_name, :scopes)
+        INSERT INTO sessions (user_id, id, expires_at, address, user_agent, client_id, client_name, scopes, has_second_factor)
+        VALUES (:user_id, :session_id, :expires_at, :address, :user_agent, :client_id, :client_name, :scopes,
+                EXISTS (SELECT FROM sessions s WHERE s.user_id = :user_id AND s.id = CAST(:approved_by AS uuid) AND s.has_second_factor))
     )
     INSERT INTO authorization_codes (user_id, hash, session_id, redirect_uri, code_challenge, resource, expires_at)
     VALUES (:user_id, :code_hash, :session_id, :redirect_uri, :code_challenge, :resource, :expires_at)

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_once
 
-from parley.db.tables import passkey_challenges, passkeys
+from parley.db.tables import passkey_challenges, passkeys, sessions, users
 from parley.errors import NotFound
 
 
@@ -91,6 +91,13 @@ def remove(connection: Connection, passkey_id: UUID, *, user_id: UUID) -> None:
     which = (passkeys.c.user_id == user_id, passkeys.c.id == passkey_id)
     if connection.execute(delete(passkeys).where(*which)).rowcount == 0:
         raise NotFound("passkey", passkey_id)
+
+
+def role_beside(connection: Connection, session_id: UUID | None, *, user_id: UUID) -> str | None:
+    """Return the role of a user who has a passkey, if the session began without it and without another second factor, else None."""
+    is_weak = (sessions.c.user_id == user_id, sessions.c.id == session_id, ~sessions.c.has_second_factor)
+    has_passkey = exists().where(passkeys.c.user_id == user_id)
+    return connection.execute(select(users.c.role).join(sessions).where(users.c.id == user_id, *is_weak, has_passkey)).scalar_one_or_none()
 
 
 def remove_all(connection: Connection, *, user_id: UUID) -> None:
