@@ -25,6 +25,8 @@ export class Client {
   #renewal: Promise<Tokens> | null = null;
   /** Called when the session turns out to have ended. */
   onSignedOut: () => void = () => undefined;
+  /** Called with all new tokens. */
+  onTokens: (tokens: Tokens) => void = () => undefined;
 
   constructor(base: URL = new URL(".", document.baseURI)) {
     this.base = base;
@@ -116,6 +118,7 @@ export class Client {
   #accept(tokens: Tokens): Tokens {
     this.#token = tokens.access_token;
     this.#expiresAt = Date.now() + tokens.expires_in * 1000;
+    this.onTokens(tokens);
     return tokens;
   }
 

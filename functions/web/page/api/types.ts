@@ -31,6 +31,8 @@ export interface Tokens {
   user: User;
   access_token: string;
   expires_in: number;
+  /** The session may only add the second factor that the server demands. */
+  needs_second_factor?: boolean;
 }
 
 export interface Conversation {

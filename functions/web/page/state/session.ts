@@ -16,6 +16,8 @@ export const api = new Client();
 /** `undefined` until the page knows, `null` if nobody is signed in. */
 export const user = signal<User | null | undefined>(undefined);
 export const hasEnded = signal(false);
+/** The server demands a second factor that the session lacks: it may only add one. */
+export const needsSecondFactor = signal(false);
 export const isOffline = signal(false);
 export const models = signal<Model[]>([]);
 export const defaultModel = computed(
@@ -26,6 +28,10 @@ export const defaultModel = computed(
 api.onSignedOut = () => {
   hasEnded.value = Boolean(user.value);
   user.value = null;
+};
+
+api.onTokens = (tokens) => {
+  needsSecondFactor.value = tokens.needs_second_factor ?? false;
 };
 
 /** Resume the session of an earlier visit, waiting for the server if it cannot be reached or is starting. */
@@ -52,6 +58,7 @@ export function enter(signedIn: User): void {
   issuerLogout.value = null;
   returnedFrom.value = null;
   user.value = signedIn;
+  if (needsSecondFactor.value) return;
   // Also wakes the function that answers, while the person still types.
   api
     .get<Model[]>("models")

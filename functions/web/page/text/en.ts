@@ -58,6 +58,10 @@ export const en = {
     code: "Code",
     codeHint: "Of your authenticator app, or a recovery code.",
     recovery: "Keep these codes. Each replaces one code of the app, and none is shown again.",
+    demanded: "One more step",
+    demandedLead: "This server demands a second factor. Add an authenticator app or a passkey to go on.",
+    demandedPasskey: "Your account has a passkey. Sign in with it to go on.",
+    goOn: "Go on",
   },
   passkeys: {
     title: "Passkeys",
@@ -724,6 +728,8 @@ export const en = {
     known: {
       invalid_credentials: "The address or the password is wrong.",
       invalid_second_factor: "The code is wrong or was used before. Wait for the next one, or sign in again.",
+      second_factor_needed: "This server demands a second factor. Reload the page to add one.",
+      passkey_needed: "Your account has a passkey. Sign in with it, then try again.",
       invalid_passkey: "This passkey was not accepted. Try again, or sign in another way.",
       passkey_cancelled: "No passkey was used. Try again, or sign in another way.",
       passkey_known: "Your account has this passkey already.",

@@ -9,7 +9,7 @@ import { report } from "../state/notices.ts";
 import { loadProjects, projects } from "../state/projects.ts";
 import { prompts } from "../state/prompts.ts";
 import { afterSignIn, href, isSidebarOpen, navigate, route } from "../state/router.ts";
-import { user } from "../state/session.ts";
+import { needsSecondFactor, user } from "../state/session.ts";
 import { t } from "../text/index.ts";
 import { ChatView } from "./ChatView.tsx";
 import { Shortcuts } from "./Shortcuts.tsx";
@@ -20,6 +20,7 @@ const AdminView = lazy(() => import("./AdminView.tsx").then((module) => module.A
 const AssistantsView = lazy(() => import("./AssistantsView.tsx").then((module) => module.AssistantsView));
 const ConnectView = lazy(() => import("./ConnectView.tsx").then((module) => module.ConnectView));
 const DocumentsView = lazy(() => import("./DocumentsView.tsx").then((module) => module.DocumentsView));
+const EnrolmentView = lazy(() => import("./EnrolmentView.tsx").then((module) => module.EnrolmentView));
 const GroupsView = lazy(() => import("./GroupsView.tsx").then((module) => module.GroupsView));
 const MemoryView = lazy(() => import("./MemoryView.tsx").then((module) => module.MemoryView));
 const ProjectsView = lazy(() => import("./ProjectsView.tsx").then((module) => module.ProjectsView));
@@ -32,8 +33,9 @@ let loadedFor: string | null = null;
 
 export function App() {
   const person = user.value;
+  const mustEnrol = needsSecondFactor.value;
   useEffect(() => {
-    if (person && person.id !== loadedFor) {
+    if (person && !mustEnrol && person.id !== loadedFor) {
       // At the first visit the screen may already have opened a chat.
       if (loadedFor !== null) {
         forgetChats();
@@ -48,7 +50,7 @@ export function App() {
     }
     if (person && ["sign-in", "register", "reset"].includes(route.value.view))
       navigate(afterSignIn(), { replace: true });
-  }, [person]);
+  }, [person, mustEnrol]);
   useEffect(() => {
     addEventListener("keydown", onShortcut);
     return () => removeEventListener("keydown", onShortcut);
@@ -67,6 +69,10 @@ export function App() {
         </Suspense>
       ) : person === null ? (
         <SignInView />
+      ) : mustEnrol ? (
+        <Suspense fallback={<Spinner label={t.common.loading} />}>
+          <EnrolmentView />
+        </Suspense>
       ) : current.view === "connect" ? (
         <Connect query={current.query} />
       ) : (
@@ -147,7 +153,7 @@ function Loading() {
 }
 
 function onShortcut(event: KeyboardEvent): void {
-  if (!(event.ctrlKey || event.metaKey) || !user.value) return;
+  if (!(event.ctrlKey || event.metaKey) || !user.value || needsSecondFactor.value) return;
   const key = event.key.toLowerCase();
   if (key === "/") openDialog((close) => <Shortcuts onClose={close} />);
   else if (key === "k") {

@@ -17,7 +17,13 @@ interface Enrolment {
   qr_svg: string;
 }
 
-export function SecondFactorSection({ onChange }: { onChange: () => Promise<void> }) {
+interface SectionProps {
+  onChange: () => Promise<void>;
+  /** The server demands a second factor, so that it is added here and not removed. */
+  isDemanded?: boolean;
+}
+
+export function SecondFactorSection({ onChange, isDemanded = false }: SectionProps) {
   const [factor, setFactor] = useState<SecondFactor | null>(null);
   const [enrolment, setEnrolment] = useState<Enrolment | null>(null);
   const [codes, setCodes] = useState<string[] | null>(null);
@@ -43,7 +49,7 @@ export function SecondFactorSection({ onChange }: { onChange: () => Promise<void
       <h3>{t.secondFactor.title}</h3>
       <p class="hint">{factor.enabled ? t.secondFactor.on(factor.recovery_codes_left) : t.secondFactor.off}</p>
       {codes && <Secret text={codes.join("\n")} hint={t.secondFactor.recovery} />}
-      {factor.enabled ? (
+      {factor.enabled && isDemanded ? null : factor.enabled ? (
         <Form key="remove" submit={t.secondFactor.remove} kind="danger" onSubmit={remove}>
           <Password />
           <Field label={t.secondFactor.code} name="code" autocomplete="one-time-code" required />
