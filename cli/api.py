@@ -128,6 +128,11 @@ class ApiClient:
             raise not_parley(self.url, "its answer has no tokens")
         return StoredSession.of(tokens, email=email)
 
+    def renew(self) -> None:
+        """Exchange the session's tokens, so that its new rights count at once. An API key has none to exchange."""
+        if self._key is None:
+            self._renewed(self._session(self.sessions.read()))
+
     def _send(self, call: HttpCall) -> AbstractContextManager[httpx2.Response]:
         return self._send_with_session(call) if self._key is None else self._send_with_key(call, self._key)
 

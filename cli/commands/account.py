@@ -117,6 +117,8 @@ def _log_in_and_welcome(api: ApiClient, answer: Fields, email: str) -> None:
 
 def _store_session(api: ApiClient, answer: Fields, email: str) -> None:
     api.sessions.log_in(api.url, api.session_from(answer, email=email))
+    if answer.get("needs_second_factor") is True:
+        click.echo("This server demands a second factor. Add an authenticator app: parley second-factor on", err=True)
 
 
 def _read_credentials(email: str | None, *, from_stdin: bool, confirm: bool) -> tuple[str, str]:

@@ -49,6 +49,7 @@ def on(api: ApiClient) -> None:
     codes = Fields.of(answer).get("recovery_codes")
     for recovery_code in codes if isinstance(codes, list) else []:
         click.echo(one_line(str(recovery_code)))
+    api.renew()
 
 
 @second_factor.command()

@@ -176,20 +176,41 @@ def test_login_asks_for_the_code_of_a_second_factor(server, parley):
     assert server.requests[-1].body == {"challenge": "pch_1", "code": "123456"}
 
 
-def test_the_second_factor_is_turned_on_with_a_code_of_the_app(server, alice, parley):
+def test_login_at_a_server_that_demands_a_second_factor_says_how_to_add_one(server, parley):
+    server.on("POST /auth/login", replies.reply(200, {"user": ALICE, **replies.token_pair(1), "needs_second_factor": True}))
+    result = parley("login", "alice@example.com", "--password-stdin", "--url", server.url, stdin="a long password")
+
+    assert result.exit_code == 0
+    assert "parley second-factor on" in result.stderr
+
+
+@pytest.fixture
+def enrolling(server):
+    """A server that enrols an app, and then renews the session."""
     server.on("POST /auth/second-factor", replies.reply(201, {"secret": "JBSW", "uri": "otpauth://totp/x", "qr_svg": "<svg/>"}))
     server.on("POST /auth/second-factor/confirm", replies.reply(200, {"recovery_codes": ["AAAA-BBBB", "CCCC-DDDD"]}))
+    server.on("POST /auth/refresh", replies.reply(200, {"user": ALICE, **replies.token_pair(2)}))
+    return server
+
+
+def test_the_second_factor_is_turned_on_with_a_code_of_the_app(enrolling, alice, parley):
     result = parley("second-factor", "on", stdin="a long password\n123456\n")
 
     assert result.stdout.endswith("AAAA-BBBB\nCCCC-DDDD\n")
-    assert server.requests[-1].body == {"code": "123456"}
+    assert enrolling.requests[-2].body == {"code": "123456"}
     assert qr_codes.read_blocks(result.stderr) == "otpauth://totp/x"
 
 
-def test_a_terminal_that_is_too_narrow_for_the_qr_code_shows_the_key(server, alice, parley, monkeypatch):
+def test_a_session_with_a_new_second_factor_has_its_rights_at_once(enrolling, alice, parley):
+    enrolling.on("GET /auth/me", replies.reply(200, ALICE))
+    parley("second-factor", "on", stdin="a long password\n123456\n")
+    parley("whoami")
+
+    assert enrolling.requests[-1].token == "access-2"
+
+
+def test_a_terminal_that_is_too_narrow_for_the_qr_code_shows_the_key(enrolling, alice, parley, monkeypatch):
     monkeypatch.setenv("COLUMNS", "20")
-    server.on("POST /auth/second-factor", replies.reply(201, {"secret": "JBSW", "uri": "otpauth://totp/x", "qr_svg": "<svg/>"}))
-    server.on("POST /auth/second-factor/confirm", replies.reply(200, {"recovery_codes": ["AAAA-BBBB"]}))
     result = parley("second-factor", "on", stdin="a long password\n123456\n")
 
     assert "JBSW" in result.stderr
