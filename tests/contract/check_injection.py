@@ -95,10 +95,11 @@ class Attack:
 
 @dataclass
 class Lane:
-    """The log lines of the whole lane, and the people who called."""
+    """The log lines of the whole lane, the people who called, and the tokens of the identity provider."""
 
     log: io.StringIO
     people: list[Person] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -167,20 +168,22 @@ def problems(answer: Answer, elapsed_s: float, *, reaches_out: bool, foreign: Se
 
 
 class Attacker:
-    """Sends requests as a user or an admin; a new one registers when a request has ended the session."""
+    """Sends requests as a user or an admin, or as the identity provider; a new user registers when a request has ended the session."""
 
     def __init__(self, functions: dict[str, Function], lane: Lane, make_admin: Any, operation: Operation, victim: Person) -> None:
         self._functions, self._lane, self._make_admin, self._operation = functions, lane, make_admin, operation
-        # An admin sees every user.
-        self._foreign = () if operation.is_admins else (victim.email, str(victim.id))
+        self._is_provider = operation.path.startswith("/scim/")
+        # An admin sees every user, and so does the provider.
+        self._foreign = () if operation.is_admins or self._is_provider else (victim.email, str(victim.id))
         self._person: Person | None = None
+        self._provider_headers: dict[str, str] = {}
         self.statuses: set[int] = set()
 
     def send(self, attack: Attack) -> list[str]:
         """Send the request and return what is wrong with the response."""
         began_s = time.monotonic()
-        person = self._caller() if self._operation.is_guarded else None
-        headers = {"X-Forwarded-For": "192.0.2.7", **attack.headers}
+        person = self._caller() if self._operation.is_guarded and not self._is_provider else None
+        headers = {"X-Forwarded-For": "192.0.2.7", **self._proof(), **attack.headers}
         function = self._functions[self._operation.function]
         answer = function.call(self._operation.method, attack.url, attack.body, as_=person, headers=headers)
         self.statuses.add(answer.status)
@@ -188,6 +191,15 @@ class Attacker:
             self._person = None
         reaches_out = str(self._operation) in REACHES_OUT
         return problems(answer, time.monotonic() - began_s, reaches_out=reaches_out, foreign=self._foreign)
+
+    def _proof(self) -> dict[str, str]:
+        """Return the header with the token of the identity provider, if the operation takes it."""
+        if self._is_provider and not self._provider_headers:
+            admin = self._make_admin(Person.registered(self._functions["auth"]))
+            token = self._functions["auth"].post("/admin/scim-token", as_=admin).json["token"]
+            self._lane.secrets.append(token)
+            self._provider_headers = {"Authorization": f"Bearer {token}"}
+        return self._provider_headers
 
     def _caller(self) -> Person:
         if self._person is None:
@@ -218,7 +230,7 @@ def test_no_hostile_string_breaks_a_route_or_shows_its_inside(functions, lane, m
 def test_no_attack_and_no_secret_reached_a_log_line(lane, environment):
     lines = lane.log.getvalue().splitlines()
     tokens = [value for person in lane.people for name, value in person.tokens.items() if name.endswith("_token")]
-    secrets = [MARK, "169.254.169.254", "alert(1)", PASSWORD, *tokens, *(person.email for person in lane.people)]
+    secrets = [MARK, "169.254.169.254", "alert(1)", PASSWORD, *tokens, *lane.secrets, *(person.email for person in lane.people)]
 
     assert lines
     assert tokens
