@@ -37,7 +37,7 @@ def read_conversations(source: ExportSource, *, has_image: Callable[[str], bool]
         with source.archive.open_document(name) as file:
             items = read_items(file)
             for result in _read(items, source, has_image):
-                done = (number + min(file.bytes_read / file.size, 1)) / len(names)
+                done = (number + file.bytes_read / file.size) / len(names)
                 yield ReadResult(*result[:2], done, result[2])
 
 

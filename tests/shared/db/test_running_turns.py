@@ -7,7 +7,9 @@ from parley.db.turn import approvals, steering_messages, turn_begin, turn_checkp
 from parley.db.turn.stream_leases import TooManyStreams
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.db.turn.turn_events import LoggedEvent
-from parley.errors import NotFound
+from parley.deadline import Deadline
+from parley.errors import NotFound, Unavailable
+from parley.ids import new_id
 from tests.shared.db.test_turns import FRESH, Turns
 from tests.shared.db.test_turns import mine as mine
 
@@ -160,3 +162,18 @@ def test_keys_are_released_after_a_day(engines, alice):
         held = [mine.key_of(turn) for turn in keyed]
 
     assert held == [None, "1"]
+
+
+def test_a_lost_reply_to_a_commit_is_no_error_only_if_the_turn_is_stored(engine, begun, alice, bob):
+    def commit(turn_id, person=alice, error=None):
+        with turn_begin.CertainCommit(engine, person.id, Deadline.after(20)) as certain:
+            certain.turn_id = turn_id
+            raise error or Unavailable("database")
+
+    turn = begun()
+    commit(turn.turn_id)
+    for turn_id, person in ((None, alice), (new_id(), alice), (turn.turn_id, bob)):
+        with pytest.raises(Unavailable):
+            commit(turn_id, person)
+    with pytest.raises(NotFound):
+        commit(turn.turn_id, error=NotFound("conversation", turn.conversation_id))

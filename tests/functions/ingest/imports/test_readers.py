@@ -1,5 +1,7 @@
 """Each program's format: its current branch, the texts that its users see, and what is left out and counted."""
 
+import json
+import zipfile
 from uuid import uuid4
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from functions.ingest.imports import chatgpt, claude, librechat, open_webui
 from functions.ingest.imports.archive import Archive
 from functions.ingest.imports.draft import ExportSource
+from functions.ingest.imports.reader import read_conversations
 from tests.fakes.chat_exports import chatgpt_conversation, chatgpt_message
 from tests.support.images import PNG_DATA_URL
 
@@ -22,6 +25,17 @@ def told(read):
 
 def counted(source):
     return {code: count for code, count in source.left_out.items() if count}
+
+
+def test_the_part_that_is_read_grows_from_file_to_file_up_to_all(tmp_path):
+    conversation = chatgpt_conversation(chatgpt_message("q", "user", "Why? " * 40_000, parent="root"))
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as file:
+        for name, count in (("conversations-000.json", 2), ("conversations-001.json", 1)):
+            file.writestr(name, json.dumps([conversation] * count))
+    with Archive.opened(str(tmp_path / "export.zip")) as archive:
+        done = [result.done for result in read_conversations(ExportSource(uuid4(), archive), has_image=lambda _key: False)]
+
+    assert done == [pytest.approx(0.25, abs=0.1), 0.5, 1.0]
 
 
 # ChatGPT
