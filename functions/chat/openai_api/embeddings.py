@@ -141,15 +141,11 @@ def _check_request(call: ModelCall, body: EmbeddingsIn, *, is_stored: bool) -> N
 def _embed(services: ChatServices, call: ModelCall, texts: Sequence[str], deadline: Deadline, *, user_id: UUID) -> EmbeddingResult:
     """Embed the texts batch by batch. If a batch fails, the usage of the earlier batches is still recorded and charged."""
     vectors = list[list[float]]()
-    try:
-        results, breaker = _embed_batches(services, call, texts), services.router.breaker
-        with closing(with_circuit_breaker(breaker, call.model, results, user_id=user_id, left_s=lambda: deadline.left_s)) as batches:
-            for batch in batches:
-                vectors += batch.vectors
-                call.usage = Usage(call.usage.input_tokens + batch.input_tokens, is_estimated=call.usage.is_estimated or batch.is_estimated)
-    except ProviderFailed as exc:
-        call.error_code = exc.code
-        raise
+    results, breaker = _embed_batches(services, call, texts), services.router.breaker
+    with closing(with_circuit_breaker(breaker, call.model, results, user_id=user_id, left_s=lambda: deadline.left_s)) as batches:
+        for batch in batches:
+            vectors += batch.vectors
+            call.usage = Usage(call.usage.input_tokens + batch.input_tokens, is_estimated=call.usage.is_estimated or batch.is_estimated)
     call.status = "completed"
     return EmbeddingResult(vectors, call.usage.input_tokens, call.usage.is_estimated)
 
