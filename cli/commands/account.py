@@ -112,13 +112,19 @@ def _send_verification(api: ApiClient, email: str, *, code: str, password: str) 
 def _log_in_and_welcome(api: ApiClient, answer: Fields, email: str) -> None:
     _store_session(api, answer, email)
     click.echo(f"Registered and logged in as {one_line(email)} at {api.url}")
-    click.echo('Send a first message: parley chat "Hello"')
+    if not _needs_second_factor(answer):
+        click.echo('Send a first message: parley chat "Hello"')
 
 
 def _store_session(api: ApiClient, answer: Fields, email: str) -> None:
     api.sessions.log_in(api.url, api.session_from(answer, email=email))
-    if answer.get("needs_second_factor") is True:
+    if _needs_second_factor(answer):
         click.echo("This server demands a second factor. Add an authenticator app: parley second-factor on", err=True)
+        click.echo("If your account has a passkey, sign in with it in the page and add the app there. Then log in here again.", err=True)
+
+
+def _needs_second_factor(answer: Fields) -> bool:
+    return answer.get("needs_second_factor") is True
 
 
 def _read_credentials(email: str | None, *, from_stdin: bool, confirm: bool) -> tuple[str, str]:

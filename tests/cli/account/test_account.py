@@ -182,6 +182,15 @@ def test_login_at_a_server_that_demands_a_second_factor_says_how_to_add_one(serv
 
     assert result.exit_code == 0
     assert "parley second-factor on" in result.stderr
+    assert "If your account has a passkey, sign in with it in the page" in result.stderr
+
+
+def test_a_registration_that_needs_a_second_factor_advises_no_message_yet(server, parley):
+    server.on("POST /auth/register", replies.reply(201, {"user": ALICE, **replies.token_pair(1), "needs_second_factor": True}))
+    result = parley("register", "alice@example.com", "--password-stdin", "--url", server.url, stdin="a long password")
+
+    assert result.stdout == f"Registered and logged in as alice@example.com at {server.url}\n"
+    assert "parley second-factor on" in result.stderr
 
 
 @pytest.fixture
