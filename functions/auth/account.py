@@ -6,7 +6,7 @@ The upkeep function sends the mails, writes the exports and deletes the data; th
 from uuid import UUID
 
 from functions.auth.errors import EmailTaken, WrongPassword
-from functions.auth.login import reauthenticate
+from functions.auth.login import reauthenticate, require_passkey
 from functions.auth.login_throttle import count_attempt, may_mail
 from functions.auth.oidc.issuers import IssuerLogout
 from functions.auth.services import AuthServices
@@ -107,10 +107,15 @@ def reset_password(services: AuthServices, *, email: str, code: str, new_passwor
 def request_email_change(
     services: AuthServices, principal: Principal, *, password: str | None, new_email: str, origin: ClientOrigin
 ) -> None:
-    """Queue a mail with a code to the new address. Raises TooManyAttempts, WrongPassword, LoginTooOld and EmailDomainRefused."""
+    """Queue a mail with a code to the new address.
+
+    Raises PasskeyNeeded, as a login at an issuer by the new address would join the account, and EmailDomainRefused and the errors of
+    `reauthenticate`.
+    """
     services.registration_policy.check_domain(new_email)
     user, proof = reauthenticate(services, principal, password, origin=origin)
     with principal_scope(services.engine, principal) as connection:
+        require_passkey(services, connection, principal)
         login_throttle.reset(connection, proof.buckets.account_keys)
         audit.add(connection, user.id, "email_change_requested", origin)
     if may_mail(services.background, new_email, origin):
@@ -120,7 +125,7 @@ def request_email_change(
 def confirm_email_change(services: AuthServices, principal: Principal, *, code: str, origin: ClientOrigin) -> None:
     """Redeem the mailed code and store the address to which it was mailed.
 
-    Raises TooManyAttempts, InvalidCode and EmailTaken, and Unauthorized if the session has ended meanwhile.
+    Raises TooManyAttempts, InvalidCode, PasskeyNeeded and EmailTaken, and Unauthorized if the session has ended meanwhile.
     """
     count_attempt(services.background, services.throttle.origin_buckets(origin))
     parsed_code = OneTimeCode.parse(code)
@@ -130,6 +135,7 @@ def confirm_email_change(services: AuthServices, principal: Principal, *, code: 
             raise InvalidCode(f"no valid e-mail change code of user {principal.user_id}")
         one_time_codes.invalidate(connection, user_id=principal.user_id, purpose="reset_password")
         lock_access(connection, principal, is_exclusive=True)
+        require_passkey(services, connection, principal)
         user = users.get(connection, principal.user_id)
         users.set_verified_email(connection, user.id, redeemed.new_email)
         if not users.change_email(connection, user.id, redeemed.new_email):

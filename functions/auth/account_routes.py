@@ -8,7 +8,16 @@ from pydantic import BaseModel
 
 from functions.auth import account, sessions
 from functions.auth.api_keys import ApiKeyRequest, create_key, revoke_key
-from functions.auth.errors import EmailDomainRefused, EmailTaken, LoginTooOld, TooManyApiKeys, TooManyAttempts, WeakPassword, WrongPassword
+from functions.auth.errors import (
+    EmailDomainRefused,
+    EmailTaken,
+    LoginTooOld,
+    PasskeyNeeded,
+    TooManyApiKeys,
+    TooManyAttempts,
+    WeakPassword,
+    WrongPassword,
+)
 from functions.auth.refresh_cookie import CrossSiteRequest, RefreshCookieDep
 from functions.auth.schemas import (
     Accepted,
@@ -115,7 +124,7 @@ def change_password(body: PasswordChange, services: AuthServicesDep, principal: 
     "/auth/email",
     status_code=202,
     dependencies=ACCOUNT_SCOPE,
-    responses=error_responses(WrongPassword, LoginTooOld, EmailDomainRefused, TooManyAttempts),
+    responses=error_responses(WrongPassword, LoginTooOld, PasskeyNeeded, EmailDomainRefused, TooManyAttempts),
 )
 def change_email(body: EmailChange, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> Accepted:
     """Mail a code to the new address."""
@@ -124,7 +133,10 @@ def change_email(body: EmailChange, services: AuthServicesDep, principal: Curren
 
 
 @router.post(
-    "/auth/email/confirm", status_code=204, dependencies=ACCOUNT_SCOPE, responses=error_responses(InvalidCode, EmailTaken, TooManyAttempts)
+    "/auth/email/confirm",
+    status_code=204,
+    dependencies=ACCOUNT_SCOPE,
+    responses=error_responses(InvalidCode, PasskeyNeeded, EmailTaken, TooManyAttempts),
 )
 def confirm_email(body: EmailConfirmation, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin) -> None:
     """Change the address with the code that was mailed to it."""

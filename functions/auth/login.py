@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from functions.auth.errors import InvalidCredentials, LoginTooOld, TooManyAttempts, WrongPassword
+from functions.auth.errors import InvalidCredentials, LoginTooOld, PasskeyNeeded, TooManyAttempts, WrongPassword
 from functions.auth.services import AuthServices
 from functions.auth.sessions import IssuedTokens, start_session
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
-from parley.db.accounts import audit, login_throttle, oidc, sessions, users
+from parley.db.accounts import audit, login_throttle, oidc, passkeys, sessions, users
 from parley.db.engine import Connection
 from parley.db.transactions import global_scope, principal_scope, user_scope
 
@@ -71,6 +71,17 @@ def reauthenticate(
     if proof.user_id != user.id:
         raise WrongPassword(f"the address of {user.id} now belongs to {proof.user_id}")
     return user, proof
+
+
+def require_passkey(services: AuthServices, connection: Connection, principal: Principal) -> None:
+    """Raise PasskeyNeeded if the user needs a second factor and has a passkey, and the session began by the password alone.
+
+    Otherwise the password alone would add a second factor of its own beside the passkey. A deployment without passkeys asks for none:
+    nobody can sign in with one.
+    """
+    role = passkeys.role_beside(connection, principal.session_id, user_id=principal.user_id)
+    if services.relying_party is not None and role is not None and services.lifetimes.needs_factor(role):
+        raise PasskeyNeeded(f"a session of {principal.user_id} began without the account's passkey")
 
 
 def _proof_of_recent_login(

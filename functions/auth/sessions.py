@@ -16,14 +16,14 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Literal, Self
 from uuid import UUID
 
-from functions.auth.errors import InvalidCredentials, InvalidRefreshToken, PasskeyNeeded
+from functions.auth.errors import InvalidCredentials, InvalidRefreshToken
 from parley.auth.access_tokens import issue_token
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.client_tokens import issue_client_token
 from parley.auth.principal import ADMIN_SCOPES, ENROLMENT_SCOPE, USER_SCOPES, Principal
 from parley.auth.signing_keys import KeyRing
 from parley.clock import utc_now
-from parley.db.accounts import audit, passkeys, sessions, users
+from parley.db.accounts import audit, sessions, users
 from parley.db.engine import Connection, Engine
 from parley.db.transactions import user_scope
 from parley.errors import NotFound
@@ -153,16 +153,6 @@ def end_session(connection: Connection, principal: Principal, session_id: UUID, 
     if not sessions.end(connection, session_id, user_id=principal.user_id):
         raise NotFound("session", session_id)
     audit.add(connection, principal.user_id, "session_ended", origin, session_id=str(session_id))
-
-
-def require_passkey(connection: Connection, principal: Principal, lifetimes: Lifetimes) -> None:
-    """Raise PasskeyNeeded if the user needs a second factor and has a passkey, and the session began by the password alone.
-
-    Otherwise the password alone would add a second factor of its own beside the passkey.
-    """
-    role = passkeys.role_beside(connection, principal.session_id, user_id=principal.user_id)
-    if role is not None and lifetimes.needs_factor(role):
-        raise PasskeyNeeded(f"a session of {principal.user_id} began without the account's passkey")
 
 
 def refresh(

@@ -3,13 +3,12 @@
 from uuid import UUID
 
 from functions.auth.errors import WrongPassword
-from functions.auth.login import reauthenticate
+from functions.auth.login import reauthenticate, require_passkey
 from functions.auth.login_throttle import may_notify
 from functions.auth.passkeys import challenges
 from functions.auth.passkeys.errors import PasskeyKnown, PasskeysOff, TooManyPasskeys
 from functions.auth.passkeys.relying_party import BrowserOptions, NewCredential, RelyingParty, VerifiedCredential
 from functions.auth.services import AuthServices
-from functions.auth.sessions import require_passkey
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
 from parley.db.accounts import audit, login_throttle, passkeys, users
@@ -39,7 +38,7 @@ def begin(services: AuthServices, principal: Principal, *, password: str | None,
     with principal_scope(services.engine, principal) as connection:
         if not users.lock_password_hash(connection, user.id, proof.password_hash):
             raise WrongPassword(f"the password of {user.id} was changed concurrently")
-        require_passkey(connection, principal, services.lifetimes)
+        require_passkey(services, connection, principal)
         login_throttle.reset(connection, proof.buckets.account_keys)
         known = passkeys.credentials(connection, user_id=user.id)
     if len(known) >= MAX_PASSKEYS:
@@ -62,7 +61,7 @@ def add(services: AuthServices, principal: Principal, *, name: str, answer: NewC
     verified = party.verify_new(answer, challenge)
     with principal_scope(services.engine, principal) as connection:
         lock_access(connection, principal)
-        require_passkey(connection, principal, services.lifetimes)
+        require_passkey(services, connection, principal)
         added = store(connection, principal.user_id, name, verified)
         audit.add(connection, principal.user_id, "passkey_added", origin, passkey_id=str(added.id))
     if may_notify(services.background, email):
@@ -91,7 +90,7 @@ def remove(services: AuthServices, principal: Principal, passkey_id: UUID, *, pa
     _, proof = reauthenticate(services, principal, password, origin=origin)
     with principal_scope(services.engine, principal) as connection:
         lock_access(connection, principal, is_exclusive=True)
-        require_passkey(connection, principal, services.lifetimes)
+        require_passkey(services, connection, principal)
         passkeys.remove(connection, passkey_id, user_id=principal.user_id)
         login_throttle.reset(connection, proof.buckets.account_keys)
         audit.add(connection, principal.user_id, "passkey_removed", origin, passkey_id=str(passkey_id))

@@ -18,10 +18,10 @@ from functools import partial
 from uuid import UUID
 
 from functions.auth.errors import InvalidCredentials, TooManyAttempts
-from functions.auth.login import PasswordProof, reauthenticate, record_failure
+from functions.auth.login import PasswordProof, reauthenticate, record_failure, require_passkey
 from functions.auth.login_throttle import SLOW_WINDOW_S, WINDOW_S
 from functions.auth.services import AuthServices
-from functions.auth.sessions import IssuedTokens, require_passkey, start_session
+from functions.auth.sessions import IssuedTokens, start_session
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.encryption import TextCipher
 from parley.auth.principal import Principal
@@ -76,7 +76,7 @@ def begin(services: AuthServices, principal: Principal, *, password: str | None,
     encrypted = _cipher(services).encrypt(secret, context=_context(user.id))
     with principal_scope(services.engine, principal) as connection:
         lock_access(connection, principal)
-        require_passkey(connection, principal, services.lifetimes)
+        require_passkey(services, connection, principal)
         if not second_factors.begin(connection, user_id=user.id, secret=encrypted):
             raise SecondFactorOn(str(user.id))
     uri = pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name="Parley")
@@ -92,7 +92,7 @@ def confirm(services: AuthServices, principal: Principal, *, code: str, origin: 
     with principal_scope(services.engine, principal) as connection:
         # Alone: a login that began without the factor either is ended below, or waits and is refused.
         lock_access(connection, principal, is_exclusive=True)
-        require_passkey(connection, principal, services.lifetimes)
+        require_passkey(services, connection, principal)
         factor = second_factors.find(connection, user_id=principal.user_id)
         if factor is None or factor.confirmed_at or not _is_next(services, connection, factor, principal.user_id, code):
             raise InvalidSecondFactor(f"enrolment of {principal.user_id}")

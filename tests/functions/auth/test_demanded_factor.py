@@ -9,6 +9,7 @@ from tests.fakes.oidc_issuer import refresh_token_of
 from tests.functions.auth import test_second_factor as second_factor
 from tests.functions.auth.authenticator import Authenticator
 from tests.functions.auth.refresh_tokens import refresh
+from tests.functions.auth.test_email_change import ask, code_for, confirm
 from tests.functions.auth.test_passkeys import add, sign_in
 from tests.support.api_gateway import PASSWORD, Person
 
@@ -118,6 +119,24 @@ def test_the_password_alone_removes_no_passkey_of_an_admin_who_needs_it(auth, ke
     passkey = auth.get("/auth/passkeys", as_=keeper).json["items"][0]["id"]
 
     assert problem(auth.delete(f"/auth/passkeys/{passkey}", body={"password": PASSWORD}, as_=keeper)) == PASSKEY_NEEDED
+
+
+@pytest.mark.parametrize("keeper", [(False, "admin")], indirect=True)
+def test_the_password_alone_moves_no_admin_to_another_address(auth, engine, keeper):
+    address = f"x{keeper.email}"
+    code = code_for(engine, keeper, address)
+
+    assert problem(ask(auth, keeper, address)) == PASSKEY_NEEDED
+    assert problem(confirm(auth, keeper, code)) == PASSKEY_NEEDED
+    assert auth.get("/auth/me", as_=keeper).json["email"] == keeper.email
+
+
+@KEEPERS
+def test_a_deployment_that_gave_up_passkeys_asks_for_none(auth, keeper, clock, change_services):
+    change_services(relying_party=None)
+    app = second_factor.Authenticator(auth, keeper, clock)
+
+    assert app.confirm(app.code()).status == 200
 
 
 @pytest.mark.parametrize("demands", [{"users": True}, {"users": False, "admins": True}])
