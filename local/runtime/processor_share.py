@@ -63,8 +63,8 @@ class ProcessorShare:
     `_LONGEST_BULK_HOLD_MS`, the next may begin. Without /proc, only the beginning of an invocation counts.
 
     The database computes for the invocations that run, but nobody knows for which of them: each is charged with an equal part of its
-    time. While it computes, all invocations of a user beside lighter users count as computing, for `_LONGEST_HOLD_S` after the last
-    has begun.
+    time, and the parts of those without a user to nobody. While it computes, all invocations of a user beside lighter users count as
+    computing, for `_LONGEST_HOLD_S` after the last has begun.
     """
 
     def __init__(
@@ -90,9 +90,9 @@ class ProcessorShare:
     def begin(self, invocation: Invocation, process: Process) -> None:
         """Record that the process runs the invocation, until the invocation is over."""
         self._record_database()
+        self._runs = [run for run in self._runs if not run.invocation.is_over]
+        self._runs.append(_Run(invocation, process, processor_time_s(process.pid)))
         if invocation.user:
-            self._runs = [run for run in self._runs if not run.invocation.is_over]
-            self._runs.append(_Run(invocation, process, processor_time_s(process.pid)))
             self._computed_at[invocation.user] = time.monotonic()
             if not invocation.is_nested:
                 self._began_at[invocation.user] = time.monotonic()
@@ -102,7 +102,7 @@ class ProcessorShare:
         self._age()
         self._record_database()
         for run in self._runs:
-            if run.invocation is invocation:
+            if run.invocation is invocation and invocation.user:
                 self._record(run)
                 self._computed_at[invocation.user] = time.monotonic()
         self._runs = [run for run in self._runs if run.invocation is not invocation]
@@ -111,7 +111,7 @@ class ProcessorShare:
         """Return the user of a running invocation with this trace id, or an empty string."""
         running = (run.invocation for run in self._runs)
         users = (invocation.user for invocation in running if trace_id and invocation.trace_id == trace_id and not invocation.is_over)
-        return next(users, "")
+        return next(filter(None, users), "")
 
     @property
     def has_several_users(self) -> bool:
@@ -127,18 +127,18 @@ class ProcessorShare:
         users = self._active_users() | {user}
         fresh_ms = _FRESH_BESIDE_OTHERS_MS if len(users) > 1 else _FRESH_MS
         left = max(1, self._cores // len(users))
-        is_waiting_counted = self._is_in_database(user, users - {user})
+        is_waiting_counted = self._is_in_database(user)
         for run in self._runs:
             if left and run.invocation.user == user and not run.invocation.is_over:
                 left -= is_waiting_counted or run.is_computing(fresh_ms=fresh_ms)
         return 0 if left and len(users) > 1 and self._gives_way(user) else left
 
-    def _is_in_database(self, user: str, others: set[str]) -> bool:
-        """Return whether the database may be computing for the user's invocations that wait, and one of the others is lighter."""
+    def _is_in_database(self, user: str) -> bool:
+        """Return whether the database may be computing for the user's invocations that wait, and another user is lighter."""
         if time.monotonic() - self._began_at.get(user, 0.0) > _LONGEST_HOLD_S:
             return False
         self._record_database()
-        return any(self._used.get(other, 0.0) < self._used.get(user, 0.0) for other in others) and self._database.is_computing()
+        return bool(self._lighter_than(user)) and self._database.is_computing()
 
     def _free_for_bulk(self) -> int:
         """Return how many further bulk invocations may begin now."""
@@ -155,11 +155,15 @@ class ProcessorShare:
         """Return whether a lighter user computes and no processor is free."""
         self._age()
         self._record_running()
+        light = self._lighter_than(user)
+        return bool(light) and (self._computes(light) or self._pauses(light, user))
+
+    def _lighter_than(self, user: str) -> set[str]:
+        """Return the active users who have recently used less than `_LIGHT_PART` of the user's processor time."""
         limit_s = self._used.get(user, 0.0) * _LIGHT_PART
         if limit_s < _LEAST_S:
-            return False
-        light = {name for name in self._active_users() if name != user and self._used.get(name, 0.0) < limit_s}
-        return bool(light) and (self._computes(light) or self._pauses(light, user))
+            return set()
+        return {name for name in self._active_users() if name != user and self._used.get(name, 0.0) < limit_s}
 
     def _computes(self, light: set[str]) -> bool:
         """Return whether an invocation of these users computes and no processor is free."""
@@ -183,7 +187,7 @@ class ProcessorShare:
         """Record the processor time of the running invocations so far, because a long one counts before its end."""
         self._record_database()
         for run in self._runs:
-            if not run.invocation.is_over:
+            if run.invocation.user and not run.invocation.is_over:
                 self._record(run)
 
     def _record(self, run: _Run) -> None:
@@ -196,8 +200,9 @@ class ProcessorShare:
     def _record_database(self) -> None:
         """Charge the invocations that have run since the last look with the processor time of the database."""
         used_s = self._database.look()
-        for run in self._runs if used_s else ():
-            self._used[run.invocation.user] = self._used.get(run.invocation.user, 0.0) + used_s / len(self._runs)
+        for user in (run.invocation.user for run in self._runs) if used_s else ():
+            if user:
+                self._used[user] = self._used.get(user, 0.0) + used_s / len(self._runs)
 
     def _age(self) -> None:
         now = time.monotonic()
@@ -210,4 +215,4 @@ class ProcessorShare:
         self._seen_at = {user: seen for user, seen in self._seen_at.items() if seen > since}
         self._began_at = {user: began for user, began in self._began_at.items() if began > since}
         self._computed_at = {user: computed for user, computed in self._computed_at.items() if computed > since}
-        return (self._seen_at.keys() | {run.invocation.user for run in self._runs if not run.invocation.is_over}) - {BULK}
+        return (self._seen_at.keys() | {run.invocation.user for run in self._runs if not run.invocation.is_over}) - {BULK, ""}

@@ -64,13 +64,21 @@ class DatabaseProcesses:
         return any(_state(f"/proc/{pid}/stat") == b"R" for pid in self._pids())
 
     def look(self) -> float:
-        """Return for how many seconds they have computed since the last look; 0 for the first look, and for one that is too early."""
-        if time.monotonic() - self._looked_at < _BETWEEN_LOOKS_S:
+        """Return for how many seconds they have computed since the last look; 0 for the first look, and for one that is too early.
+
+        Each has one thread, so none counts for longer than the time between the looks: the kernel's list may leave out a process once, and
+        a number may be another process's next time.
+        """
+        now = time.monotonic()
+        elapsed_s = now - self._looked_at
+        if elapsed_s < _BETWEEN_LOOKS_S:
             return 0.0
-        self._looked_at = time.monotonic()
+        self._looked_at = now
         times_s = {pid: time_s for pid in self._pids() if (time_s := processor_time_s(pid)) is not None}
         before_s, self._times_s = self._times_s, times_s
-        return 0.0 if before_s is None else sum(time_s - before_s.get(pid, 0.0) for pid, time_s in times_s.items())
+        if before_s is None:
+            return 0.0
+        return sum(min(max(0.0, time_s - before_s.get(pid, 0.0)), elapsed_s) for pid, time_s in times_s.items())
 
     def _pids(self) -> list[int]:
         pid = self._server_pid()

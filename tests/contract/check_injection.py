@@ -196,6 +196,7 @@ class Attacker:
         """Return the header with the token of the identity provider, if the operation takes it."""
         if self._is_provider and not self._provider_headers:
             admin = self._make_admin(Person.registered(self._functions["auth"]))
+            self._lane.people.append(admin)
             token = self._functions["auth"].post("/admin/scim-token", as_=admin).json["token"]
             self._lane.secrets.append(token)
             self._provider_headers = {"Authorization": f"Bearer {token}"}

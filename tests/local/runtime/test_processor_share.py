@@ -162,6 +162,19 @@ def test_a_database_has_computed_for_as_long_as_its_children() -> None:
         assert used_s < time.monotonic() - began
 
 
+def test_a_process_of_the_database_that_was_overlooked_counts_no_longer_than_since_the_last_look() -> None:
+    with computing_database() as (database, child):
+        assert eventually(lambda: (processor_time_s(child) or 0) > 0.3)
+        pids = iter([[], [child]])
+        database._pids = lambda: next(pids)  # type: ignore[method-assign]
+        time.sleep(0.01)
+        began = time.monotonic()
+        database.look()
+        time.sleep(0.01)
+
+        assert 0 < database.look() <= time.monotonic() - began
+
+
 def test_a_database_that_nobody_knows_computes_for_nobody() -> None:
     database = DatabaseProcesses()
 
@@ -210,6 +223,23 @@ def test_whoever_keeps_the_database_busy_gives_way() -> None:
 
             assert (share.free("alice"), share.free("bob")) == (0, 1)
             turn.answer(b"")
+
+    asyncio.run(run())
+
+
+def test_work_of_the_database_for_queues_is_charged_to_nobody() -> None:
+    async def run() -> None:
+        with computing_database() as (database, child), running(WAIT) as process:
+            assert process.stdout
+            process.stdout.readline()
+            share = ProcessorShare(cores=4, is_contended=lambda: True, database=database)
+            before_s = processor_time_s(child) or 0
+            for user in ["alice"] + 30 * [""]:
+                await running_invocation(share, user, process, elapsed_s=0)
+            assert eventually(lambda: (processor_time_s(child) or 0) > before_s + 0.3)
+            await running_invocation(share, "bob", process, elapsed_s=0)
+
+            assert share.free("alice") == 2
 
     asyncio.run(run())
 
