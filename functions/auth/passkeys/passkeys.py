@@ -61,6 +61,8 @@ def add(services: AuthServices, principal: Principal, *, name: str, answer: NewC
     verified = party.verify_new(answer, challenge)
     with principal_scope(services.engine, principal) as connection:
         lock_access(connection, principal)
+        # Before the check: of two sessions by the password that add a first passkey, the second is then refused.
+        lock(connection, principal.user_id)
         require_passkey(services, connection, principal)
         added = store(connection, principal.user_id, name, verified)
         audit.add(connection, principal.user_id, "passkey_added", origin, passkey_id=str(added.id))
@@ -69,9 +71,14 @@ def add(services: AuthServices, principal: Principal, *, name: str, answer: NewC
     return added
 
 
+def lock(connection: Connection, user_id: UUID) -> None:
+    """Let nobody else add a passkey to the account until the transaction ends. Read its passkeys after this call."""
+    lock_until_end(connection, f"passkeys of {user_id}")
+
+
 def store(connection: Connection, user_id: UUID, name: str, verified: VerifiedCredential) -> Passkey:
     """Store a passkey. Raises PasskeyKnown and TooManyPasskeys."""
-    lock_until_end(connection, f"passkeys of {user_id}")
+    lock(connection, user_id)
     if len(passkeys.credentials(connection, user_id=user_id)) >= MAX_PASSKEYS:
         raise TooManyPasskeys(MAX_PASSKEYS)
     added = passkeys.add(connection, new_id(), verified.credential, user_id=user_id, name=name, is_backed_up=verified.is_backed_up)

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from parley.db.transactions import user_scope
 from tests.fakes.oauth_client import OAuthApp
 from tests.fakes.oidc_issuer import refresh_token_of
 from tests.functions.auth import test_second_factor as second_factor
 from tests.functions.auth.authenticator import Authenticator
 from tests.functions.auth.refresh_tokens import refresh
 from tests.functions.auth.test_email_change import ask, code_for, confirm
-from tests.functions.auth.test_passkeys import add, sign_in
+from tests.functions.auth.test_passkeys import add, sign_in, store
 from tests.support.api_gateway import PASSWORD, Person
+from tests.support.time_limits import HANG_S
 
 NEEDED, PASSKEY_NEEDED = (403, "second_factor_needed"), (403, "passkey_needed")
 
@@ -154,6 +156,15 @@ def test_a_passkey_that_was_begun_before_another_is_not_added_after_it(auth, wea
     assert add(auth, weak, Authenticator()).status == 201
 
     assert problem(add(auth, weak, late, options)) == PASSKEY_NEEDED
+
+
+def test_of_two_concurrent_first_passkeys_by_the_password_one_is_added(auth, weak, engine, start_blocked):
+    options = auth.post("/auth/passkeys/begin", {"password": PASSWORD}, as_=weak).json["public_key"]
+    with user_scope(engine, weak.id) as connection:
+        store(connection, weak, 1)
+        late = start_blocked(add, auth, weak, Authenticator(), options)
+
+    assert problem(late.result(HANG_S)) == PASSKEY_NEEDED
 
 
 def test_a_session_by_a_passkey_adds_an_app(auth, weak, clock):
