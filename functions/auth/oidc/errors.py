@@ -57,7 +57,7 @@ class LoginTooWeak(Forbidden):
 
     code = "oidc_login_too_weak"
     public_message = (
-        "This server needs a stronger sign-in, such as with a second factor. Set one up at your organization, then sign in again."
+        "This server needs a stronger sign-in, such as by a second factor. Add one at your organization, sign out there, then try again."
     )
 
 

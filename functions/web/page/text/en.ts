@@ -743,7 +743,7 @@ export const en = {
         'An account has your address, but never confirmed it. Confirm it by "Forgot your password?", then sign in again.',
       oidc_group_missing: "Your organization gives your account no access. Ask an admin.",
       oidc_login_too_weak:
-        "This server needs a stronger sign-in, such as with a second factor. Set one up at your organization, then sign in again.",
+        "This server needs a stronger sign-in, such as by a second factor. Add one at your organization, sign out there, then try again.",
       account_disabled: "Your account is disabled. Ask an admin.",
       password_login_off: "This server has no passwords. Sign in with your organization's account.",
       email_taken: "This address already has an account. Sign in instead.",
