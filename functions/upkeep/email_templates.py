@@ -37,6 +37,14 @@ _NOTIFICATIONS: dict[AccountNoticeKind, tuple[str, str]] = {
         "A passkey was just added to your account. It signs in without the password. "
         "A new password does not remove it: the settings of your account do.",
     ),
+    "second_factor_on": (
+        "A second factor was added",
+        "An authenticator app was just added to your account. To log in, its codes are now needed beside the password, also a new one.",
+    ),
+    "second_factor_off": (
+        "The second factor was removed",
+        "The authenticator app of your account was just removed. Nobody needs its codes to log in any more.",
+    ),
 }
 
 
@@ -129,7 +137,10 @@ def _each_works(lifetime: timedelta) -> str:
 
 
 def _advice_for(notice: AccountNoticeKind) -> str:
-    """Return the advice for a change that the owner did not make. A lost address cannot receive a reset code."""
-    if notice == "email_changed":
+    """Return the advice for a change that the owner did not make.
+
+    A lost address cannot receive a reset code, and a new password does not get past a second factor.
+    """
+    if notice in {"email_changed", "second_factor_on"}:
         return "If this was not you, contact the operator of this service at once."
     return _SECURITY_ADVICE

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from functions.auth.errors import InvalidCredentials, TooManyAttempts
 from functions.auth.login import PasswordProof, reauthenticate, record_failure, require_passkey
-from functions.auth.login_throttle import SLOW_WINDOW_S, WINDOW_S
+from functions.auth.login_throttle import SLOW_WINDOW_S, WINDOW_S, may_notify
 from functions.auth.services import AuthServices
 from functions.auth.sessions import IssuedTokens, start_session
 from parley.auth.client_origin import ClientOrigin
@@ -31,6 +31,7 @@ from parley.db.accounts.login_throttle import ThrottleBucket
 from parley.db.engine import Connection
 from parley.db.transactions import global_scope, lock_access, principal_scope, user_scope
 from parley.errors import ParleyError
+from parley.jobs import AccountNotice, AccountNoticeKind
 
 CHALLENGE_LIFETIME = timedelta(minutes=5)
 RECOVERY_CODES = 10
@@ -84,7 +85,7 @@ def begin(services: AuthServices, principal: Principal, *, password: str | None,
 
 
 def confirm(services: AuthServices, principal: Principal, *, code: str, origin: ClientOrigin) -> list[str]:
-    """Turn the second factor on, end the user's other sessions, and return the recovery codes, which are shown once.
+    """Turn the second factor on, end the user's other sessions, queue a mail, and return the recovery codes, which are shown once.
 
     Raises InvalidSecondFactor, PasskeyNeeded and TooManyAttempts, and Unauthorized if the session has ended meanwhile.
     """
@@ -100,11 +101,13 @@ def confirm(services: AuthServices, principal: Principal, *, code: str, origin: 
         second_factors.confirm(connection, user_id=principal.user_id, session_id=principal.session_id, hashes=[_hash(one) for one in codes])
         login_throttle.reset(connection, [_bucket(services, principal.user_id).key])
         audit.add(connection, principal.user_id, "second_factor_on", origin)
+        email = users.get(connection, principal.user_id).email
+    _notify(services, "second_factor_on", email)
     return codes
 
 
 def remove(services: AuthServices, principal: Principal, *, password: str | None, code: str, origin: ClientOrigin) -> None:
-    """Turn the second factor off.
+    """Turn the second factor off, and queue a mail about it.
 
     Raises InvalidSecondFactor and the errors of `reauthenticate`, and Unauthorized if the session has ended meanwhile.
     """
@@ -116,6 +119,12 @@ def remove(services: AuthServices, principal: Principal, *, password: str | None
         second_factors.remove(connection, user_id=user.id)
         login_throttle.reset(connection, [_bucket(services, user.id).key])
         audit.add(connection, user.id, "second_factor_off", origin)
+    _notify(services, "second_factor_off", user.email)
+
+
+def _notify(services: AuthServices, notice: AccountNoticeKind, email: str) -> None:
+    if may_notify(services.background, email):
+        services.queue.send_later(AccountNotice(notice, to=email))
 
 
 def challenge(services: AuthServices, proof: PasswordProof) -> str:

@@ -19,7 +19,14 @@ from parley.errors import ParleyError, Unavailable
 from parley.observability import add_log_context, logger
 
 type AccountNoticeKind = Literal[
-    "password_changed", "password_changed_keys_revoked", "password_reset", "email_changed", "new_api_key", "new_passkey"
+    "password_changed",
+    "password_changed_keys_revoked",
+    "password_reset",
+    "email_changed",
+    "new_api_key",
+    "new_passkey",
+    "second_factor_on",
+    "second_factor_off",
 ]
 type ScheduleNoticeKind = Literal["ended", "paused"]
 

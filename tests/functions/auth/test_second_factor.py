@@ -8,6 +8,7 @@ import pyotp
 import pytest
 
 from parley.clock import utc_now
+from parley.jobs import AccountNotice
 from tests.functions.auth.refresh_tokens import refresh
 from tests.support import qr_codes
 from tests.support.api_gateway import PASSWORD, Person
@@ -167,6 +168,14 @@ def test_the_factor_is_removed_with_the_password_and_a_code(auth, app, recovery_
     assert auth.delete("/auth/second-factor", body={"password": PASSWORD, "code": "000000"}, as_=alice).status == 403
     assert auth.delete("/auth/second-factor", body={"password": PASSWORD, "code": app.code()}, as_=alice).status == 204
     assert auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}).status == 200
+
+
+def test_the_factor_is_announced_by_mail_when_it_is_added_and_when_it_is_removed(auth, app, alice, queued):
+    app.confirm(app.code())
+    assert queued() == [AccountNotice("second_factor_on", to=alice.email)]
+
+    assert auth.delete("/auth/second-factor", body={"password": PASSWORD, "code": app.code()}, as_=alice).status == 204
+    assert queued() == [AccountNotice("second_factor_off", to=alice.email)]
 
 
 def test_a_confirmed_factor_is_not_replaced(auth, app, recovery_codes, alice):

@@ -142,6 +142,15 @@ def test_a_notification_says_what_to_do(upkeep, notice):
     assert "If this was not you" in mail.text
 
 
+def test_a_notification_of_a_second_factor_does_not_advise_the_password_that_it_outlasts(upkeep):
+    to = address()
+    upkeep.deliver(AccountNotice("second_factor_on", to=to))
+    (mail,) = emails_to(to)
+
+    assert "contact the operator" in mail.text
+    assert "forgot password" not in mail.text
+
+
 def test_an_invited_address_is_told_where_to_join(upkeep):
     to = address()
     upkeep.deliver(GroupInvitation(to))
