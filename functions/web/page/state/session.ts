@@ -1,6 +1,6 @@
 /** Who is signed in, and whether the server can be reached. */
 
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { Client } from "../api/client.ts";
 import { isTransient, SignedOut } from "../api/errors.ts";
 import type { IssuerLogout, Model, Tokens, User } from "../api/types.ts";
@@ -24,6 +24,20 @@ export const defaultModel = computed(
   () =>
     models.value.find((model) => model.id === user.value?.default_model) ?? models.value.find((model) => model.default),
 );
+
+const mayWork = computed(() => Boolean(user.value) && !needsSecondFactor.value);
+
+// After a sign-in, and after any renewal with which the session has its second factor.
+effect(() => {
+  if (!mayWork.value) return;
+  // Also wakes the function that answers, while the person still types.
+  api
+    .get<Model[]>("models")
+    .then((found) => {
+      models.value = found;
+    })
+    .catch(() => undefined);
+});
 
 api.onSignedOut = () => {
   hasEnded.value = Boolean(user.value);
@@ -58,14 +72,6 @@ export function enter(signedIn: User): void {
   issuerLogout.value = null;
   returnedFrom.value = null;
   user.value = signedIn;
-  if (needsSecondFactor.value) return;
-  // Also wakes the function that answers, while the person still types.
-  api
-    .get<Model[]>("models")
-    .then((found) => {
-      models.value = found;
-    })
-    .catch(() => undefined);
 }
 
 /** The account has a second factor: the sign-in goes on with its code. */

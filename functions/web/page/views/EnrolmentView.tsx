@@ -1,27 +1,23 @@
 /** A session that lacks the second factor that the server demands: it adds one, and goes on. */
 
-import { useCallback, useEffect, useState } from "preact/hooks";
+import { useCallback, useState } from "preact/hooks";
 import type { LoginOptions, Page, Passkey } from "../api/types.ts";
 import { Button, Field, Form } from "../components/controls.tsx";
 import { Mark } from "../components/Icon.tsx";
-import { report } from "../state/notices.ts";
+import { useLoaded } from "../components/loading.tsx";
 import { addPasskey, canUsePasskeys, signInByPasskey } from "../state/passkeys.ts";
 import { api, enter, signOut } from "../state/session.ts";
 import { t } from "../text/index.ts";
 import { Password, SecondFactorSection } from "./SecondFactorSection.tsx";
 
+interface Ways {
+  hasPasskey: boolean;
+  options: LoginOptions;
+}
+
 export function EnrolmentView() {
-  const [passkeys, setPasskeys] = useState<Passkey[] | null>(null);
-  const [isAdded, setAdded] = useState(false);
-  const reload = useCallback(
-    () => api.get<Page<Passkey>>("auth/passkeys").then(({ items }) => setPasskeys(items), report),
-    [],
-  );
-  useEffect(() => {
-    reload();
-  }, [reload]);
-  if (passkeys === null) return null;
-  const hasPasskey = passkeys.length > 0;
+  const { result: ways, load, pending } = useLoaded(readWays);
+  const lead = ways?.hasPasskey ? t.secondFactor.demandedPasskey : t.secondFactor.demandedLead;
   return (
     <div class="entry is-single">
       <main class="entry-main" id="main">
@@ -29,17 +25,10 @@ export function EnrolmentView() {
           <header class="entry-head">
             <Mark size={32} />
             <h1>{t.secondFactor.demanded}</h1>
-            <p class="hint">{hasPasskey ? t.secondFactor.demandedPasskey : t.secondFactor.demandedLead}</p>
+            {ways && <p class="hint">{lead}</p>}
           </header>
           <h2 class="visually-hidden">{t.settings.sections.security}</h2>
-          {!hasPasskey && <SecondFactorSection isDemanded onChange={async () => setAdded(true)} />}
-          {!isAdded && <ByPasskey hasPasskey={hasPasskey} onAdd={reload} />}
-          {isAdded && (
-            // With the new token, the session has its second factor.
-            <Form submit={t.secondFactor.goOn} onSubmit={async () => enter((await api.renew()).user)}>
-              {null}
-            </Form>
-          )}
+          {ways === null ? pending : ways.hasPasskey ? <SignIn {...ways} /> : <Enrolment {...ways} onPasskey={load} />}
           <Button kind="quiet" onClick={() => signOut()}>
             {t.sidebar.signOut}
           </Button>
@@ -49,31 +38,50 @@ export function EnrolmentView() {
   );
 }
 
-function ByPasskey({ hasPasskey, onAdd }: { hasPasskey: boolean; onAdd: () => Promise<void> }) {
-  const [options, setOptions] = useState<LoginOptions | null>(null);
-  useEffect(() => {
-    api.getPublic<LoginOptions>("auth/oidc").then(setOptions, report);
-  }, []);
-  if (options === null || !canUsePasskeys(options)) return null;
-  if (hasPasskey) {
-    return (
-      <Form submit={t.passkeys.signIn} onSubmit={() => signInByPasskey()}>
-        {null}
-      </Form>
-    );
-  }
+async function readWays(): Promise<Ways> {
+  const [{ items }, options] = await Promise.all([
+    api.get<Page<Passkey>>("auth/passkeys"),
+    api.getPublic<LoginOptions>("auth/oidc"),
+  ]);
+  return { hasPasskey: items.length > 0, options };
+}
+
+function SignIn({ options }: Ways) {
+  if (!canUsePasskeys(options)) return <p class="hint">{t.passkeys.elsewhere(options.passkey_rp_id)}</p>;
+  return (
+    <Form submit={t.passkeys.signIn} onSubmit={() => signInByPasskey()}>
+      {null}
+    </Form>
+  );
+}
+
+function Enrolment({ options, onPasskey }: Ways & { onPasskey: () => Promise<void> }) {
+  const [isOn, setOn] = useState(false);
+  const finish = useCallback(() => setOn(true), []);
   const add = async ({ name = "", password }: Record<string, string>) => {
     await addPasskey(name, password || null);
-    await onAdd();
+    await onPasskey();
   };
   return (
-    <div class="panel">
-      <h3>{t.passkeys.title}</h3>
-      <p class="hint">{t.passkeys.lead}</p>
-      <Form submit={t.passkeys.add} onSubmit={add}>
-        <Field label={t.passkeys.name} name="name" required maxLength={100} hint={t.passkeys.nameHint} />
-        <Password />
-      </Form>
-    </div>
+    <>
+      <SecondFactorSection onDemanded={finish} />
+      {isOn ? (
+        // With the new token, the session has its second factor.
+        <Form submit={t.secondFactor.goOn} onSubmit={async () => enter((await api.renew()).user)}>
+          {null}
+        </Form>
+      ) : (
+        canUsePasskeys(options) && (
+          <div class="panel">
+            <h3>{t.passkeys.title}</h3>
+            <p class="hint">{t.passkeys.lead}</p>
+            <Form submit={t.passkeys.add} onSubmit={add}>
+              <Field label={t.passkeys.name} name="name" required maxLength={100} hint={t.passkeys.nameHint} />
+              <Password />
+            </Form>
+          </div>
+        )
+      )}
+    </>
   );
 }

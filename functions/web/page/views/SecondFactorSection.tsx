@@ -1,8 +1,9 @@
 /** Turns the second factor of logins on and off. */
 
-import { useCallback, useEffect, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
+import { ApiError } from "../api/errors.ts";
 import { Field, Form, Secret } from "../components/controls.tsx";
-import { report } from "../state/notices.ts";
+import { useLoaded } from "../components/loading.tsx";
 import { api } from "../state/session.ts";
 import { t } from "../text/index.ts";
 
@@ -18,38 +19,49 @@ interface Enrolment {
 }
 
 interface SectionProps {
-  onChange: () => Promise<void>;
-  /** The server demands a second factor, so that it is added here and not removed. */
-  isDemanded?: boolean;
+  onChange?: () => Promise<void>;
+  /** The server demands a second factor, so that it is added here and not removed. Called once it is on. */
+  onDemanded?: () => void;
 }
 
-export function SecondFactorSection({ onChange, isDemanded = false }: SectionProps) {
-  const [factor, setFactor] = useState<SecondFactor | null>(null);
+const readFactor = () => api.get<SecondFactor>("auth/second-factor");
+
+export function SecondFactorSection({ onChange, onDemanded }: SectionProps) {
+  const { result: factor, load, pending } = useLoaded(readFactor);
   const [enrolment, setEnrolment] = useState<Enrolment | null>(null);
   const [codes, setCodes] = useState<string[] | null>(null);
-  const reload = useCallback(() => api.get<SecondFactor>("auth/second-factor").then(setFactor, report), []);
+  const isOn = factor?.enabled ?? false;
   useEffect(() => {
-    reload();
-  }, [reload]);
-  if (factor === null) return null;
+    if (isOn) onDemanded?.();
+  }, [isOn, onDemanded]);
+  if (factor === null) return pending;
+  const begin = async ({ password }: Record<string, string>) => {
+    try {
+      setEnrolment(await api.post<Enrolment>("auth/second-factor", { password: password || null }));
+    } catch (error) {
+      // Another tab may have turned it on since.
+      if (!(error instanceof ApiError && error.code === "second_factor_on")) throw error;
+      await load();
+    }
+  };
   const confirm = async ({ code }: Record<string, string>) => {
     const answer = await api.post<{ recovery_codes: string[] }>("auth/second-factor/confirm", { code });
     setEnrolment(null);
     setCodes(answer.recovery_codes);
-    await reload();
-    await onChange();
+    await load();
+    await onChange?.();
   };
   const remove = async ({ password, code }: Record<string, string>) => {
     await api.delete("auth/second-factor", { password: password || null, code });
     setCodes(null);
-    await reload();
+    await load();
   };
   return (
     <div class="panel">
       <h3>{t.secondFactor.title}</h3>
-      <p class="hint">{factor.enabled ? t.secondFactor.on(factor.recovery_codes_left) : t.secondFactor.off}</p>
+      <p class="hint">{isOn ? t.secondFactor.on(factor.recovery_codes_left) : t.secondFactor.off}</p>
       {codes && <Secret text={codes.join("\n")} hint={t.secondFactor.recovery} />}
-      {factor.enabled && isDemanded ? null : factor.enabled ? (
+      {isOn && onDemanded ? null : isOn ? (
         <Form key="remove" submit={t.secondFactor.remove} kind="danger" onSubmit={remove}>
           <Password />
           <Field label={t.secondFactor.code} name="code" autocomplete="one-time-code" required />
@@ -64,13 +76,7 @@ export function SecondFactorSection({ onChange, isDemanded = false }: SectionPro
           </Form>
         </>
       ) : (
-        <Form
-          key="begin"
-          submit={t.secondFactor.begin}
-          onSubmit={async ({ password }) => {
-            setEnrolment(await api.post<Enrolment>("auth/second-factor", { password: password || null }));
-          }}
-        >
+        <Form key="begin" submit={t.secondFactor.begin} onSubmit={begin}>
           <Password />
         </Form>
       )}
