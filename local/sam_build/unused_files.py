@@ -9,6 +9,8 @@ from pathlib import Path
 # Paths inside the layer's package folder; a `*` matches within one name. Extend the list when a package is added, and run
 # `tests/e2e/test_built.py`, which runs every function from the build.
 UNUSED = (
+    # Names and hashes of the packages, for installing them.
+    "requirements.txt",
     "*/tests",
     "**/*.pyi",
     # Lists of installed files with their hashes, for uninstalling.

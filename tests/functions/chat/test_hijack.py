@@ -283,8 +283,10 @@ def test_prompts_contain_no_keys_tokens_or_data_of_others(scenario_of, people, e
         memories.add(connection, new_id(), user_id=bob.id, text="canary of bob likes cats", source="user")
     scenario.take(goal_calls(SUM, LISBON, Goal("m", "notes.add", {"text": "x"})), goal_calls(SEARCH), DONE)
     prompts = repr(scenario.prompts)
-    secrets = [SERVER_KEY, "canary of bob", "bobs", str(bob.id), str(people["alice"].id), *people["alice"].tokens.values()]
+    tokens = [value for name, value in people["alice"].tokens.items() if name.endswith("_token")]
+    secrets = [SERVER_KEY, "canary of bob", "bobs", str(bob.id), str(people["alice"].id), *tokens]
     secrets += [value for name, value in environment.items() if any(word in name for word in ("PASSWORD", "SECRET", "_KEY"))]
 
     assert len(scenario.prompts) == 3
+    assert len(tokens) == 2
     assert [secret for secret in map(str, secrets) if len(secret) > 3 and secret in prompts] == []
