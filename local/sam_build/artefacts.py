@@ -25,7 +25,14 @@ import yaml
 from samtranslator.yaml_helper import yaml_parse
 
 from local.sam_build.tree import BuildTree
-from local.sam_build.unused_files import UNUSED_BY_FUNCTION, blank_debug_sections, make_packages_lazy, remove_unused_files
+from local.sam_build.unused_files import (
+    BUILD_FILES,
+    UNUSED,
+    UNUSED_BY_FUNCTION,
+    blank_debug_sections,
+    make_packages_lazy,
+    remove_unused_files,
+)
 from local.template.source import read_source
 
 _COMPILE_WORKERS = 2
@@ -56,7 +63,7 @@ def build_artefacts(architecture: str, *, into: Path, cache: Path | None = None,
         for layer in tree.attached_layers.values():
             remove_duplicates(function, of=layer)
     for layer in tree.layers.values():
-        remove_unused_files(layer)
+        remove_unused_files(layer, UNUSED + BUILD_FILES)
     blank_debug_sections(into)
     compile_bytecode(tree)
 

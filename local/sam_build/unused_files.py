@@ -9,8 +9,6 @@ from pathlib import Path
 # Paths inside the layer's package folder; a `*` matches within one name. Extend the list when a package is added, and run
 # `tests/e2e/test_built.py`, which runs every function from the build.
 UNUSED = (
-    # Names and hashes of the packages, for installing them.
-    "requirements.txt",
     "*/tests",
     "**/*.pyi",
     # Lists of installed files with their hashes, for uninstalling.
@@ -54,6 +52,9 @@ UNUSED = (
     "sqlalchemy/testing",
     "starlette/testclient.py",
 )
+
+# Files that `sam build` copies beside the packages: their names and hashes, for installing them.
+BUILD_FILES = ("requirements.txt",)
 
 # Paths inside a function's artefact, by function.
 UNUSED_BY_FUNCTION = {
