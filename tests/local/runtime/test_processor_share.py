@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -207,15 +207,25 @@ def test_a_heavy_user_waits_while_the_database_computes_for_it(monkeypatch, hold
     asyncio.run(run())
 
 
+@contextmanager
+def share_of_a_computing_database() -> Iterator[tuple[ProcessorShare, subprocess.Popen[bytes], Callable[[], None]]]:
+    """Yield a division of processors, a process that waits, and a function that waits until the database has computed for 0.3 s more."""
+    with computing_database() as (database, child), running(WAIT) as process:
+        assert process.stdout
+        process.stdout.readline()
+
+        def wait() -> None:
+            before_s = processor_time_s(child) or 0
+            assert eventually(lambda: (processor_time_s(child) or 0) > before_s + 0.3)
+
+        yield ProcessorShare(cores=4, is_contended=lambda: True, database=database), process, wait
+
+
 def test_whoever_keeps_the_database_busy_gives_way() -> None:
     async def run() -> None:
-        with computing_database() as (database, child), running(WAIT) as process:
-            assert process.stdout
-            process.stdout.readline()
-            share = ProcessorShare(cores=4, is_contended=lambda: True, database=database)
-            before_s = processor_time_s(child) or 0
+        with share_of_a_computing_database() as (share, process, let_database_compute):
             query = await running_invocation(share, "alice", process, elapsed_s=0)
-            assert eventually(lambda: (processor_time_s(child) or 0) > before_s + 0.3)
+            let_database_compute()
             query.answer(b"")
             share.end(query)
             turn = await running_invocation(share, "bob", process, elapsed_s=0)
@@ -229,14 +239,10 @@ def test_whoever_keeps_the_database_busy_gives_way() -> None:
 
 def test_work_of_the_database_for_queues_is_charged_to_nobody() -> None:
     async def run() -> None:
-        with computing_database() as (database, child), running(WAIT) as process:
-            assert process.stdout
-            process.stdout.readline()
-            share = ProcessorShare(cores=4, is_contended=lambda: True, database=database)
-            before_s = processor_time_s(child) or 0
+        with share_of_a_computing_database() as (share, process, let_database_compute):
             for user in ["alice"] + 30 * [""]:
                 await running_invocation(share, user, process, elapsed_s=0)
-            assert eventually(lambda: (processor_time_s(child) or 0) > before_s + 0.3)
+            let_database_compute()
             await running_invocation(share, "bob", process, elapsed_s=0)
 
             assert share.free("alice") == 2
