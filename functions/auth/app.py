@@ -9,7 +9,8 @@ from typing import Literal
 from functions.auth.login_throttle import LoginThrottle
 from functions.auth.oauth.clients import ClientDirectory
 from functions.auth.oauth.errors import respond_with_oauth_error, respond_with_registration_error
-from functions.auth.oidc.issuers import IssuerDirectory, parse_issuers
+from functions.auth.oidc.configuration import parse_issuers
+from functions.auth.oidc.issuers import IssuerDirectory
 from functions.auth.passkeys.relying_party import RelyingParty
 from functions.auth.passwords import Passwords
 from functions.auth.registration_policy import RegistrationMode, RegistrationPolicy

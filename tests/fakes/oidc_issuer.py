@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 
+from functions.auth.oidc.configuration import OidcIssuer
 from functions.auth.oidc.id_tokens import LOGOUT_EVENT
-from functions.auth.oidc.issuers import IssuerDirectory, OidcIssuer
+from functions.auth.oidc.issuers import IssuerDirectory
 from tests.fakes.http_server import serving
 from tests.support.api_gateway import Answer, Function
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
+from functions.auth.oidc.configuration import OidcIssuer
 from functions.auth.oidc.errors import AccountDisabled, AccountExists, EmailUnverified, GroupMissing, LoginExpired, LogoutTokenInvalid
 from functions.auth.oidc.id_tokens import LogoutToken
-from functions.auth.oidc.issuers import OidcIssuer
 from functions.auth.passwords import NO_PASSWORD
 from functions.auth.schemas import Email
 from functions.auth.services import AuthServices

@@ -21,9 +21,10 @@ from functions.auth.oauth.authorization import parse_parameters
 from functions.auth.oauth.clients import is_loopback
 from functions.auth.oauth.errors import OAuthError
 from functions.auth.oidc.accounts import Identity, account_of, end_sessions
+from functions.auth.oidc.configuration import OidcIssuer
 from functions.auth.oidc.errors import AccountDisabled, IssuerAnswerInvalid, IssuerRefused, LoginExpired, LoginTooWeak, LogoutTokenInvalid
 from functions.auth.oidc.id_tokens import TokenRules, verify_id_token, verify_logout_token
-from functions.auth.oidc.issuers import IssuerClient, OidcIssuer
+from functions.auth.oidc.issuers import IssuerClient
 from functions.auth.services import AuthServices
 from functions.auth.sessions import IssuedTokens, RefreshToken, issue_tokens
 from parley.auth.client_origin import ClientOrigin

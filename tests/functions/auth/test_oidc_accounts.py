@@ -7,7 +7,7 @@ import pytest
 
 from functions.auth.oidc import accounts
 from functions.auth.oidc.accounts import Identity
-from functions.auth.oidc.issuers import OidcIssuer, parse_issuers
+from functions.auth.oidc.configuration import OidcIssuer, parse_issuers
 from parley.db.transactions import global_scope, lock_until_end
 from tests.fakes.oidc_issuer import FakeIssuer, error_of, person, refresh_token_of, serving_issuer
 from tests.functions.auth.refresh_tokens import refresh

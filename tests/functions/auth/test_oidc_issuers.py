@@ -6,7 +6,7 @@ import secrets
 import boto3
 import pytest
 
-from functions.auth.oidc.issuers import parse_issuers
+from functions.auth.oidc.configuration import parse_issuers
 from tests.fakes.oidc_issuer import SECRET, error_of, rsa_key
 
 CORP = {"id": "corp", "label": "Corp", "issuer": "https://idp.example", "client_id": "parley"}
