@@ -6,14 +6,15 @@ from typing import Any
 from uuid import UUID
 
 from functions.auth.errors import OwnAccount
+from functions.auth.login import reauthenticate
 from functions.auth.services import AuthServices
 from parley.auth.client_origin import ClientOrigin
 from parley.auth.one_time_codes import OneTimeCode
 from parley.auth.principal import Principal
 from parley.clock import utc_now
 from parley.db import outbox
-from parley.db.accounts import administration, audit, exports, invites, sessions, users
-from parley.db.accounts.administration import GROUPINGS, Account, Grouping
+from parley.db.accounts import administration, audit, exports, invites, login_throttle, sessions, users
+from parley.db.accounts.administration import GROUPINGS, Account, EndedAccess, Grouping
 from parley.db.accounts.exports import Export
 from parley.db.engine import Connection, Engine
 from parley.db.transactions import global_scope, lock_until_end, principal_scope
@@ -58,6 +59,47 @@ def change_account(connection: Connection, admin: Principal, user_id: UUID, chan
         audit.add(connection, user_id, "changed_by_admin", origin, admin_id=admin.user_id, changes=dict(changes))
         logger.info("account_changed", user_id=str(user_id), admin_id=str(admin.user_id), changes=dict(changes))
     return account
+
+
+def end_sessions(connection: Connection, admin: Principal, user_id: UUID, *, revoke_api_keys: bool, origin: ClientOrigin) -> EndedAccess:
+    """End the sessions of an account except the admin's own, and revoke its API keys if asked to. Raises NotFound."""
+    administration.get(connection, user_id)
+    (ended,) = _end_access(connection, admin, user_id, revoke_api_keys=revoke_api_keys, origin=origin) or [EndedAccess(user_id, 0, 0)]
+    return ended
+
+
+def end_all_sessions(
+    services: AuthServices, admin: Principal, *, password: str | None, revoke_api_keys: bool, origin: ClientOrigin
+) -> list[EndedAccess]:
+    """End the sessions of all users except the admin's own, and revoke all API keys if asked to, in one transaction.
+
+    Returns the users who lost any. Raises Forbidden, TooManyAttempts, WrongPassword and LoginTooOld.
+    """
+    # Before the password, so that only an admin can guess at it here, and again after it.
+    require_admin(services.engine, admin)
+    _, proof = reauthenticate(services, admin, password, origin=origin)
+    with global_scope(services.background) as connection:
+        if not administration.is_admin(connection, admin.user_id):
+            raise Forbidden(f"{admin.user_id} is no longer an admin")
+        ended = _end_access(connection, admin, None, revoke_api_keys=revoke_api_keys, origin=origin)
+        sums = {
+            "users": len(ended),
+            "sessions": sum(user.sessions for user in ended),
+            "api_keys_revoked": sum(user.api_keys for user in ended),
+        }
+        record_act(connection, admin, "all_sessions_ended", origin, **sums)
+        login_throttle.reset(connection, proof.buckets.account_keys)
+    logger.warning("all_sessions_ended", admin_id=str(admin.user_id), counts=sums)
+    return ended
+
+
+def _end_access(
+    connection: Connection, admin: Principal, user_id: UUID | None, *, revoke_api_keys: bool, origin: ClientOrigin
+) -> list[EndedAccess]:
+    ended = administration.end_access(connection, user_id=user_id, but=admin.session_id, with_api_keys=revoke_api_keys)
+    details = {user.user_id: {"sessions": user.sessions, "api_keys_revoked": user.api_keys} for user in ended}
+    audit.add_to_each(connection, "sessions_ended_by_admin", details, origin, admin_id=admin.user_id)
+    return ended
 
 
 def invite_once(

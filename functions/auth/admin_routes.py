@@ -15,14 +15,17 @@ from functions.auth import admin
 from functions.auth.admin_schemas import (
     AccountChange,
     AccountOut,
+    AllSessionsEnd,
     CreatedInviteOut,
     DeploymentEventOut,
+    EndedSessionsOut,
     InviteIn,
     InviteOut,
     RatedAnswerOut,
+    SessionsEnd,
     UsageGroupOut,
 )
-from functions.auth.errors import OwnAccount
+from functions.auth.errors import LoginTooOld, OwnAccount, TooManyAttempts, WrongPassword
 from functions.auth.schemas import ExportOut
 from functions.auth.services import AuthServicesDep
 from parley.db.accounts import administration as accounts
@@ -72,6 +75,26 @@ def change_user(
     """Disable or enable an account, or change its role or monthly budget."""
     changes = body.model_dump(exclude_unset=True)
     return AccountOut.of(admin.change_account(transaction, principal, id, changes, origin=origin))
+
+
+@router.delete("/admin/users/{id}/sessions", responses=error_responses(NotFound))
+def end_sessions(
+    id: UUID, principal: CurrentPrincipal, transaction: AdminTransaction, origin: RequestOrigin, body: SessionsEnd | None = None
+) -> EndedSessionsOut:
+    """End all sessions of an account, but not the one that asks, and revoke its API keys if `revoke_api_keys` is true."""
+    revoke_api_keys = body is not None and body.revoke_api_keys
+    return EndedSessionsOut.of([admin.end_sessions(transaction, principal, id, revoke_api_keys=revoke_api_keys, origin=origin)])
+
+
+@router.delete("/admin/sessions", responses=error_responses(WrongPassword, LoginTooOld, TooManyAttempts))
+def end_all_sessions(
+    body: AllSessionsEnd, services: AuthServicesDep, principal: CurrentPrincipal, origin: RequestOrigin
+) -> EndedSessionsOut:
+    """End the sessions of all users, but not the one that asks, and revoke all API keys if `revoke_api_keys` is true.
+
+    Requires the admin's current password, or a login at an issuer within the last ten minutes.
+    """
+    return EndedSessionsOut.of(admin.end_all_sessions(services, principal, **body.model_dump(), origin=origin))
 
 
 @router.get("/admin/usage")

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from functions.auth.schemas import Email, RfcTimestamp
-from parley.db.accounts.administration import Account
+from functions.auth.schemas import CurrentPassword, Email, RfcTimestamp
+from parley.db.accounts.administration import Account, EndedAccess
 from parley.db.accounts.invites import Invite
 from parley.db.turn.feedback import Rating
 from parley.http.schemas import Input, Output, Timestamp
@@ -44,6 +44,32 @@ class AccountOut(Output):
             monthly_budget_usd=float(account.monthly_budget_usd) if account.monthly_budget_usd is not None else None,
             created_at=account.created_at,
         )
+
+
+class SessionsEnd(Input):
+    """DELETE /admin/users/{id}/sessions."""
+
+    revoke_api_keys: bool = False
+
+
+class AllSessionsEnd(SessionsEnd):
+    """DELETE /admin/sessions."""
+
+    password: CurrentPassword = None
+
+
+class EndedSessionsOut(Output):
+    """How many sessions ended and how many API keys were revoked, and of how many users."""
+
+    users: int
+    sessions: int
+    api_keys: int
+
+    @classmethod
+    def of(cls, ended: list[EndedAccess]) -> Self:
+        """Add up what each user lost."""
+        having = [user for user in ended if user.sessions or user.api_keys]
+        return cls(users=len(having), sessions=sum(user.sessions for user in having), api_keys=sum(user.api_keys for user in having))
 
 
 class RatedAnswerOut(Output):

@@ -48,6 +48,8 @@ NEEDED = {
     "POST /auth/groups/{id}/join": "account",
     "GET /admin/users": "admin",
     "PATCH /admin/users/{id}": "admin",
+    "DELETE /admin/users/{id}/sessions": "admin",
+    "DELETE /admin/sessions": "admin",
     "GET /admin/usage": "admin",
     "GET /admin/feedback": "admin",
     "GET /admin/audit": "admin",

@@ -23,6 +23,8 @@ ROUTES = [
     ("POST", "/admin/invites"),
     ("GET", "/admin/invites"),
     ("DELETE", f"/admin/invites/{SOMETHING}"),
+    ("DELETE", f"/admin/users/{SOMETHING}/sessions"),
+    ("DELETE", "/admin/sessions"),
 ]
 
 

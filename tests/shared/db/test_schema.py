@@ -112,14 +112,14 @@ def test_on_rds_an_owner_without_grant_rights_uses_existing_roles(postgres, rds)
 BACKGROUND = {
     "users": "delete select(created_at disabled_at display_name email id monthly_budget_usd retention_days role) "
     "update(disabled_at monthly_budget_usd role)",
-    "credentials": "select(password_hash user_id verified_email)",
+    "credentials": "select(password_hash user_id verified_email) update(updated_at)",
     "conversations": "select(id updated_at user_id)",
     "sessions": "delete select(address created_at ended_at expires_at id oidc_issuer oidc_session user_id) update(ended_at)",
     "turns": "select(heartbeat_at id idempotency_key started_at status user_id waiting_since) update(fingerprint idempotency_key)",
     "turn_events": "delete select(at user_id)",
     "audit_events": "delete insert select(at user_id)",
     "deployment_audit": "insert(account_id action actor actor_id detail id network outcome) select",
-    "api_keys": "delete select(expires_at revoked_at user_id)",
+    "api_keys": "delete select(expires_at revoked_at user_id) update(revoked_at)",
     "exports": "delete select(ready_at user_id)",
     "imports": "delete select(created_at id leased_until status user_id)",
     "outbox": "delete select update(attempts claimed_until due_at tries)",

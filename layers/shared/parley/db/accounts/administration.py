@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Date, cast, delete, distinct, func, select, update
+from sqlalchemy import Connection, Date, cast, delete, distinct, func, select, text, update
 
 from parley.db.groups import membership
 from parley.db.tables import group_invitations, invites, signups, users
@@ -43,6 +43,15 @@ class GroupedUsage:
     cost_usd: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class EndedAccess:
+    """How many sessions of a user ended, and how many of the user's API keys were revoked."""
+
+    user_id: UUID
+    sessions: int
+    api_keys: int
+
+
 _COLUMNS = [users.c[field.name] for field in fields(Account)]
 _GROUP_COLUMNS = {"user": calls.c.user_id, "model": calls.c.model, "day": cast(func.timezone("UTC", calls.c.at), Date)}
 _GROUP_NAMES = {"user": "user_id", "model": "model", "day": "day"}
@@ -57,6 +66,11 @@ def page(connection: Connection, *, limit: int, after: UUID | None, email_part: 
     statement = statement.where(users.c.id < after) if after else statement
     statement = statement.where(users.c.email.contains(email_part.lower(), autoescape=True)) if email_part else statement
     return [Account(**row._mapping) for row in connection.execute(statement)]
+
+
+def get(connection: Connection, user_id: UUID) -> Account:
+    """Return the account, or raise NotFound."""
+    return change(connection, user_id, {})
 
 
 def is_admin(connection: Connection, user_id: UUID) -> bool:
@@ -79,6 +93,16 @@ def change(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> Ac
     if row is None:
         raise NotFound("user", user_id)
     return Account(**row._mapping)
+
+
+def end_access(connection: Connection, *, user_id: UUID | None, but: UUID | None, with_api_keys: bool) -> list[EndedAccess]:
+    """End the live sessions of a user, or of all users without `user_id`, except the session `but`. With `with_api_keys`, revoke keys too.
+
+    Logins, consents and new API keys of this moment come first, and end too, or come later. Returns the users who lost anything, by id.
+    """
+    connection.execute(_HOLD_CREDENTIALS, {"user_id": user_id})
+    rows = connection.execute(_END_ACCESS, {"user_id": user_id, "but": but, "with_api_keys": with_api_keys})
+    return [EndedAccess(**row._mapping) for row in rows]
 
 
 def erase(connection: Connection, user_id: UUID) -> bool:
@@ -110,3 +134,29 @@ def grouped_usage(
     blank = {"user_id": None, "model": None, "day": None}
     rows = connection.execute(statement.order_by(sums[-1].desc(), *groups).limit(limit).offset(offset))
     return [GroupedUsage(**(blank | dict(row._mapping))) for row in rows]
+
+
+# By id, so that two of these do not wait for each other. What starts a session or makes an API key locks the same rows.
+_HOLD_CREDENTIALS = text(
+    """
+    SELECT count(*)
+      FROM (SELECT FROM credentials WHERE CAST(:user_id AS uuid) IS NULL OR user_id = :user_id ORDER BY user_id FOR NO KEY UPDATE) held
+    """
+)
+_END_ACCESS = text(
+    """
+    WITH ended AS (
+        UPDATE sessions SET ended_at = now()
+         WHERE (CAST(:user_id AS uuid) IS NULL OR user_id = :user_id) AND ended_at IS NULL AND expires_at > now()
+           AND id IS DISTINCT FROM CAST(:but AS uuid)
+     RETURNING user_id
+    ), revoked AS (
+        UPDATE api_keys SET revoked_at = now()
+         WHERE (CAST(:user_id AS uuid) IS NULL OR user_id = :user_id) AND revoked_at IS NULL AND expires_at > now() AND :with_api_keys
+     RETURNING user_id
+    ), lost AS (
+        SELECT user_id, 1 AS session, 0 AS api_key FROM ended UNION ALL SELECT user_id, 0, 1 FROM revoked
+    )
+    SELECT user_id, sum(session) AS sessions, sum(api_key) AS api_keys FROM lost GROUP BY user_id ORDER BY user_id
+    """
+)

@@ -44,6 +44,7 @@ type AuditEventName = Literal[
     "export_requested",
     "deletion_requested",
     "changed_by_admin",
+    "sessions_ended_by_admin",
     "group_founded",
     "group_deleted",
     "group_joined",
@@ -62,6 +63,7 @@ type DeploymentAction = Literal[
     "guard_hit",
     "invite_made",
     "invite_withdrawn",
+    "all_sessions_ended",
     "group_funded",
     "account_deleted",
     "audit_export_requested",
@@ -180,6 +182,25 @@ def add(
     actor_id = None if actor in ("issuer", "scim") else admin_id or user_id
     kept = {name: value for name, value in detail.items() if name in DETAILS}
     record(connection, event, actor=actor, actor_id=actor_id, account_id=user_id, origin=origin, detail=kept)
+
+
+def add_to_each(
+    connection: Connection,
+    event: AuditEventName,
+    details: Mapping[UUID, Mapping[str, object]],
+    origin: ClientOrigin,
+    *,
+    admin_id: UUID,
+) -> None:
+    """Log an act of an admin on the accounts that `details` names, as `add` does for one. Requires the background role."""
+    if not details:
+        return
+    client = {"address": origin.address, "user_agent": origin.user_agent}
+    own = [{"user_id": user_id, "id": new_id(), "event": event, "detail": detail} | client for user_id, detail in details.items()]
+    connection.execute(insert(audit_events), own)
+    common = {"action": event, "actor": "admin", "actor_id": admin_id, "network": origin.region, "outcome": "done"}
+    rows = [common | {"id": new_id(), "account_id": user_id, "detail": detail} for user_id, detail in details.items()]
+    connection.execute(insert(deployment_audit), rows)
 
 
 def record(
