@@ -89,6 +89,35 @@ def budget(api: ApiClient, account: str, usd: float | str) -> None:
     _change_account(api, find_account(api, account), {"monthly_budget_usd": amount_usd}, outcome)
 
 
+@click.command("end-sessions")
+@click.argument("account", metavar="EMAIL_OR_ID", required=False)
+@click.option("--all", "everybody", is_flag=True, help="End the sessions of all users; this asks for your password.")
+@click.option("--revoke-api-keys", is_flag=True, help="Revoke their API keys, too.")
+@terminal_input.yes_option
+@terminal_input.password_from_stdin
+@with_api
+def end_sessions(api: ApiClient, account: str | None, *, everybody: bool, revoke_api_keys: bool, yes: bool, password_stdin: bool) -> None:
+    """End all sessions of an account, or of everybody with --all.
+
+    Your own session goes on. Users can log in again; `parley admin disable` prevents that.
+    """
+    if everybody == (account is not None):
+        raise click.UsageError("Give either an account or --all.")
+    found = find_account(api, account) if account else None
+    whose = found.text("email") if found else "all users"
+    keys = " and revoke their API keys" if revoke_api_keys else ""
+    terminal_input.require_confirmation(f"End the sessions of {whose}{keys}?", yes=yes)
+    body: dict[str, object] = {"revoke_api_keys": revoke_api_keys}
+    if found is None:
+        label, hint = "Password (empty after a login at an issuer)", "In scripts, pass it with --password-stdin."
+        password = terminal_input.read_password_from_stdin() if password_stdin else ""
+        body |= {"password": password or terminal_input.prompt(label, hint=hint, hidden=True, optional=True) or None}
+    path = f"{USERS_PATH}/{quote(found.text('id'), safe='')}/sessions" if found else "/admin/sessions"
+    ended = Fields.of(api.fetch(HttpCall("DELETE", path, body)))
+    counts = f"Sessions ended: {ended.number('sessions') or 0:,.0f}. API keys revoked: {ended.number('api_keys') or 0:,.0f}."
+    click.echo(counts if found else f"{counts} Users: {ended.number('users') or 0:,.0f}.")
+
+
 def find_account(api: ApiClient, given: str) -> Fields:
     """Return the account whose e-mail address or id is `given`, or whose id starts or ends with it."""
     if "@" not in given:
@@ -265,5 +294,5 @@ def admin() -> None:
     """Manage accounts and invites, report usage, and read the audit, as an admin."""
 
 
-for command in (users, disable, enable, role, budget, invite, invites, uninvite, scim_token, usage, audit):
+for command in (users, disable, enable, end_sessions, role, budget, invite, invites, uninvite, scim_token, usage, audit):
     admin.add_command(command)

@@ -75,6 +75,41 @@ def test_disabling_asks_for_confirmation(server, parley):
     assert CHANGE_BOB not in server.lines
 
 
+@pytest.mark.parametrize("revoked", [[], ["--revoke-api-keys"]])
+def test_the_sessions_of_an_account_end(server, parley, revoked):
+    path = f"DELETE /admin/users/{BOB['id']}/sessions"
+    server.on(path, replies.reply(200, {"users": 1, "sessions": 1200, "api_keys": 2}))
+
+    result = parley("admin", "end-sessions", "bob@example.com", "--yes", *revoked)
+
+    assert result.stdout == "Sessions ended: 1,200. API keys revoked: 2.\n"
+    assert (server.requests[-1].line, server.requests[-1].body) == (path, {"revoke_api_keys": bool(revoked)})
+
+
+def test_everybodys_sessions_end_with_the_admins_password(server, parley):
+    server.on("DELETE /admin/sessions", replies.reply(200, {"users": 3, "sessions": 4, "api_keys": 0}))
+
+    result = parley("admin", "end-sessions", "--all", "--yes", "--password-stdin", stdin="plover-quilt-93-harbor\n")
+
+    assert result.stdout == "Sessions ended: 4. API keys revoked: 0. Users: 3.\n"
+    assert server.requests[-1].body == {"revoke_api_keys": False, "password": "plover-quilt-93-harbor"}
+
+
+def test_ending_sessions_asks_for_confirmation(server, parley):
+    result = parley("admin", "end-sessions", "--all", "--revoke-api-keys", stdin="n\n")
+
+    assert "End the sessions of all users and revoke their API keys?" in result.stderr
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("args", [[], ["bob@example.com", "--all"]])
+def test_either_an_account_or_all_lose_their_sessions(server, parley, args):
+    result = parley("admin", "end-sessions", *args, "--yes")
+
+    assert (result.exit_code, "Give either an account or --all." in result.stderr) == (2, True)
+    assert server.requests == []
+
+
 @pytest.mark.parametrize("args", [["budget", "bob@example.com", "much"], ["role", "bob@example.com", "king"]])
 def test_an_invalid_budget_or_role_is_a_usage_error(server, parley, args):
     assert parley("admin", *args).exit_code == 2
