@@ -440,6 +440,31 @@ def test_an_admin_makes_replaces_and_revokes_the_token_of_an_identity_provider(a
     expect(secret).to_have_count(0)
 
 
+def test_an_admin_ends_the_sessions_of_a_user_and_then_of_everybody(ada, admin):
+    theirs, tab = ada.open(), admin.open("#/admin/users")
+    expect(theirs.get_by_label("Your message", exact=True)).to_be_visible()
+    tab.get_by_role("row", name=ada.email).get_by_role("button").click()
+    tab.get_by_role("menuitem", name="End sessions").click()
+    dialog = tab.get_by_role("dialog")
+    assert axe_violations(tab) == []
+    dialog.get_by_label("Revoke API keys, too").check()
+    dialog.get_by_role("button", name="End sessions").click()
+    expect(tab.get_by_text("1 session has ended.")).to_be_visible()
+    theirs.reload()
+    expect(theirs.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+
+    tab.get_by_role("button", name="End everybody's sessions").click()
+    dialog.get_by_label("Your password").fill("not-the-password")
+    dialog.get_by_role("button", name="End sessions").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("password")
+    dialog.get_by_label("Your password").fill(PASSWORD)
+    dialog.get_by_role("button", name="End sessions").click()
+    expect(dialog).to_have_count(0)
+    tab.reload()
+
+    expect(tab.get_by_role("button", name="End everybody's sessions")).to_be_visible()
+
+
 def test_an_admin_finds_a_sign_up_in_the_audit(ada, admin):
     tab = admin.open("#/admin/audit")
     tab.get_by_label("Action", exact=True).fill("registered")

@@ -548,6 +548,12 @@ export interface Account {
   created_at: string;
 }
 
+export interface EndedSessions {
+  users: number;
+  sessions: number;
+  api_keys: number;
+}
+
 export interface UsageGroup {
   user_id: string | null;
   model: string | null;

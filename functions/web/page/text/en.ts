@@ -591,6 +591,18 @@ export const en = {
     enable: "Enable",
     makeAdmin: "Make admin",
     makeUser: "Make user",
+    endSessions: {
+      one: "End sessions",
+      all: "End everybody's sessions",
+      title: (email: string) => `End the sessions of ${email}?`,
+      titleAll: "End the sessions of all users?",
+      lead: "Your own session goes on. Users can sign in again; to prevent that, disable the account.",
+      keys: "Revoke API keys, too",
+      keysHint: "Programs that use them stop working.",
+      submit: "End sessions",
+      ended: (sessions: number, keys: number) =>
+        `${plural(sessions, "session has", "sessions have")} ended${keys ? `, and ${plural(keys, "API key is", "API keys are")} revoked` : ""}.`,
+    },
     setBudget: "Set budget",
     budgetUsd: "US dollars a month; empty for the default",
     since: "Since",

@@ -12,6 +12,7 @@ import { href } from "../state/router.ts";
 import { api, models, user } from "../state/session.ts";
 import { date, dollars } from "../text/format.ts";
 import { t } from "../text/index.ts";
+import { askToEndSessions } from "./EndSessionsDialog.tsx";
 import { FundedGroups } from "./GroupBudget.tsx";
 import { ScimSection } from "./ScimSection.tsx";
 import { Topbar } from "./Topbar.tsx";
@@ -89,6 +90,11 @@ function Users() {
         ))}
       </Table>
       {more}
+      <div class="form-actions">
+        <Button kind="danger" onClick={() => askToEndSessions()}>
+          {t.admin.endSessions.all}
+        </Button>
+      </div>
     </>
   );
 }
@@ -111,6 +117,7 @@ function UserMenu({ account, change }: { account: Account; change: ChangeAccount
           label: isAdmin ? t.admin.makeUser : t.admin.makeAdmin,
           onSelect: () => change(account, { role: isAdmin ? "user" : "admin" }).catch(report),
         },
+        { icon: "out", label: t.admin.endSessions.one, onSelect: () => askToEndSessions(account) },
         {
           icon: account.disabled ? "check" : "close",
           label: account.disabled ? t.admin.enable : t.admin.disable,
