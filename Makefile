@@ -62,7 +62,7 @@ check: .venv/dev .tools/checkov/.installed node_modules/.with-checkers  ## Forma
 	.venv/bin/hadolint Dockerfile
 	$(PY) -m local.template .aws-sam/translated
 	.venv/bin/cfn-lint --regions eu-west-1 -- pipelines/aws-roles.yaml stacks/*.yaml .aws-sam/translated/*.json
-	.tools/checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download --file .aws-sam/translated/proxy.json stacks/*.yaml
+	.tools/checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download --file .aws-sam/translated/without-routes/proxy.json stacks/*.yaml
 
 screenshots: .venv/dev $(PAGE)  ## Take the pictures of the web page in docs/pictures (needs Chromium and the Inter font)
 	$(PY) -m tests.page.screenshots
