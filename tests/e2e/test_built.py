@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,8 +19,8 @@ from local.runtime import launch
 from local.runtime.launch import LaunchSpec, launch_from_build
 from local.runtime.outcome import HandlerResult
 from local.runtime.pool import Pool
-from local.sam_build.artefacts import ArtefactSize, unzipped_size
-from local.sam_build.tree import RUNTIME_FOLDER, BuildTree
+from local.sam_build.artefacts import ArtefactSize, size_table, unzipped_size
+from local.sam_build.tree import RUNTIME_FOLDER, BuildTree, newer_source
 from local.template import source
 from local.template.load import load
 from local.template.stack import Function
@@ -89,13 +90,17 @@ class Built:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The stack built for this machine."""
+    """The stack built for this machine: that of `make build ARCHITECTURE=native` in the folder `PARLEY_TEST_BUILD`, or a new one."""
     subprocess.run(["make", "runtime"], cwd=ROOT, check=True, capture_output=True)
-    return build(tmp_path_factory.mktemp("built"), "native")
+    if folder := os.environ.get("PARLEY_TEST_BUILD"):
+        tree = BuildTree(Path(folder).absolute())
+        assert newer_source(tree) is None
+        return Built(tree, size_table(tree))
+    return build(tmp_path_factory.mktemp("built"))
 
 
-def build(folder: Path, architecture: str) -> Built:
-    command = [sys.executable, "-m", "local.sam_build", architecture]
+def build(folder: Path) -> Built:
+    command = [sys.executable, "-m", "local.sam_build", "native"]
     command += ["--build-dir", str(folder / "build"), "--cache-dir", str(folder / "cache")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,11 @@
-"""The flag `--gradual` with AWS's own `sam build`. Functions of one line stand in for the code; the template is the real one."""
+"""AWS's own `sam build` with the flag `--gradual`, and for a machine with another processor.
+
+Functions of one line stand in for the code; the template is the real one.
+"""
 
 import os
+import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,15 +39,35 @@ def write(path: Path, text: str) -> None:
 
 def test_the_flag_publishes_versions_behind_an_alias(sources: Path, tmp_path: Path) -> None:
     """`tests/e2e/test_built.py` builds without the flag."""
-    options = ("--template", str(sources / "template.yaml"), "--build-dir", str(tmp_path), "--cache-dir", str(tmp_path / "cache"))
-    command = [sys.executable, "-m", "local.sam_build", "native", *options, "--gradual"]
-    subprocess.run(command, cwd=sources, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
+    build(sources, tmp_path, "native", "--gradual")
     resources = read_source(tmp_path / "template.yaml").content["Resources"]
     functions = {name: one["Properties"] for name, one in resources.items() if one["Type"] == "AWS::Serverless::Function"}
 
     unpublished = {name for name, properties in functions.items() if properties.get("AutoPublishAlias") != "live"}
     assert unpublished == {"EmbedderFunction", "KeysFunction", "MigrateFunction", "ToolrunnerFunction"}
     assert (tmp_path / "AuthFunction" / "functions" / "auth" / "app.py").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the suffixes of extension modules are those of Linux")
+def test_a_build_for_another_processor_has_its_packages(sources: Path, tmp_path: Path) -> None:
+    """A deployment is for arm64 by default. `tests/e2e/test_built.py` builds for this machine."""
+    own, other = platform.machine(), "x86_64" if platform.machine() == "aarch64" else "aarch64"
+    shutil.copy(ROOT / "functions" / "migrate" / "requirements.txt", sources / "functions" / "migrate")
+    try:
+        build(sources, tmp_path, {"aarch64": "arm64"}.get(other, other))
+    finally:
+        (sources / "functions" / "migrate" / "requirements.txt").unlink()
+    modules = [path.name for path in (tmp_path / "MigrateFunction").rglob("*.so")]
+
+    assert any("sqlalchemy" in str(path) for path in (tmp_path / "MigrateFunction").iterdir())
+    assert [name for name in modules if f"-{other}-" in name]
+    assert [name for name in modules if f"-{own}-" in name] == []
+
+
+def build(sources: Path, folder: Path, architecture: str, *flags: str) -> None:
+    options = ("--template", str(sources / "template.yaml"), "--build-dir", str(folder), "--cache-dir", str(folder / "cache"))
+    command = [sys.executable, "-m", "local.sam_build", architecture, *options, *flags]
+    subprocess.run(command, cwd=sources, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
 
 
 @pytest.mark.parametrize(("arguments", "expected"), [([], False), (["GRADUAL=yes"], True)])
