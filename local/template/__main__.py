@@ -1,6 +1,6 @@
 """Write the template as CloudFormation receives it, once for each database mode: `python -m local.template FOLDER`.
 
-The folder `without-routes` has the same without the bodies of APIs. They are no resources, and checkov takes a minute and a half to
+The folder `without-routes` has the same without the bodies of APIs: they hold no resource, and checkov takes a minute and a half to
 follow their references.
 """
 
