@@ -1,5 +1,7 @@
 """Which tests run which lines of a module, and which of them decide about a mutant: cheap tests first, and those near the module.
 
+Tests that go different ways after the changed line take turns: a condition is mostly noticed by the few tests for which it holds.
+
 `line_monitor.py` records the lines while the tests run.
 """
 
@@ -10,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,10 @@ LINES_FOLDER = ROOT / ".tools" / "mutation" / "lines"
 MAX_TESTS = 60
 # The tests of one mutant take less than this, except that of a line with only one slow test.
 MAX_S = 8.0
+# A test that takes longer decides only about a line that no cheaper test runs.
+_MAX_TEST_S = 4.0
+# So many of the ways that tests go after a line take turns, those with the fewest tests.
+_MAX_WAYS = 10
 # A bound of a request is part of the API's description, which this test compares with the committed one.
 DESCRIPTION, _DESCRIPTION_S = "tests/contract/test_openapi.py::test_the_description_is_current[openapi.json]", 8.0
 _WORD = re.compile(r"[a-z]+")
@@ -97,17 +104,30 @@ class LineMap:
         test runs in its own process has the tests whose files are named like the module.
         """
         source = _text_of(file)
-        wanted = lines_of_change(source, line)
-        by_line = self.tests.get(file, {})
-        covering = {test for number in wanted for test in by_line.get(number, ()) if is_present(test)}
         chosen, spent_s = [], 0.0
-        for case in cheapest(file, covering or self._namesakes(file), self.seconds)[:MAX_TESTS]:
+        for case in self._candidates(file, source, line):
             test = self._with_all_cases(case)
-            spent_s += self.seconds_of([test])
-            if chosen and spent_s > MAX_S:
-                break
-            chosen.append(test)
+            test_s = self.seconds_of([test])
+            if test in chosen or len(chosen) == MAX_TESTS:
+                continue
+            if not chosen or (test_s <= _MAX_TEST_S and spent_s + test_s <= MAX_S):
+                chosen.append(test)
+                spent_s += test_s
         return [*chosen, DESCRIPTION] if _is_described(file, source, line) else chosen
+
+    def _candidates(self, file: str, source: str, line: int) -> list[str]:
+        """Return the tests that may decide about a line, in the order in which they are asked."""
+        covering = self._running(file, lines_of_change(source, line))
+        if not covering:
+            return cheapest(file, self._namesakes(file), self.seconds)
+        later = {frozenset(self._running(file, {number})) for number in lines_after(source, line)}
+        rare = sorted((tests for tests in later if 0 < 2 * len(tests) <= len(covering)), key=lambda tests: (len(tests), sorted(tests)))
+        turns = zip_longest(*(cheapest(file, tests, self.seconds) for tests in (covering, *rare[:_MAX_WAYS])))
+        return list(dict.fromkeys(test for turn in turns for test in turn if test))
+
+    def _running(self, file: str, lines: Iterable[int]) -> set[str]:
+        by_line = self.tests.get(file, {})
+        return {test for number in lines for test in by_line.get(number, ()) if is_present(test)}
 
     def _with_all_cases(self, case: str) -> str:
         """Return the name that runs all cases of a test with parameters, unless they take long: often only one notices a change."""
@@ -157,6 +177,22 @@ def lines_of_change(source: str, line: int) -> set[int]:
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and line in _extent(node)]
     inside += [method for node in classes for method in node.body if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)]
     return {number for node in inside for number in body_of(node)}
+
+
+def lines_after(source: str, line: int) -> range:
+    """Return the lines of the statement at `line` of a function, and of those that follow it in its block.
+
+    A test that runs one of them has run the statement, too.
+    """
+    tree = ast.parse(source)
+    head = statement_at(tree, line)
+    if not any(line in body_of(node) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+        return range(0)
+    blocks = [
+        block for node in ast.walk(tree) for name in ("body", "orelse", "finalbody") if isinstance(block := getattr(node, name, None), list)
+    ]
+    ends = [block[-1].end_lineno or 0 for block in blocks if any(statement.lineno == head.start for statement in block)]
+    return range(head.start, max(ends, default=line) + 1)
 
 
 def body_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> range:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.line_map import DESCRIPTION, LineMap, cheapest, lines_of_change
+from tests.mutation.line_map import DESCRIPTION, LineMap, cheapest, lines_after, lines_of_change
 from tests.mutation.mutants import Mutant, changed_lines, is_behaviour, verdicts
 from tests.mutation.run import score
 from tests.mutation.scope import GROUPS, ROOT, files_in_scope
@@ -92,6 +92,23 @@ def test_the_cheapest_tests_of_a_line_decide():
     lines = LineMap({MODULE: {75: [SLOW, GONE, QUICK]}}, {QUICK: 0.1, GONE: 0.01, SLOW: 60.0})
 
     assert lines.tests_for(MODULE, 75) == [QUICK]
+
+
+def test_the_few_tests_for_which_a_condition_holds_decide_about_it_too():
+    *usual, rare = (
+        f"{HERE}::test_{name}" for name in ("every_group_has_files", "a_mutant_that_loops_is_ended", "the_cheapest_tests_of_a_line_decide")
+    )
+    start = next(number for number, line in enumerate((ROOT / MODULE).read_text().splitlines(), 1) if line.startswith("    if "))
+    lines = LineMap({MODULE: {start: usual, start + 1: [rare]}}, dict.fromkeys([*usual, rare], 0.1))
+
+    assert rare in lines.tests_for(MODULE, start)
+
+
+@pytest.mark.parametrize(("line", "after"), [(1, []), (3, [3, 4, 5]), (4, [4]), (5, [5])])
+def test_the_lines_that_only_run_after_a_line_are_found(line, after):
+    source = "LIMIT = 3\ndef one(x):\n    if x:\n        return 2\n    return x\n\n\ndef two():\n    return LIMIT\n"
+
+    assert list(lines_after(source, line)) == after
 
 
 def test_all_cases_of_a_test_run_if_they_are_quick():
