@@ -34,6 +34,12 @@ def test_a_group_has_five_hundred_members_and_invitations_at_most(auth, postgres
     assert code_of(set_member(group, "late@example.com", as_=alice)) == (409, "too_many_members")
 
 
+def test_each_of_two_owners_may_invite(group, alice, bob, set_member):
+    set_member(group, bob.email, role="owner", as_=alice)
+
+    assert [set_member(group, "grace@example.com", as_=person).status for person in (alice, bob)] == [200, 200]
+
+
 def test_who_is_only_invited_cannot_become_an_owner(group, alice, set_member):
     set_member(group, "grace@example.com", as_=alice)
 

@@ -56,6 +56,17 @@ def test_chunks_are_listed_with_their_heading_paths(documents, ready, alice):
     assert [(item["number"], item["heading"]) for item in items] == [(0, "handbook > Leave"), (1, "handbook > Travel")]
 
 
+def test_no_document_is_on_two_pages(documents, alice):
+    uploaded = [upload_document(documents, alice).json["id"] for _ in range(3)]
+    shown, cursor = [], ""
+    while cursor is not None:
+        page = documents.get(f"/documents?limit=1{cursor and '&cursor=' + cursor}", as_=alice).json
+        shown, cursor = [*shown, *(item["id"] for item in page["items"])], page["next_cursor"]
+        assert len(shown) <= 3
+
+    assert shown == uploaded[::-1]
+
+
 def test_a_result_from_a_pdf_names_its_page(documents, ready, alice):
     ready(alice, document_files.pdf(["First page.", "Second page.", "The password is swordfish."]), filename="long.pdf")
 

@@ -66,6 +66,26 @@ def test_the_newest_messages_come_oldest_first(engine, alice, conversation_id):
     assert [message.text for message in found] == ["b", "c"]
 
 
+def test_a_prompt_has_only_the_newest_messages_of_a_long_conversation(engine, alice, conversation_id):
+    with principal_scope(engine, alice.principal) as connection:
+        for text in "abc":
+            say(connection, alice, conversation_id, text)
+        found = messages.window(connection, conversation_id, user_id=alice.id, limit=2)
+
+    assert [message.parts[0]["text"] for message in found.history] == ["b", "c"]
+
+
+def test_a_message_longer_than_a_page_is_a_page_of_its_own(engine, alice, conversation_id):
+    with principal_scope(engine, alice.principal) as connection:
+        for text in ["a" * 100, "b"]:
+            say(connection, alice, conversation_id, text)
+        found = messages.page_within(
+            connection, conversation_id, user_id=alice.id, limit=9, max_bytes=50, order="asc", after=None, variants=False
+        )
+
+    assert ([message.seq for message in found.rows], found.has_more) == ([1], True)
+
+
 def test_only_text_parts_make_up_the_text(engine, alice, conversation_id):
     parts = [{"type": "text", "text": "a"}, {"type": "tool_call", "name": "x"}, {"type": "text", "text": "b"}]
     with principal_scope(engine, alice.principal) as connection:

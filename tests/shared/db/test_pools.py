@@ -1,10 +1,12 @@
 """Budgets of groups: which calls a pool admits, what a member may spend of it, and who is charged when members come and go."""
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import delete, insert, text
 
+from parley.db.engine import make_engine
 from parley.db.groups import membership
 from parley.db.metering import budgets, usage
 from parley.db.metering.quotas import BillingSubject, DefaultLimits, ReservationDetail
@@ -14,8 +16,10 @@ from parley.db.transactions import user_scope
 from parley.ids import new_id
 from parley.metering import limits
 from parley.metering.limits import BudgetExhausted
+from tests.support.time_limits import wait_until
 
 DEFAULT = DefaultLimits(rate_per_minute=1000, budget_usd=Decimal(5))
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE datname = 'parley' AND wait_event_type = 'Lock'"
 POOL = text("SELECT spent_usd, reserved_usd FROM group_budgets WHERE group_id = :group")
 
 
@@ -162,6 +166,22 @@ def test_the_pool_gets_back_what_a_dead_function_reserved(run_sql, admit, pool, 
 
     assert admit(alice, 2)
     assert pool() == (0, 2)
+
+
+def test_two_calls_at_once_give_the_pool_back_only_once_what_a_dead_function_reserved(
+    engine, database, postgres, run_sql, admit, pool, alice
+):
+    admit(alice, 2)
+    run_sql("UPDATE budget_reservations SET expires_at = now() WHERE user_id = :user", user=alice.id)
+    other_process = make_engine(database)
+    with ThreadPoolExecutor(1) as thread, user_scope(other_process, alice.id) as connection:
+        limits.reserve(connection, BillingSubject(alice.id), DEFAULT, amount_usd=Decimal(1))
+        other = thread.submit(admit, alice, "1.5")
+        wait_until(lambda: other.done() or postgres.execute(WAITING))
+    other_process.dispose()
+
+    assert other.result()
+    assert pool() == (0, 2.5)
 
 
 def test_the_pool_gets_a_reservation_back_at_the_moment_of_its_end(engine, admit, alice):

@@ -134,6 +134,15 @@ def test_a_decision_is_kept_against_a_later_one(mine):
         approvals.decide(mine.connection, turn.turn_id, "d", **mine.user, is_approved=True)
 
 
+def test_a_decided_question_keeps_its_answers(mine):
+    turn = mine.begin()
+    mine.pause(turn)
+    for answers in ({"1": "Lyon"}, {"1": "Turin"}):
+        approvals.decide(mine.connection, turn.turn_id, "c", **mine.user, is_approved=True, answers=answers)
+
+    assert approvals.list_for_turn(mine.connection, turn.turn_id, **mine.user)[0].answers == {"1": "Lyon"}
+
+
 # The sweep
 
 

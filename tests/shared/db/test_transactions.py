@@ -56,6 +56,14 @@ def test_an_ended_session_is_unauthorized(engine, alice):
         pass
 
 
+def test_the_log_names_the_session_that_has_ended(engine, alice):
+    with user_scope(engine, alice.id) as connection:
+        sessions.end(connection, alice.principal.session_id, user_id=alice.id)
+
+    with pytest.raises(Unauthorized, match=f"session {alice.principal.session_id} has ended"), principal_scope(engine, alice.principal):
+        pass
+
+
 def test_another_users_session_is_unauthorized(engine, alice, bob):
     mixed = Principal(alice.id, bob.principal.session_id, None, alice.principal.scopes, alice.principal.expires_at)
 

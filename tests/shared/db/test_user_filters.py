@@ -5,17 +5,19 @@ The tests run as the superuser, whom no policy restricts.
 
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import InternalError
 
-from parley.db import search
+from parley.db import conversations, messages, passages, search
 from parley.db.search import WindowStart
 from parley.db.transactions import principal_scope
 from parley.db.turn.stream_leases import StreamLease
 from parley.errors import Unauthorized
 from parley.ids import new_id
+from parley.memory.passages import Passage
 from tests.shared.db.repository_calls import PREPARATIONS, STATES, Rows, call, digest, repository_functions
 from tests.support.api_gateway import Person
 from tests.support.tenant_fixture import TenantFixture
@@ -155,3 +157,30 @@ def test_a_prompt_outside_of_projects_gets_no_fact_of_another_user_without_row_l
 def test_a_stream_of_another_user_takes_no_slot_without_row_level_security(superuser, owner, stranger):
     with StreamLease(superuser, "follower", user_id=stranger.id, limit=1) as lease:
         lease.hold()
+
+
+@pytest.fixture
+def both(superuser, owner, stranger):
+    """Open a transaction with a conversation of the stranger's that has the id of the owner's."""
+    with superuser.connect() as connection:
+        for user_id in (owner.user_id, stranger.id):
+            connection.execute(text("SELECT set_config('parley.user_id', :id, true)"), {"id": str(user_id)})
+            if user_id == stranger.id:
+                conversations.add(connection, owner.id_of("conversations"), user_id=user_id)
+        yield connection
+        connection.rollback()
+
+
+def test_an_answer_in_another_users_conversation_with_the_same_id_is_not_extracted(both, owner, stranger):
+    conversation_id, parts = owner.id_of("conversations"), [{"type": "text", "text": "I see."}]
+    messages.add(both, new_id(), user_id=stranger.id, conversation_id=conversation_id, role="assistant", parts=parts)
+    progress = [conversations.extraction_progress(both, conversation_id, user_id=id) for id in (owner.user_id, stranger.id)]
+
+    assert [one.answered_seq for one in progress] == [0, 1]
+
+
+def test_the_passages_of_a_turn_are_stored_once_beside_other_users(both, owner, stranger):
+    passage = Passage(7, 8, "User: hello", datetime.now(UTC))
+    passages.replace_turn(both, owner.id_of("conversations"), [passage], user_id=stranger.id, first_seq=7, last_seq=8)
+
+    assert passages.covered_ranges(both, owner.id_of("conversations"), user_id=stranger.id, first_seq=1) == [range(7, 9)]
