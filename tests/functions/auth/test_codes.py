@@ -150,6 +150,15 @@ def test_a_disabled_account_cannot_be_reset(auth, alice, mint, postgres):
     assert auth.invoke(reset(alice, code).event()).json["code"] == "invalid_code"
 
 
+def test_a_used_code_keeps_the_moment_of_its_use(auth, alice, mint, postgres):
+    auth.invoke(reset(alice, mint(alice)).event())
+    used = f"SELECT min(used_at) FROM one_time_codes WHERE user_id = '{alice.id}'"
+    before = postgres.execute(used)
+    mint(alice)
+
+    assert postgres.execute(used) == before != [(None,)]
+
+
 def test_the_database_does_not_contain_the_codes(alice, mint, sign_up, postgres):
     created = [OneTimeCode.parse(mint(alice)), OneTimeCode.parse(mint(alice, "change_email")), OneTimeCode.parse(sign_up()[1])]
     dump = postgres.dump()

@@ -326,6 +326,13 @@ def test_a_budget_that_does_not_cover_sources_continues_the_turn_without_sources
     assert (sources(events), events[-1].name) == ([], "turn.completed")
 
 
+def test_sources_need_only_a_budget_for_what_they_add_to_the_question(engine, services, alice):
+    add_document(engine, alice, SAFE)
+    enough = replace(services, default_limits=replace(services.default_limits, budget_usd=Decimal("0.045")))
+
+    assert len(sources(take(enough, alice, "the code of the safe", model="priced", documents=True))) == 1
+
+
 # A reranker's order
 
 

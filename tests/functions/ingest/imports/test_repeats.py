@@ -1,7 +1,11 @@
 """A repeated import adds nothing, a newer export adds what is new, and users do not meet."""
 
+from uuid import UUID
+
 import pytest
 
+from parley.db.imports import imports
+from parley.db.transactions import user_scope
 from tests.fakes.chat_exports import chatgpt_message, chatgpt_trip, zipped
 from tests.functions.ingest.imports.test_sources import TRIP
 
@@ -64,6 +68,16 @@ def test_another_users_file_starts_no_import(import_export, documents, ingest, a
 
     assert documents.get(f"/conversations/imports/{run['id']}", as_=bob).status == 404
     assert documents.get("/conversations/imports", as_=bob).json["items"] == []
+
+
+def test_a_worker_has_an_import_only_as_long_as_its_lease(documents, engine, postgres, alice):
+    import_id = UUID(documents.post("/conversations/imports", {"filename": "export.zip", "bytes": 9}, as_=alice).json["id"])
+    with user_scope(engine, alice.id) as connection:
+        imports.acquire_lease(connection, import_id, user_id=alice.id, lease_s=60)
+
+        assert imports.acquire_lease(connection, import_id, user_id=alice.id, lease_s=60) is None
+    ((lasts,),) = postgres.execute(f"SELECT leased_until BETWEEN now() AND now() + interval '60 s' FROM imports WHERE id = '{import_id}'")
+    assert lasts
 
 
 @pytest.mark.parametrize("reads_facts", [False, True])
