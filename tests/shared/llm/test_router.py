@@ -11,6 +11,7 @@ from importlib import import_module
 import pytest
 
 from parley.ids import new_id
+from parley.llm import call_monitor
 from parley.llm.candidates import Candidate
 from parley.llm.circuit_breaker import COOLDOWN, Circuit, CircuitBreaker
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRejected, ProviderTimeout
@@ -280,6 +281,26 @@ def test_one_users_failures_open_no_circuit_for_others(ask):
     stream, _ = ask(one=[HELLO])
 
     assert text_of(stream) == "Hello"
+
+
+def test_an_answer_of_many_events_is_one_call_of_its_circuit(store):
+    provider = Scripts({"one": [HELLO, *[[UNREACHABLE]] * 3]})
+    router = ModelRouter(provider, CircuitBreaker(store), retry_policy=RetryPolicy(first_pause_s=0.001, longest_pause_s=1.0))
+    list(router.ask([ONE], ASKED, user_id=new_id(), total_s=5.0))
+    with pytest.raises(ProviderFailed):
+        list(router.ask([ONE], ASKED, user_id=new_id(), total_s=5.0))
+
+    assert [circuit.calls for circuit in store.circuits.values()] == [1 + 3]
+
+
+@pytest.mark.parametrize(("limit_s", "loaded"), [(60.0, 0), (-1.0, 2)])
+def test_only_an_answer_that_lasts_loads_the_tokenizer(ask, monkeypatch, limit_s, loaded):
+    loads = []
+    monkeypatch.setattr(call_monitor, "WARM_UP_AFTER_S", limit_s)
+    monkeypatch.setattr(call_monitor.tokens, "warm_up", lambda: loads.append(1))
+    list(ask(one=[HELLO])[0])
+
+    assert len(loads) == loaded
 
 
 def test_models_of_one_server_have_circuits_of_their_own(ask):

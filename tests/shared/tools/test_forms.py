@@ -23,6 +23,7 @@ def checked(answer, **field):
         ({"kind": "number", "minimum": 1}, 1),
         ({"kind": "text"}, "Grüße"),
         ({"kind": "text"}, "x" * 4_000),
+        ({"kind": "text", "required": False}, ""),
         ({"kind": "text", "min_length": 3, "max_length": 3}, "yes"),
         ({"kind": "text", "format": "email"}, "ada@example.com"),
         ({"kind": "text", "format": "uri"}, "https://example.com"),
@@ -142,3 +143,9 @@ def test_the_form_of_a_server_has_a_field_for_each_property():
 def test_a_form_of_a_server_out_of_bounds_is_unusable(properties):
     with pytest.raises(UnusableForm):
         form_of_server("Book?", {"type": "object", "properties": properties})
+
+
+@pytest.mark.parametrize("required", ["name", {"name": True}])
+def test_a_form_of_a_server_that_does_not_list_its_required_fields_is_unusable(required):
+    with pytest.raises(UnusableForm):
+        form_of_server("Book?", {"type": "object", "properties": {"name": {"type": "string"}}, "required": required})

@@ -194,6 +194,21 @@ def test_a_blocked_word_in_a_tool_call_ends_the_answer(called, vendor, pieces):
 
     with pytest.raises(GuardBlocked):
         called("?", tools=[ToolDefinition("t", "", {"type": "object"})], shows_call_deltas=True)
+    assert called.events.guard_hits == (GuardHit("words", "word", "block", "answer", 1),)
+
+
+def test_a_masked_word_in_a_tool_call_counts_once_although_it_arrives_twice(called, vendor):
+    vendor.script = tool_call('{"q": "night', 'ingale"}')
+    change = ('["nightingale"]', '["nightingale"]\naction = "mask"')
+    called("?", change=change, tools=[ToolDefinition("t", "", {"type": "object"})], shows_call_deltas=True)
+
+    assert called.events.guard_hits == (GuardHit("words", "word", "mask", "answer", 1),)
+
+
+def test_a_speakers_name_reaches_the_vendor_unless_a_guard_finds_something_in_it(called, vendor):
+    called(Message("user", "?", name="nightingale"), Message("user", "?", name="ada"))
+
+    assert [message.get("name") for message in vendor.last_body["messages"]] == [None, "ada"]
 
 
 def test_reasoning_is_guarded_and_stays_before_the_text(called, vendor):

@@ -6,6 +6,7 @@ from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigure
 from parley.llm.model import Model
 from parley.llm.provider_registry import ProviderRegistry
 from parley.llm.reranker import estimate_rerank_tokens
+from parley.llm.tokens import estimate_tokens
 from parley.llm.vendors.offline_search import OfflineReranker
 from parley.llm.vendors.openai import OpenAIReranker
 from tests.fakes.vendor import refuses, replies, resets, says
@@ -82,3 +83,9 @@ def test_a_reranker_is_cached_per_model_and_closed_with_the_others(vendor):
     assert providers.reranker(model) is made
     providers.close()
     assert made._client.is_closed()
+
+
+def test_a_ranking_is_estimated_as_the_question_once_with_each_text():
+    assert estimate_rerank_tokens("q" * 300, ["a" * 30, "b" * 60]) == 2 * estimate_tokens("q" * 300) + sum(
+        map(estimate_tokens, ["a" * 30, "b" * 60])
+    )
