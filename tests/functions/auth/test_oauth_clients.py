@@ -239,3 +239,11 @@ def test_a_document_that_is_known_is_not_counted_again(auth, alice, publish):
     app = OAuthApp(auth, DOCUMENT_URL, CALLBACK)
 
     assert {app.consent(alice).status for _ in range(21)} == {200}
+
+
+def test_the_description_of_an_application_is_waited_for_as_long_as_its_fetch_may_take(monkeypatch):
+    waits = []
+    monkeypatch.setattr(clients, "function_client", lambda *, read_timeout_s, max_connections: waits.append(read_timeout_s))
+    clients.ClientDirectory._lambda.func(None)
+
+    assert waits[0] > clients.FETCH_TIMEOUT_S

@@ -71,6 +71,7 @@ def test_the_qr_code_holds_the_address_for_the_app(app, alice):
     address = qr_codes.read_svg(app.enrolment["qr_svg"])
 
     assert address == app.enrolment["uri"]
+    assert app.enrolment["qr_svg"].startswith("<svg")  # an element for a page, without an XML declaration
     scanned = pyotp.parse_uri(address)
     assert (scanned.secret, scanned.name, scanned.issuer) == (app.totp.secret, alice.email, "Parley")
 

@@ -1,9 +1,10 @@
 import json
+import urllib.request
 from contextlib import suppress
 
 import pytest
 
-from functions.authorizer.jwks import FRESH_S, UNKNOWN_KEY_INTERVAL_S, KeySource, jwks_url
+from functions.authorizer.jwks import FIRST_TIMEOUT_S, FRESH_S, TIMEOUT_S, UNKNOWN_KEY_INTERVAL_S, KeySource, jwks_url
 from parley.errors import Unavailable
 from tests.support.tokens import ACCESS_SIGNING_KEY, API_SIGNING_KEY, KEY_RING
 
@@ -59,6 +60,16 @@ def test_a_flood_of_unknown_keys_adds_at_most_one_fetch_a_minute_to_the_regular_
         ask(source, f"unknown-{tenth}")
 
     assert jwks.fetched == 3 + 1
+
+
+def test_only_a_worker_without_keys_waits_long_for_them(source, clock, monkeypatch):
+    timeouts, fetch = [], urllib.request.urlopen
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, *, timeout: timeouts.append(timeout) or fetch(url))
+    for second in (0, FRESH_S):
+        clock.now += second
+        ask(source, ACCESS_SIGNING_KEY.kid)
+
+    assert timeouts == [FIRST_TIMEOUT_S, TIMEOUT_S]
 
 
 def test_a_new_key_is_found_by_the_first_token_that_names_it(source, jwks, clock):

@@ -9,14 +9,14 @@ import pytest
 from functions.chat import routes
 from functions.chat.errors import AlreadyDecided, ConversationBusy, NotWaiting
 from functions.chat.openai_api.errors import PREFIX, openai_error_response
-from functions.chat.turn import approvals, run, tool_loop
+from functions.chat.turn import run, tool_loop
 from functions.chat.turn.approvals import Decision
 from functions.chat.turn.events import TurnCompleted, TurnStopped, TurnWaiting
 from parley import turn_recovery
 from parley.db.engine import make_engine
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.deadline import Deadline
-from parley.errors import NotFound, Unavailable
+from parley.errors import NotFound
 from parley.http.app import create_app
 from parley.http.streaming import streaming_handler
 from parley.llm import messages as llm
@@ -302,23 +302,6 @@ def test_a_stop_that_comes_with_the_pause_ends_the_turn(engine, other, alice, to
     *_, last = events
 
     assert isinstance(last, TurnStopped)
-
-
-def test_a_pause_that_was_stored_but_not_acknowledged_is_told_after_another_process_has_resumed_the_turn(
-    engine, other, alice, toolbox, monkeypatch
-):
-    store, lost = approvals._store_checkpoint, iter([Unavailable("database")])
-
-    def store_and_lose(engine, turn, *arguments):
-        store(engine, turn, *arguments)
-        for error in lost:
-            run.resume_turn(other(), alice.principal, Decision(turn.id, "w", True), deadline=Deadline.after(30))
-            raise error
-
-    monkeypatch.setattr(approvals, "_store_checkpoint", store_and_lose)
-    events = take(make_services(engine, ScriptedRounds(BOTH), toolbox=toolbox), alice, model="handy", tools=True)
-
-    assert isinstance(events[-1], TurnWaiting)
 
 
 @pytest.fixture

@@ -189,6 +189,15 @@ def test_a_document_that_its_author_cannot_read_is_refused(conversation, engine,
     assert conversation.post("/assistants", READER | {"documents": [private]}, as_=alice).status == 404
 
 
+def test_every_assistant_is_on_one_page_of_the_list(conversation, create, alice):
+    made = [create(name=str(number))["id"] for number in range(3)]
+    first = conversation.get("/assistants?limit=2", as_=alice).json
+    second = conversation.get(f"/assistants?limit=2&cursor={first['next_cursor']}", as_=alice).json
+
+    assert [item["id"] for item in first["items"] + second["items"]] == made[::-1]
+    assert (len(first["items"]), second["next_cursor"]) == (2, None)
+
+
 def test_the_number_of_assistants_is_bounded(conversation, create, alice, monkeypatch):
     monkeypatch.setattr("functions.conversation.assistants.assistants.MAX_ASSISTANTS", 1)
     create()

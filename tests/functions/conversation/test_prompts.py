@@ -109,6 +109,13 @@ def test_a_change_of_the_text_is_a_new_version_and_one_of_the_name_is_not(conver
     assert [(one["version"], one["text"]) for one in versions] == [(2, "two"), (1, "one")]
 
 
+def test_a_change_of_the_text_leaves_the_description(conversation, write, alice):
+    made = write(description="A short trip.")
+    changed = change(conversation, made["id"], alice, text="Plan a day.").json
+
+    assert (changed["text"], changed["description"]) == ("Plan a day.", "A short trip.")
+
+
 def test_a_rollback_is_a_new_version_and_changes_no_old_one(conversation, write, alice):
     id = write(text="one")["id"]
     change(conversation, id, alice, text="two")

@@ -71,6 +71,22 @@ def test_new_times_replace_the_old_ones(conversation, add, alice):
     assert change(conversation, alice, add(), cron="* * * * *").status == 422
 
 
+def test_new_times_give_a_running_prompt_its_next_time_and_a_paused_one_none(conversation, add, alice):
+    running, paused = add(), add()
+    change(conversation, alice, paused, enabled=False)
+    changed = [change(conversation, alice, made, cron="45 9 * * *").json["next_at"] for made in (running, paused)]
+
+    assert (changed[0][14:16], changed[1]) == ("45", None)
+
+
+def test_an_enabled_prompt_has_all_its_attempts_again(conversation, add, alice, postgres):
+    made = add()
+    postgres.execute(f"UPDATE scheduled_prompts SET failures = 2 WHERE id = '{made.json['id']}'")
+    change(conversation, alice, made, enabled=True)
+
+    assert postgres.execute(f"SELECT failures FROM scheduled_prompts WHERE id = '{made.json['id']}'") == [(0,)]
+
+
 def test_a_deleted_prompt_is_gone(conversation, add, alice):
     path = f"/schedules/{add().json['id']}"
 

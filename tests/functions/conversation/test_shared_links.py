@@ -192,6 +192,23 @@ def test_a_conversation_over_the_limit_cannot_be_shared(conversation, chat, alic
     assert (refused.status, refused.json["code"]) == (422, "too_long_to_share")
 
 
+def test_a_conversation_at_the_limit_is_shared_whole_and_a_longer_one_is_not(chat, conversation, share, alice, talk, monkeypatch):
+    monkeypatch.setattr("functions.conversation.links.shared_links.MAX_MESSAGES", 2)
+    assert len(view(conversation, share(audience="public")).json["messages"]) == 2
+    chat.post("/chat", {"conversation_id": talk, "message": "And 7 * 7?", "model": "offline", "stream": False}, as_=alice)
+
+    refused = conversation.post(f"/conversations/{talk}/links", {}, as_=alice)
+    assert (refused.status, refused.json["code"]) == (422, "too_long_to_share")
+
+
+def test_the_audit_names_the_group_of_a_link(share, group, alice, postgres):
+    share(audience="group", group_id=group)
+    share(audience="public")
+    shared = f"SELECT detail ->> 'group_id' FROM deployment_audit WHERE account_id = '{alice.id}' AND action = 'link_shared' ORDER BY id"
+
+    assert postgres.execute(shared) == [(group,), (None,)]
+
+
 def test_the_number_of_links_is_bounded(conversation, share, alice, talk, monkeypatch):
     monkeypatch.setattr("functions.conversation.links.shared_links.MAX_LINKS", 2)
     for _ in range(2):

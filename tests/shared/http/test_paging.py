@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from parley.db.row_page import RowPage
 from parley.errors import InvalidInput
-from parley.http.paging import ID_KEY, PAGE_BYTES, CursorNumber, CursorText, PageRequest, items_within, page_request
+from parley.http.paging import ID_KEY, PAGE_BYTES, CursorNumber, CursorText, PageRequest, page_request
 
 NUMBER_KEY = TypeAdapter(tuple[CursorNumber])
 KEYS = [
@@ -51,8 +51,15 @@ def test_a_page_ends_at_its_bound_of_bytes_and_the_cursor_continues():
 def test_a_page_has_a_mebibyte_of_items_at_most():
     item = "x" * (512 * 1024 - 2)  # and two quotes
 
-    assert len(items_within(PAGE_BYTES, [item] * 3, str)) == 2
-    assert len(items_within(PAGE_BYTES, [item, item + "x"], str)) == 1
+    for rows, shown in (([item] * 3, 2), ([item, item + "x"], 1)):
+        assert len(request(100).listing(rows, to_item=str, key=lambda row: [1]).items) == shown
+
+
+@pytest.mark.parametrize(("key", "value"), [(NUMBER_KEY, 0), (TypeAdapter(tuple[CursorText]), "x" * 500)])
+def test_a_list_may_go_on_after_a_row_with_the_number_zero_or_a_long_name(key, value):
+    page = request(1).listing([1, 2], to_item=str, key=lambda row: [value])
+
+    assert request(1, page.next_cursor).after(key) == (value,)
 
 
 def test_a_page_has_one_item_however_long_it_is():

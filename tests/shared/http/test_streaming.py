@@ -257,3 +257,15 @@ def test_under_sam_local_the_response_is_buffered(monkeypatch):
 def test_a_changed_runtime_client_is_reported_with_a_remedy(client):
     with pytest.raises(RuntimeChanged, match="Lambda Web Adapter"):
         streaming._check_client(client)
+
+
+def test_a_runtime_client_with_a_further_parameter_is_known():
+    marshaller = SimpleNamespace(marshal_response=1, unmarshal_request=1)
+
+    class LaterClient(LambdaRuntimeClient):
+        def __init__(self):
+            self.marshaller = marshaller
+
+        def post_invocation_result(self, invoke_id, result_data, content_type, trailer=None): ...
+
+    streaming._check_client(LaterClient)

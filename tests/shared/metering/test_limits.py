@@ -10,7 +10,7 @@ from parley.db.transactions import global_scope, user_scope
 from parley.ids import new_id
 from parley.llm.model import GuardHit, Model, ModelCall
 from parley.metering import limits
-from parley.metering.limits import BillingSubject
+from parley.metering.limits import BillingSubject, DefaultLimits, RateLimited
 
 MODEL = Model(provider="anthropic", name="m", max_output_tokens=200, input_usd_per_mtok=Decimal(2), output_usd_per_mtok=Decimal(10))
 
@@ -48,3 +48,13 @@ def test_a_call_without_findings_is_not_listed(found):
 
 def test_a_finding_names_what_its_call_was_for(found):
     assert found("mask").detail["purpose"] == "chat"
+
+
+def test_a_call_too_many_within_a_minute_is_429_and_says_when_to_come_again(engine, alice):
+    defaults = DefaultLimits(rate_per_minute=1, budget_usd=Decimal(5))
+    with user_scope(engine, alice.id) as connection:
+        limits.admit(connection, BillingSubject(alice.id), defaults, amount_usd=Decimal(0))
+        with pytest.raises(RateLimited) as caught:
+            limits.admit(connection, BillingSubject(alice.id), defaults, amount_usd=Decimal(0))
+
+    assert (caught.value.status, 0 < caught.value.retry_after_s <= 60) == (429, True)

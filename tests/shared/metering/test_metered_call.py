@@ -14,8 +14,9 @@ from parley.ids import new_id
 from parley.llm.messages import Usage
 from parley.llm.model import Model, ModelCall
 from parley.metering.limits import BillingSubject, DefaultLimits
-from parley.metering.metered_call import MeteredCall
+from parley.metering.metered_call import MeteredCall, count_spending
 from parley.settings import DatabaseSettings
+from tests.fakes.cloudwatch import read_metrics, total
 
 MODEL = Model(provider="offline", name="m", input_usd_per_mtok=Decimal(1))
 LIMITS = DefaultLimits(1000, Decimal(1))
@@ -93,3 +94,11 @@ def test_with_a_deadline_a_settlement_waits_for_the_database(charged):
 def test_without_a_deadline_a_settlement_does_not_wait(charged):
     with pytest.raises(Unavailable):
         charged(None)
+
+
+def test_the_tokens_of_a_metric_are_those_read_and_those_written(capsys):
+    calls = [ModelCall("m", MODEL, usage=Usage(100, 10)), ModelCall("m", MODEL, usage=Usage(1000, 1))]
+    count_spending(calls, purpose="title")
+    data = read_metrics(capsys.readouterr().out)
+
+    assert (total(data, "Tokens"), total(data, "Tokens", purpose="title")) == (1111, 1111)

@@ -1,6 +1,7 @@
 """Exports that are damaged, hostile or not exports: one sentence and a code, and nothing half done."""
 
 import json
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -115,6 +116,21 @@ def test_a_long_list_of_file_names_is_not_read(import_export, alice, monkeypatch
     monkeypatch.setattr(archive, "MAX_DIRECTORY_BYTES", 100)
 
     assert import_export(alice, zipped([chatgpt_trip()]))["error_code"] == "too_large"
+
+
+def test_only_the_end_of_a_large_archive_is_read_before_its_list_of_files_is_known_to_be_short(tmp_path):
+    path = tmp_path / "export.zip"
+    with path.open("wb") as file:
+        file.write(b"x")
+        file.truncate(300_000_000)
+        file.seek(0, 2)
+        file.write(zipped([chatgpt_trip()]))
+    tracemalloc.start()
+    archive._check_directory(str(path))
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert most_bytes < 10_000_000
 
 
 def test_a_long_text_is_cut_and_reported(import_export, conversations_of, alice, monkeypatch):
