@@ -40,7 +40,7 @@ WITHOUT_SCOPE = {"POST /auth/logout"}
 # Operations without a transaction learn of an ended session only by the token's expiry; they return no user's data.
 WITHOUT_SESSION = {"GET /models", "GET /v1/models/{id}"}
 # The owner must also send the password.
-WITH_PASSWORD = {"DELETE /auth/passkeys/{id}"}
+WITH_PASSWORD = {"DELETE /auth/passkeys/{id}", "DELETE /admin/sessions"}
 # Only what is shared can be unshared. The function that shares it, by operation.
 ENDS_A_SHARE = {
     "DELETE /documents/{id}/shares": "documents",
@@ -225,8 +225,9 @@ def test_who_only_claims_to_be_an_admin_is_forbidden_it(call, bob, operation):
 def test_an_admin_may(functions, call, admin, bob, operation):
     maker = ADMIN_MAKERS_BY_COLLECTION.get(operation.collection)
     id = maker(functions, bob if operation.collection == "/admin/users" else admin) if operation.has_path_id else ""
+    proof = {"password": PASSWORD} if str(operation) in WITH_PASSWORD else {}
 
-    assert call(operation, admin, id=id).status < 300
+    assert call(operation, admin, id=id, body=proof).status < 300
 
 
 @pytest.mark.parametrize("operation", LISTS, ids=str)
