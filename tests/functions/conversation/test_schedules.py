@@ -92,3 +92,14 @@ def test_a_deleted_prompt_is_gone(conversation, add, alice):
 
     assert conversation.call("DELETE", path, as_=alice).status == 204
     assert conversation.get(f"{path}/runs", as_=alice).status == 404
+
+
+def test_every_run_is_on_one_page_of_the_list(conversation, add, alice, postgres):
+    schedule_id = add().json["id"]
+    rows = f"SELECT '{alice.id}', gen_random_uuid(), '{schedule_id}', now() + n * interval '1 h' FROM generate_series(1, 3) n"
+    postgres.execute(f"INSERT INTO schedule_runs (user_id, id, schedule_id, due_at) {rows}")
+    first = conversation.get(f"/schedules/{schedule_id}/runs?limit=2", as_=alice).json
+    second = conversation.get(f"/schedules/{schedule_id}/runs?limit=2&cursor={first['next_cursor']}", as_=alice).json
+
+    assert (len(first["items"]), len(second["items"]), second["next_cursor"]) == (2, 1, None)
+    assert len({run["id"] for run in first["items"] + second["items"]}) == 3

@@ -201,6 +201,14 @@ def test_a_conversation_at_the_limit_is_shared_whole_and_a_longer_one_is_not(cha
     assert (refused.status, refused.json["code"]) == (422, "too_long_to_share")
 
 
+def test_the_limit_of_a_link_counts_the_bytes_of_a_text_in_any_script(chat, conversation, alice, monkeypatch):
+    asked = {"message": "\u6771" * 500, "model": "offline", "stream": False}
+    id = chat.post("/chat", asked, as_=alice).json["conversation_id"]
+    monkeypatch.setattr("functions.conversation.links.shared_links.MAX_SNAPSHOT_BYTES", 4500)
+
+    assert conversation.post(f"/conversations/{id}/links", {"audience": "public"}, as_=alice).status == 201
+
+
 def test_the_audit_names_the_group_of_a_link(share, group, alice, postgres):
     share(audience="group", group_id=group)
     share(audience="public")

@@ -125,6 +125,27 @@ def test_an_entry_is_sent_again_when_it_is_due(is_found, set_columns, entry_id, 
     assert is_found(due_entries, entry_id) is is_due
 
 
+def test_an_entry_that_fails_again_and_again_is_sent_again_within_a_week(engines, set_columns, entry_id):
+    set_columns("outbox", entry_id, "due_at = now(), tries = 1000")
+    with user_scope(engines["background"], new_id()) as connection:
+        outbox.take_due(connection, limit=MANY)
+    due = text("SELECT due_at BETWEEN now() + interval '4 days' AND now() + interval '7 days' FROM outbox WHERE id = :id")
+    with engines["owner"].connect() as connection:
+        assert connection.scalar(due, {"id": entry_id})
+
+
+def test_only_a_claim_that_has_not_ended_counts(engines, entry_id):
+    seen = []
+    with engines["owner"].connect() as connection:
+        connection.execute(text("DELETE FROM outbox WHERE id <> :id"), {"id": entry_id})
+        for claim in ("NULL", "now() - interval '1 s'", "now() + interval '1 s'"):
+            connection.execute(text(f"UPDATE outbox SET topic = 'remember', claimed_until = {claim}"))
+            seen.append(outbox.is_any_claimed(connection))
+        connection.rollback()
+
+    assert seen == [False, False, True]
+
+
 @pytest.mark.parametrize("take", [lost_runs, lost_deliveries, due_entries])
 def test_two_workers_take_different_rows_and_none_waits_for_the_other(engines, database, set_columns, run_id, delivery_id, entry_id, take):
     for table, id, column in (

@@ -6,11 +6,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from parley.db import conversations, memories
+from parley.db import conversations, memories, passages
 from parley.db.search import WindowStart, recall, search_facts, search_passages
 from parley.db.transactions import global_scope, user_scope
 from parley.db.vectors import Vector
 from parley.memory.named_time import Period
+from parley.memory.passages import Passage
 from tests.support.builders import CONVERSATION_DAY, add_conversation, add_memory
 
 CALL = "SELECT count(*) FROM parley_search_passages('storm', '[1,0]', 'm', 10, 10, NULL, NULL, NULL)"
@@ -311,3 +312,15 @@ def test_a_passage_is_dated_by_its_messages(engine, alice):
         (found,) = search_passages(connection, "storm", user_id=alice.id, vector=None, limit=1)
 
     assert found.said_at == CONVERSATION_DAY
+
+
+def test_a_passage_of_one_message_is_stored_once(engine, alice, search):
+    conversation_id = add_conversation(engine, alice, "the boat in the storm")
+    with user_scope(engine, alice.id) as connection:
+        stored = passages.covered_ranges(connection, conversation_id, user_id=alice.id, first_seq=1)
+        last = stored[-1][-1]
+        passage = Passage(last, last, "User: the boat by the pier", datetime.now(UTC))
+        for _ in range(2):
+            passages.add_missing(connection, conversation_id, [passage], user_id=alice.id, upto_seq=last)
+
+        assert passages.covered_ranges(connection, conversation_id, user_id=alice.id, first_seq=1) == stored

@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import InternalError
 
 from parley.db import conversations, messages, passages, search
+from parley.db.metering import budgets
 from parley.db.search import WindowStart
 from parley.db.transactions import principal_scope
 from parley.db.turn.stream_leases import StreamLease
@@ -184,3 +185,14 @@ def test_the_passages_of_a_turn_are_stored_once_beside_other_users(both, owner, 
     passages.replace_turn(both, owner.id_of("conversations"), [passage], user_id=stranger.id, first_seq=7, last_seq=8)
 
     assert passages.covered_ranges(both, owner.id_of("conversations"), user_id=stranger.id, first_seq=1) == [range(7, 9)]
+
+
+def test_what_others_spend_counts_for_no_key_without_row_level_security(both, owner, stranger):
+    key_id = owner.id_of("api_keys")
+    both.execute(text("UPDATE api_keys SET monthly_budget_usd = 5 WHERE id = :id"), {"id": key_id})
+    spent = (
+        "INSERT INTO budgets (user_id, subject_id, month, spent_usd) VALUES (:user, :key, date_trunc('month', now() AT TIME ZONE 'UTC'), 4)"
+    )
+    both.execute(text(spent), {"user": stranger.id, "key": key_id})
+
+    assert budgets.key_budget(both, key_id, user_id=owner.user_id) == (5, 0)

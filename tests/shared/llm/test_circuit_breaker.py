@@ -185,6 +185,23 @@ def test_calls_proceed_while_the_store_is_unavailable(process, monkeypatch):
     assert breaker.admit("acme") == 0
 
 
+def test_a_probe_that_was_not_stored_does_not_close_the_circuit(store, process, monkeypatch):
+    opened(store, process)
+    store.pass_s(20)
+    lost, other = process(), process()
+
+    def refuse(*_):
+        raise Unavailable("database")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryCircuits, "change", refuse)
+        assert lost.admit("acme") == 0
+    other.admit("acme")
+    lost.succeeded("acme")
+
+    assert store.circuits["acme"].state == "half_open"
+
+
 def test_a_probe_that_was_stopped_lets_the_next_caller_probe(store, process):
     opened(store, process)
     store.pass_s(20)

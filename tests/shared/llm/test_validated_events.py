@@ -3,7 +3,7 @@
 import pytest
 
 from parley.llm.errors import UnusableAnswer
-from parley.llm.messages import TextDelta, ToolCall, ToolCallDelta
+from parley.llm.messages import Finished, TextDelta, ToolCall, ToolCallDelta, Usage
 from parley.llm.provider import validated_events
 
 
@@ -18,3 +18,11 @@ def test_usable_events_pass_with_storable_text():
     events = [TextDelta("a\0b"), ToolCall("call_1", "search", "{}"), ToolCallDelta(0, "call_1", "search", "{")]
 
     assert list(validated_events(iter(events), provider="acme")) == [TextDelta("ab"), *events[1:]]
+
+
+def test_more_tokens_than_the_ledger_can_hold_make_the_answer_unusable():
+    most, too_many = (Finished("stop", Usage(tokens, 1)) for tokens in (2**31 - 1, 2**31))
+
+    assert list(validated_events(iter([most]), provider="acme")) == [most]
+    with pytest.raises(UnusableAnswer):
+        list(validated_events(iter([too_many]), provider="acme"))
