@@ -236,6 +236,13 @@ def test_another_users_memory_is_never_recalled(engine, services, alice, bob):
     assert recalled(take(services, alice, "the party, the nuts")) == []
 
 
+def test_six_passages_are_recalled_at_most(engine, services, alice):
+    add_conversation(engine, alice, *(f"the storm number {number}" for number in range(9)))
+    kinds = [kind for kind, _ in recalled(take(services, alice, "the storm"))]
+
+    assert kinds == ["passage"] * 6
+
+
 def test_a_budget_that_does_not_cover_memory_continues_the_turn_without_memory(engine, services, alice):
     for number in range(20):
         add_memory(engine, alice, f"fact number {number} " + "word " * 30)

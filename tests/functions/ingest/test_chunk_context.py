@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from functions.ingest import pipeline
-from functions.ingest.chunk_context import MAX_DESCRIPTION_CHARACTERS, MAX_PAUSES
+from functions.ingest.chunk_context import DESCRIBE_PROMPT, MAX_DESCRIPTION_CHARACTERS, MAX_PAUSES
 from functions.ingest.messages import DocumentMessage
 from functions.ingest.pipeline import NO_DESCRIPTIONS
 from parley.db.chunks import search_chunks
@@ -20,6 +20,7 @@ from parley.llm.catalogue import Catalogue
 from parley.llm.circuit_breaker import CircuitBreaker
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderTimeout
 from parley.llm.router import ModelRouter, RetryPolicy
+from parley.llm.tokens import estimate_tokens
 from parley.llm.vendors.offline import OfflineProvider
 from parley.metering.limits import BudgetExhausted
 from parley.metering.metered_call import MeteredCall
@@ -145,6 +146,15 @@ def test_the_prompt_of_a_long_document_has_headings_and_neighbouring_chunks(read
     assert "Part 2" in second.system
     assert "Sentence" not in second.system
     assert "Text before the chunk:" in second.messages[-1].text
+
+
+def test_a_whole_document_is_in_the_prompt_only_if_the_instructions_fit_beside_it(read, postgres):
+    id = read(DescribingProvider())
+    ((tokens,),) = postgres.execute(f"SELECT sum(tokens) FROM chunks WHERE document_id = '{id}'")
+    beside = 500 + 800 + estimate_tokens(DESCRIBE_PROMPT)
+    read(writer := DescribingProvider(), content=LONG.replace("Part 2", "Part 9"), models=MODELS.replace("8000", str(tokens + beside - 10)))
+
+    assert "Sentence" not in writer.requests[0].system
 
 
 def test_a_description_is_stored_as_one_short_line(read, postgres):

@@ -7,9 +7,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from parley.db import conversations, memories, passages
+from parley.db.projects import projects
 from parley.db.search import WindowStart, recall, search_facts, search_passages
 from parley.db.transactions import global_scope, user_scope
 from parley.db.vectors import Vector
+from parley.ids import new_id
 from parley.memory.named_time import Period
 from parley.memory.passages import Passage
 from tests.support.builders import CONVERSATION_DAY, add_conversation, add_memory
@@ -324,3 +326,24 @@ def test_a_passage_of_one_message_is_stored_once(engine, alice, search):
             passages.add_missing(connection, conversation_id, [passage], user_id=alice.id, upto_seq=last)
 
         assert passages.covered_ranges(connection, conversation_id, user_id=alice.id, first_seq=1) == stored
+
+
+def test_a_passage_of_a_project_is_recalled_among_many_better_ones_outside(engine, alice):
+    project_id = new_id()
+    with user_scope(engine, alice.id) as connection:
+        projects.add(connection, project_id, user_id=alice.id, name="p", instructions=None, memory_scope="project", documents=[])
+    add_conversation(engine, alice, "a storm over quite another island with many further words", project_id=project_id)
+    add_conversation(engine, alice, *["storm"] * 400)
+    recalled = recall(
+        engine,
+        "storm",
+        user_id=alice.id,
+        vector=None,
+        window_start=WindowStart(None, 0),
+        facts=9,
+        passages=9,
+        half_life_days=30,
+        project_id=project_id,
+    )
+
+    assert ["another island" in one.text for one in recalled.passages] == [True]

@@ -80,7 +80,21 @@ def test_a_malformed_cursor_is_refused(cursor, key):
 
 
 @pytest.mark.parametrize(
-    "values", ["[true]", "[true,1]", "[1e30]", "[1e308]", "[1.0]", '["\\u0000"]', '["\\ud800"]', "[null]", "[[1]]", "[NaN]"]
+    "values",
+    [
+        "[true]",
+        "[true,1]",
+        "[2147483648]",
+        "[1,2147483648]",
+        "[1e30]",
+        "[1e308]",
+        "[1.0]",
+        '["\\u0000"]',
+        '["\\ud800"]',
+        "[null]",
+        "[[1]]",
+        "[NaN]",
+    ],
 )
 @pytest.mark.parametrize("key", KEYS, ids=str)
 def test_a_cursor_with_values_that_no_list_sorts_by_is_refused(values, key):
