@@ -1,8 +1,9 @@
 """Shared fixtures: a real PostgreSQL with the newest schema, AWS simulated by moto, and the functions as Lambda runs them."""
 
+import gc
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -33,6 +34,17 @@ from tests.support.xdist_scheduler import pytest_xdist_make_scheduler as pytest_
 ROOT = Path(__file__).parent.parent
 # Processes that compute all the time, for each process of the test run: `make races` runs the race tests beside them.
 HOGS = int(os.environ.get("PARLEY_TEST_HOGS", "0"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect the tests without looking for garbage: there is none among 16,000 tests, and the search takes a third of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
