@@ -41,7 +41,7 @@ page: $(PAGE)  ## Build the web page if a source has changed
 # Without it, as on a machine for which ONNX Runtime has no wheel, `parley up` searches by words and parts of words only, and says so.
 embedder: $(if $(wildcard .venv/dev),,.venv/embedder) $(MODEL)  ## Install the built-in embedding model, if it is not installed
 
-test: .venv/dev $(PAGE) $(MODEL)  ## Run every test, in a few processes (WORKERS=3; RECORD=lines for `make mutation`)
+test: .venv/dev $(PAGE) $(MODEL)  ## Run every test, in a few processes (WORKERS=4; RECORD=lines for `make mutation`)
 	$(PY) -m pytest -n $(or $(WORKERS),auto) $(if $(RECORD),-p tests.mutation.line_monitor)
 
 check: .venv/dev .tools/checkov/.installed node_modules/.with-checkers  ## Format, lint, types, import rules, the page's own checks, migrations, both validations of the template, the pipelines

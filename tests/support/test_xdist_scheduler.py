@@ -26,8 +26,8 @@ def test_every_file_without_the_shared_stack_exists(request, name):
     assert (request.config.rootpath / name).is_file()
 
 
-def test_there_is_one_process_more_than_processors(monkeypatch):
+def test_there_are_two_processes_more_than_processors(monkeypatch):
     monkeypatch.setattr(os, "process_cpu_count", lambda: 2)
     monkeypatch.delenv("PYTEST_XDIST_AUTO_NUM_WORKERS", raising=False)
 
-    assert xdist_scheduler.pytest_xdist_auto_num_workers() == 3
+    assert xdist_scheduler.pytest_xdist_auto_num_workers() == 4

@@ -13,8 +13,8 @@ E2E = "tests/e2e/"
 PAGE = "tests/page/"
 # The tests of these files start their own stacks.
 WITHOUT_SHARED_STACK = (f"{E2E}test_built.py",)
-# Tests spend part of their time waiting, so one extra process keeps all processors busy.
-EXTRA_PROCESSES = 1
+# Tests spend part of their time waiting, so two extra processes keep all processors busy.
+EXTRA_PROCESSES = 2
 
 
 class UnitScheduling(LoadScopeScheduling):
