@@ -27,7 +27,7 @@ SEMGREP := PATH=$(CURDIR)/.tools/security/bin:$$PATH semgrep scan --metrics=off 
 # The environment for developers has all packages of the other, and those of the embedding model.
 VENV := $(if $(wildcard .venv/dev),.venv/dev,.venv/local)
 
-.PHONY: help up up-built page embedder screenshots journeys test check deploy smoke openapi fuzz build build-test sam-local containers-test bench races poisoned security ledger model chaos soak previous-release mutants mutation mutation-map runtime clients conformance deps clean
+.PHONY: help up up-built page embedder screenshots journeys test check check-types check-all-else deploy smoke openapi fuzz build build-test sam-local containers-test bench races poisoned security ledger model chaos soak previous-release mutants mutation mutation-map runtime clients conformance deps clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -47,7 +47,12 @@ test: .venv/dev $(PAGE) $(MODEL)  ## Run every test, in a few processes (WORKERS
 check: .venv/dev .tools/checkov/.installed node_modules/.with-checkers  ## Format, lint, types, import rules, the page's own checks, migrations, both validations of the template, the pipelines
 	$(PY) -m ruff format --check
 	$(PY) -m ruff check
+	@$(MAKE) --no-print-directory -j2 check-types check-all-else
+
+check-types:
 	$(PY) -m mypy
+
+check-all-else:
 	.venv/bin/lint-imports
 	$(NODE) functions/web/page/tools/check.mjs
 	$(PY) -m tests.contract.migration_lint
