@@ -29,8 +29,8 @@ from functions.auth.errors import LoginTooOld, OwnAccount, TooManyAttempts, Wron
 from functions.auth.schemas import ExportOut
 from functions.auth.services import AuthServicesDep
 from parley.db.accounts import administration as accounts
-from parley.db.accounts import audit, invites
-from parley.db.accounts.audit import AuditFilter
+from parley.db.accounts import deployment_audit, invites
+from parley.db.accounts.deployment_audit import AuditFilter
 from parley.db.engine import Connection
 from parley.db.transactions import global_scope
 from parley.db.turn import feedback
@@ -157,7 +157,7 @@ def list_audit(
     The period is the current month by default.
     """
     which = AuditFilter(actor_id, account_id, action or None, period.start, period.end)
-    rows = audit.deployment_page(transaction, which, limit=page.limit + 1, after=page.after_id())
+    rows = deployment_audit.page(transaction, which, limit=page.limit + 1, after=page.after_id())
     return page.listing(rows, to_item=DeploymentEventOut.model_validate, key=lambda row: [row.id])
 
 

@@ -13,7 +13,19 @@ from functions.upkeep.schedules import restart_lost_runs, start_due
 from functions.upkeep.services import UpkeepServices
 from functions.upkeep.webhooks import send_lost_deliveries, warn_of_low_pools
 from parley.db import idempotency, outbox, unfinished_documents
-from parley.db.accounts import api_keys, audit, exports, invites, login_throttle, oidc, one_time_codes, passkeys, sessions, signups
+from parley.db.accounts import (
+    api_keys,
+    audit,
+    deployment_audit,
+    exports,
+    invites,
+    login_throttle,
+    oidc,
+    one_time_codes,
+    passkeys,
+    sessions,
+    signups,
+)
 from parley.db.engine import Connection, Engine
 from parley.db.groups import membership
 from parley.db.imports import imports
@@ -56,7 +68,7 @@ _EXPIRED_ROWS: dict[str, Callable[[Connection], int]] = {
     "imports": imports.sweep,
     "api_keys": api_keys.sweep,
     "audit_events": audit.sweep,
-    "deployment_audit": audit.sweep_deployment,
+    "deployment_audit": deployment_audit.sweep,
     "turn_keys": turn_begin.release_expired_keys,
     "turn_events": turn_events.sweep,
     "responses": responses.sweep,

@@ -16,7 +16,7 @@ from uuid import UUID
 from functions.upkeep.services import UpkeepServices
 from parley.clock import rfc3339, utc_now
 from parley.db import images, outbox
-from parley.db.accounts import administration, audit, exports
+from parley.db.accounts import administration, audit, deployment_audit, exports
 from parley.db.engine import Connection, Engine
 from parley.db.transactions import global_scope, user_scope
 from parley.errors import NotFound
@@ -56,7 +56,7 @@ def _write_audit(services: UpkeepServices, file: SpooledTemporaryFile[bytes], *,
     with global_scope(services.background) as connection:
         if not administration.is_admin(connection, admin_id):
             return False
-        file.writelines(_json(asdict(event)) + b"\n" for event in audit.deployment_rows(connection))
+        file.writelines(_json(asdict(event)) + b"\n" for event in deployment_audit.newest(connection))
     return True
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from functions.auth.admin_schemas import DeploymentEventOut
 from parley.clock import utc_now
-from parley.db.accounts.audit import DeploymentEvent
+from parley.db.accounts.deployment_audit import DeploymentEvent
 from parley.ids import new_id
 from parley.jobs import OutboxJob
 from tests.support.api_gateway import PASSWORD, Person

@@ -5,8 +5,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from parley.auth.client_origin import ClientOrigin
-from parley.db.accounts import audit
-from parley.db.accounts.audit import AuditFilter
+from parley.db.accounts import audit, deployment_audit
+from parley.db.accounts.deployment_audit import AuditFilter
 from parley.db.transactions import global_scope, user_scope
 from parley.ids import new_id
 
@@ -27,7 +27,7 @@ def row(engine, alice):
 
 def rows_of(engines, **which):
     with global_scope(engines["background"]) as connection:
-        return audit.deployment_page(connection, AuditFilter(**which), limit=100, after=None)
+        return deployment_audit.page(connection, AuditFilter(**which), limit=100, after=None)
 
 
 @pytest.mark.parametrize("role", ["app", "background"])

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import text
 
-from parley.db.accounts import audit
-from parley.db.accounts.audit import AuditFilter
+from parley.db.accounts import deployment_audit
+from parley.db.accounts.deployment_audit import AuditFilter
 from parley.db.transactions import global_scope, user_scope
 from parley.llm.catalogue import Catalogue
 from parley.llm.embedder import EmbeddingResult
@@ -156,7 +156,7 @@ def test_what_guards_found_in_embedded_texts_is_in_the_audit_with_counts_added_u
     embedder = MeteredEmbedder(engine, lambda: catalogue, {}, lambda model: service, DefaultLimits(1000, Decimal(5)))
     embedder.vectors(["a", "b"], billing_subject=BillingSubject(alice.id))
     with global_scope(engines["background"]) as connection:
-        (found,) = audit.deployment_page(connection, AuditFilter(account_id=alice.id, action="guard_hit"), limit=10, after=None)
+        (found,) = deployment_audit.page(connection, AuditFilter(account_id=alice.id, action="guard_hit"), limit=10, after=None)
 
     assert (found.actor_id, found.detail["purpose"]) == (alice.id, "embedding")
     assert [(hit["guard"], hit["count"]) for hit in found.detail["hits"]] == [("personal_data", 4)]

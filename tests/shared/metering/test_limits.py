@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from parley.db.accounts import audit
-from parley.db.accounts.audit import AuditFilter
+from parley.db.accounts import deployment_audit
+from parley.db.accounts.deployment_audit import AuditFilter
 from parley.db.transactions import global_scope, user_scope
 from parley.ids import new_id
 from parley.llm.model import GuardHit, Model, ModelCall
@@ -24,7 +24,7 @@ def found(engine, engines, alice):
         with user_scope(engine, alice.id) as connection:
             limits.settle(connection, BillingSubject(alice.id, key), [ModelCall("m", MODEL, guard_hits=hits)], reservations=[])
         with global_scope(engines["background"]) as connection:
-            rows = audit.deployment_page(connection, AuditFilter(account_id=alice.id, action="guard_hit"), limit=1, after=None)
+            rows = deployment_audit.page(connection, AuditFilter(account_id=alice.id, action="guard_hit"), limit=1, after=None)
         return rows[0] if rows else None
 
     return settle

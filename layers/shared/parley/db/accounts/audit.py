@@ -4,14 +4,14 @@ The user's events have the full address and are deleted with the account. The de
 and outlive the account. The login's statement (`sessions.py`, `oidc.py`) adds both by itself.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, insert, select, text
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as insert_once
 
 from parley.auth.client_origin import ClientOrigin
@@ -115,9 +115,6 @@ _SHARES: dict[tuple[SharedKind, bool], DeploymentAction] = {
     ("prompt", False): "prompt_unshared",
 }
 _REFUSED = {"login_failed", "refresh_token_reused", "authorization_code_reused", "passkey_cloned"}
-# An export has the newest rows up to this number.
-MAX_EXPORTED = 500_000
-_BATCH_SIZE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,35 +127,6 @@ class AuditEvent:
     address: str | None
     user_agent: str | None
     detail: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class DeploymentEvent:
-    """A row of the deployment's audit. `account_id` is the account that it concerns; both ids may be of deleted accounts."""
-
-    id: UUID
-    at: datetime
-    action: str
-    actor: Actor
-    actor_id: UUID | None
-    account_id: UUID | None
-    network: str | None
-    outcome: Literal["done", "refused"]
-    detail: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
-    """Rows of these actors, accounts and actions in the half-open interval [`start`, `end`)."""
-
-    actor_id: UUID | None = None
-    account_id: UUID | None = None
-    action: str | None = None
-    start: datetime | None = None
-    end: datetime | None = None
-
-
-_DEPLOYMENT_COLUMNS = [deployment_audit.c[field.name] for field in fields(DeploymentEvent)]
 
 
 def add(
@@ -272,36 +240,6 @@ def record_members(
     common = {"action": action, "actor": "scim", "network": origin.region, "outcome": "done", "detail": {"group_id": str(group_id)}}
     if user_ids:
         connection.execute(insert(deployment_audit), [common | {"id": new_id(), "account_id": user_id} for user_id in sorted(user_ids)])
-
-
-def deployment_page(connection: Connection, which: AuditFilter, *, limit: int, after: UUID | None) -> list[DeploymentEvent]:
-    """Return up to `limit` rows of the deployment's audit that follow the row `after`, newest first. Requires the background role."""
-    statement = _filtered(which).where(deployment_audit.c.id < after) if after else _filtered(which)
-    return [DeploymentEvent(**row._mapping) for row in connection.execute(statement.limit(limit))]
-
-
-def deployment_rows(connection: Connection) -> Iterator[DeploymentEvent]:
-    """Yield the newest `MAX_EXPORTED` rows of the deployment's audit, newest first. Requires the background role."""
-    statement = _filtered(AuditFilter()).limit(MAX_EXPORTED)
-    with connection.execute(statement, execution_options={"yield_per": _BATCH_SIZE}) as rows:
-        for row in rows:
-            yield DeploymentEvent(**row._mapping)
-
-
-def _filtered(which: AuditFilter) -> Select[tuple[Any, ...]]:
-    conditions: Sequence[ColumnElement[bool]] = [
-        deployment_audit.c[name] == value
-        for name, value in (("actor_id", which.actor_id), ("account_id", which.account_id), ("action", which.action))
-        if value is not None
-    ]
-    statement = select(*_DEPLOYMENT_COLUMNS).where(*conditions).order_by(deployment_audit.c.id.desc())
-    statement = statement.where(deployment_audit.c.at >= which.start) if which.start else statement
-    return statement.where(deployment_audit.c.at < which.end) if which.end else statement
-
-
-def sweep_deployment(connection: Connection) -> int:
-    """Delete rows of the deployment's audit older than 400 days and return their number. Requires the background role."""
-    return int(connection.execute(text("SELECT parley_forget_audit()")).scalar_one())
 
 
 def sweep(connection: Connection) -> int:
