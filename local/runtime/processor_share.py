@@ -159,7 +159,7 @@ class ProcessorShare:
         return bool(light) and (self._computes(light) or self._pauses(light, user))
 
     def _lighter_than(self, user: str) -> set[str]:
-        """Return the active users who have recently used less than `_LIGHT_PART` of the user's processor time."""
+        """Return the other active users who are light beside `user`: they used less than `_LIGHT_PART` of its recent processor time."""
         limit_s = self._used.get(user, 0.0) * _LIGHT_PART
         if limit_s < _LEAST_S:
             return set()

@@ -96,9 +96,10 @@ def change(connection: Connection, user_id: UUID, changes: dict[str, Any]) -> Ac
 
 
 def end_access(connection: Connection, *, user_id: UUID | None, but: UUID | None, with_api_keys: bool) -> list[EndedAccess]:
-    """End the live sessions of a user, or of all users without `user_id`, except the session `but`. With `with_api_keys`, revoke keys too.
+    """End the live sessions of the user, or of all users if `user_id` is None. The session `but` goes on.
 
-    Logins, consents and new API keys of this moment come first, and end too, or come later. Returns the users who lost anything, by id.
+    With `with_api_keys`, the users' API keys are revoked, too. A login, a consent or a new API key of this moment either comes first, and
+    ends too, or comes later. Returns the users who lost a session or a key, by id.
     """
     connection.execute(_HOLD_CREDENTIALS, {"user_id": user_id})
     rows = connection.execute(_END_ACCESS, {"user_id": user_id, "but": but, "with_api_keys": with_api_keys})
