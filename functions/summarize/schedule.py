@@ -33,9 +33,11 @@ def run_scheduled(services: SummarizeServices, deadline: Deadline) -> dict[str, 
     counts = {"done": 0, "failed": 0, "deleted": delete_expired_conversations(services, deadline), "sent_on": 0}
     waits_until_s = time.monotonic() + _MAX_WAIT_S
     while deadline.left_s > MIN_TIME_LEFT_S:
+        # Asked before the claim: a job that ends between the two may have left a further one.
+        others_run = _is_job_running(services.background)
         if claimed := _claim_next(services.background):
             counts["done" if _try_job(services, claimed, deadline) else "failed"] += 1
-        elif _is_job_running(services.background) and time.monotonic() < waits_until_s:
+        elif others_run and time.monotonic() < waits_until_s:
             time.sleep(_POLL_S)
         else:
             break

@@ -128,3 +128,21 @@ def test_the_schedule_waits_for_a_job_that_another_worker_runs(engine, engines, 
 
     assert rows(FACTS, id=alice.id) == [("The user is allergic to nuts.",)]
     assert rows(ENTRIES, id=alice.id) == []
+
+
+def test_a_job_that_another_worker_leaves_as_it_ends_is_run(engine, engines, first_turn, rows, alice, monkeypatch):
+    (entry_id,) = rows("SELECT id FROM outbox WHERE user_id = :id AND topic = 'remember'", id=alice.id)[0]
+    with user_scope(engine, alice.id) as connection:
+        claimed = outbox.claim(connection, entry_id, user_id=alice.id, lease_s=jobs.LEASE_S)
+    is_any_claimed = outbox.is_any_claimed
+
+    def finish_before_the_answer(connection):
+        if rows("SELECT 1 FROM outbox WHERE id = :id", id=entry_id):
+            jobs.run_claimed_job(make_services(engines), claimed, deadline=make_deadline())
+        return is_any_claimed(connection)
+
+    monkeypatch.setattr(outbox, "is_any_claimed", finish_before_the_answer)
+    schedule.run_scheduled(make_services(engines), make_deadline())
+
+    assert rows(FACTS, id=alice.id) == [("The user is allergic to nuts.",)]
+    assert rows(ENTRIES, id=alice.id) == []
