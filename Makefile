@@ -123,7 +123,7 @@ mutation: .venv/dev .tools/mutation/.installed $(MODEL)  ## Change the code in o
 	$(PY) -m tests.mutation.run $(ONLY) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(AT_LEAST),--at-least $(AT_LEAST))
 
 mutation-map: .venv/dev $(PAGE) $(MODEL)  ## Record which tests run which lines, for `make mutation` (ONLY="tests/shared/metering", WORKERS=2)
-	$(if $(ONLY),,rm -rf .tools/mutation/lines)
+	$(if $(ONLY),,rm -rf .tools/lines)
 	$(PY) -m pytest -q -n $(or $(WORKERS),auto) -p tests.mutation.line_monitor $(or $(ONLY),tests/shared tests/functions)
 
 build: .venv/dev $(PAGE) $(MODEL)  ## Build the deployment artefacts and the inventory of their packages (ARCHITECTURE=arm64, x86_64 or native; GRADUAL=yes for canaries)

@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.mutation.scope import ROOT
 
-LINES_FOLDER = ROOT / ".tools" / "mutation" / "lines"
+LINES_FOLDER = ROOT / ".tools" / "lines"
 # A mutant that this many tests do not notice survives.
 MAX_TESTS = 60
 # The tests of one mutant take less than this, except that of a line with only one slow test.

@@ -1,7 +1,7 @@
 """A pytest plugin that records which tests run which lines of the modules in scope: `-p tests.mutation.line_monitor`.
 
 Only code in scope reports its lines, and each line once in a test (PEP 669), so that the tests are hardly slower. Each process writes
-a file of its own to `.tools/mutation/lines`, which `line_map.py` reads.
+a file of its own to `.tools/lines`, which `line_map.py` reads.
 """
 
 import inspect
@@ -10,6 +10,7 @@ import sys
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
 from types import CodeType
 
 import pytest
@@ -39,16 +40,25 @@ class LineMonitor:
         self.lines: dict[str, dict[int, list[str]]] = {}
 
     def start(self) -> None:
-        """Watch the start of each function, and the lines of those in scope."""
+        """Watch the functions of each module in scope from its import on. Other code runs at its full speed."""
         sys.monitoring.use_tool_id(_TOOL, __name__)
-        sys.monitoring.register_callback(_TOOL, _EVENTS.PY_START, self._watch)
         sys.monitoring.register_callback(_TOOL, _EVENTS.LINE, self._record)
-        sys.monitoring.set_events(_TOOL, _EVENTS.PY_START)
+        self._get_code = get_code = SourceFileLoader.get_code
 
-    def _watch(self, code: CodeType, _offset: int) -> object:
-        if code.co_flags & inspect.CO_OPTIMIZED and code.co_filename in self._files:  # a function, not a module or class at its import
+        def get_watched_code(loader: SourceFileLoader, name: str) -> CodeType | None:
+            code = get_code(loader, name)
+            if code and code.co_filename in self._files:
+                self._watch(code)
+            return code
+
+        SourceFileLoader.get_code = get_watched_code  # type: ignore[method-assign, assignment]
+
+    def _watch(self, code: CodeType) -> None:
+        if code.co_flags & inspect.CO_OPTIMIZED:  # a function, not a module or class, which runs at its import
             sys.monitoring.set_local_events(_TOOL, code, _EVENTS.LINE)
-        return sys.monitoring.DISABLE
+        for inner in code.co_consts:
+            if isinstance(inner, CodeType):
+                self._watch(inner)
 
     def _record(self, code: CodeType, line: int) -> object:
         self._executed[code.co_filename].add(line)
@@ -84,9 +94,8 @@ class LineMonitor:
 
     def pytest_sessionfinish(self) -> None:
         """Write the cheapest tests of each line."""
-        sys.monitoring.set_events(_TOOL, 0)
-        for event in (_EVENTS.PY_START, _EVENTS.LINE):
-            sys.monitoring.register_callback(_TOOL, event, None)
+        SourceFileLoader.get_code = self._get_code  # type: ignore[method-assign]
+        sys.monitoring.register_callback(_TOOL, _EVENTS.LINE, None)
         sys.monitoring.free_tool_id(_TOOL)
         if not self.seconds:  # the process that distributes the tests
             return
@@ -105,8 +114,9 @@ def _is_judge(item: pytest.Item) -> bool:
     return item.nodeid.startswith(_FOLDERS) and not is_unfit
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Begin to record."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Begin to record, before the tests' settings import the first module."""
     monitor = LineMonitor()
     monitor.start()
-    config.pluginmanager.register(monitor)
+    early_config.pluginmanager.register(monitor)
