@@ -178,6 +178,28 @@ def test_facts_are_repeated_for_questions_about_the_user():
     assert "likes tea" not in text_of(events_for("hello", facts=["likes tea"]))
 
 
+WALNUTS = "Saturday, 28 November 2026\nUser: Hello! I keep the walnuts in the blue jar. Do you like walnuts?\nAssistant: Walnuts? No."
+
+
+def test_what_the_user_said_earlier_is_quoted():
+    assert text_of(events_for("Where are the walnuts?", passages=[WALNUTS])) == (
+        "In an earlier conversation you said:\n\n“I keep the walnuts in the blue jar.”"
+    )
+
+
+def test_facts_follow_what_the_user_said_unless_they_match_the_question():
+    facts = ["The user's name is Ada."]
+    answers = [text_of(events_for(question, passages=[WALNUTS], facts=facts)) for question in ("My walnuts?", "What is my name?")]
+
+    assert ["blue jar" in one for one in answers] == [True, False]
+    assert all("name is Ada" in one for one in answers)
+
+
+@pytest.mark.parametrize("question", ["Do I like tea?", "Which jar of honey is the oldest?", "hello", ""])
+def test_what_the_user_said_about_something_else_is_not_quoted(question):
+    assert "earlier conversation" not in text_of(events_for(question, passages=[WALNUTS]))
+
+
 def test_an_answer_with_a_schema_matches_it():
     schema = {"type": "object", "properties": {"title": {"type": "string"}, "n": {"type": "integer"}}, "required": ["title", "n"]}
 

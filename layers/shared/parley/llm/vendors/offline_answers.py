@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from parley.llm import prompts
 from parley.llm.messages import Message, ModelRequest, Source, ToolCall, ToolResult
@@ -39,6 +39,7 @@ _PLACE = re.compile(
     r"\b(?:in|for|at)\s+([^\W\d_][\w' -]{0,60}?)\s{0,9}(?:\b(?:today|tomorrow|now|right now|this week)\b|[?.!,;]|$)", re.IGNORECASE
 )
 _WORD = re.compile(r"\w{3,}")
+_OTHER_SPEAKER = re.compile(r"\n(?:Assistant|Tool): ")
 _ABOUT_USER = re.compile(r"\b(?:my|me|i|mine|remember)\b", re.IGNORECASE)
 # The beginning of a date in a fact, which has it as a number and in words.
 _NUMERIC_DATE = re.compile(r"\(\d{4}-\d{2}-\d{2}, (?=[A-Z][a-z]{2,5}day, )")
@@ -123,7 +124,10 @@ def arithmetic(text: str) -> str | None:
 
 
 def answer_request(request: ModelRequest) -> str:
-    """Return the whole answer: tool results, else quoted sources with the facts that match, else facts, else what this model is."""
+    """Return the whole answer: tool results, else quoted sources with the facts that match, else facts, else what this model is.
+
+    If neither a source nor a fact matches, it quotes what the user said about it in earlier conversations.
+    """
     if request.task != "chat":
         return answer_task(request)
     if request.output:
@@ -134,11 +138,13 @@ def answer_request(request: ModelRequest) -> str:
         )
     question = _questions(request.messages)[-1][:MAX_QUESTION_CHARACTERS]
     facts = request.facts if _ABOUT_USER.search(question) else ()
+    matching = [fact for fact in facts if _words(question) & _words(fact)]
     if request.sources:
         # Documents that the retrieval chose say more than facts that do not match the question.
-        matching = [fact for fact in facts if _words(question) & _words(fact)]
         return "\n\n".join([_quote_sources(question, request.sources), *([_list_facts(matching)] if matching else [])])
-    return _list_facts(facts) if facts else _help_text(request.messages)
+    said = [] if matching else _said_earlier(question, request.passages)
+    quoted = ["In an earlier conversation you said:", *(f"“{statement}”" for statement in said)] if said else []
+    return "\n\n".join([*quoted, *([_list_facts(facts)] if facts else [])]) or _help_text(request.messages)
 
 
 def _quote_sources(question: str, sources: Sequence[Source]) -> str:
@@ -157,6 +163,23 @@ def _quote_sources(question: str, sources: Sequence[Source]) -> str:
     # Answers are Markdown: only an empty line keeps quotations apart.
     quotations = (f"“{_quotation(source.text, question, characters)}” [{source.number}]" for source in quoted[:MAX_QUOTES])
     return "\n\n".join(["The documents say:", *quotations])
+
+
+def _said_earlier(question: str, passages: Sequence[str]) -> list[str]:
+    """Return the user's statements that share most words with the question, at least half of its words, and say more than it."""
+    words = _words(question)
+    statements = dict.fromkeys(statement for passage in passages for statement in _statements_of_user(passage))
+    shared = {statement: len(words & found) for statement in statements if (found := _words(statement)) - words}
+    most = max(shared.values(), default=0)
+    alike = [statement for statement, count in shared.items() if 0 < most == count and 2 * count >= len(words)]
+    return [_shortened(statement) for statement in alike[:MAX_QUOTES]]
+
+
+def _statements_of_user(passage: str) -> Iterator[str]:
+    """Yield the sentences of the user's messages in a passage that ask nothing."""
+    for line in passage.split("\nUser: ")[1:]:
+        sentences = SENTENCE.split(_OTHER_SPEAKER.split(line, maxsplit=1)[0])
+        yield from (sentence for part in sentences if (sentence := part.strip()) and not sentence.endswith("?"))
 
 
 def _list_facts(facts: Sequence[str]) -> str:
