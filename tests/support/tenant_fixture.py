@@ -5,12 +5,14 @@ a rule fails these tests: add a rule for its row, or list the table in `TABLES_W
 """
 
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Column, Date, DateTime, Engine, LargeBinary, Numeric, Table, Text, Uuid, insert, update
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import IntegrityError
 
 from parley.db.tables import metadata
 from parley.ids import new_id
@@ -37,6 +39,7 @@ class TenantFixture:
     """Inserts the rows of one user. `marker_of` returns the text stored in a column."""
 
     def __init__(self, person: Person) -> None:
+        self._person = person
         self.user_id, self.email, self.token = person.id, person.email, f"canary{secrets.token_hex(6)}"
         self._ids = {name: new_id() for name in metadata.tables}
         self._rules = self._make_rules()
@@ -131,6 +134,21 @@ class TenantFixture:
                 elif table.name not in TABLES_WITHOUT_OWNER:
                     connection.execute(insert(table).values(self._row(table)))
 
+    def with_further_rows(self, owner: Engine) -> "TenantFixture":
+        """Insert a second row of the same user into every table that holds several; return the fixture of these rows."""
+        further = TenantFixture(self._person)
+        with owner.begin() as connection:
+            for table in metadata.sorted_tables:
+                if table.name not in ROWS_FROM_REGISTRATION and table.name not in TABLES_WITHOUT_OWNER:
+                    with suppress(IntegrityError), connection.begin_nested():
+                        connection.execute(insert(table).values(further._row(table)))
+        return further
+
+    @property
+    def marks(self) -> list[str]:
+        """Texts of which each row has one, as PostgreSQL prints it."""
+        return [self.token, self.token.encode().hex(), *map(str, self._ids.values())]
+
     def _row(self, table: Table, *, but: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
         rules = self._rules[table.name]
         values = {column.name: self._value(column) for column in table.c if column.computed is None and column.name not in {*but, *rules}}
@@ -160,4 +178,4 @@ class TenantFixture:
     def _id_for(self, column: Column[Any]) -> UUID:
         if column.name == "user_id":
             return self.user_id
-        return self._ids[column.table.name] if column.name == "id" else new_id()
+        return self._ids.setdefault(column.table.name if column.name == "id" else str(column), new_id())

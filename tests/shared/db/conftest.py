@@ -1,8 +1,14 @@
 """Fixtures of the tests of the database modules."""
 
+from contextlib import contextmanager
+
 import pytest
+from sqlalchemy import create_engine, make_url, text
 
 from parley.db.transactions import user_scope
+from tests.shared.db.repository_calls import PREPARATIONS, STATES
+from tests.support.api_gateway import Person
+from tests.support.tenant_fixture import TenantFixture
 
 
 @pytest.fixture
@@ -14,3 +20,41 @@ def run(engine, alice):
             return step(connection, *arguments, **options)
 
     return run_step
+
+
+@pytest.fixture(scope="module")
+def superuser(postgres, database):
+    """An engine whose role bypasses every policy."""
+    url = make_url(postgres.superuser_url).set(drivername="postgresql+psycopg", database="parley")
+    engine = create_engine(url, connect_args={"prepare_threshold": None})
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def owner(auth, engines, superuser):
+    """A user with a row in every table."""
+    tenant = TenantFixture(Person.registered(auth))
+    tenant.insert_rows(engines["owner"])
+    with superuser.begin() as connection:
+        for statement in PREPARATIONS:
+            connection.execute(text(statement), {"owner": tenant.user_id})
+    yield tenant
+    with superuser.begin() as connection:  # a sweep would find the running turn and the job
+        connection.execute(text("DELETE FROM users WHERE id = :owner"), {"owner": tenant.user_id})
+
+
+@pytest.fixture
+def transaction(superuser, owner):
+    """Return a context manager that opens a transaction of a user, in the state that a function needs, and rolls it back."""
+
+    @contextmanager
+    def transaction(name, user_id):
+        with superuser.connect() as connection:
+            connection.execute(text("SELECT set_config('parley.user_id', :id, true)"), {"id": str(user_id)})
+            if name in STATES:
+                connection.execute(text(STATES[name]), {"owner": owner.user_id})
+            yield connection
+            connection.rollback()
+
+    return transaction

@@ -7,7 +7,7 @@ A parameter that is not named here gets a value of its type.
 import inspect
 import pkgutil
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,10 +17,12 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import InternalError
 
 from parley import db
 from parley.auth.client_origin import ClientOrigin
 from parley.db.accounts.authorization_codes import NewAuthorization
+from parley.db.accounts.oidc import LoginCode, OidcSession
 from parley.db.accounts.sessions import NewSession
 from parley.db.assistants.assistants import ASSISTANTS
 from parley.db.assistants.prompts import ImportedPrompt, PromptVersion
@@ -98,6 +100,8 @@ STATES = {
     "conversations.set_generated_title": "UPDATE conversations SET title = NULL WHERE user_id = :owner",
     "idempotency.release": "UPDATE idempotency_keys SET answer = NULL WHERE user_id = :owner",
     "turn_begin.release_key": "UPDATE turns SET started_at = now() - interval '2 days' WHERE user_id = :owner",
+    "projects.remove_empty": "UPDATE conversations SET project_id = NULL WHERE user_id = :owner",
+    "feedback.put": "UPDATE messages SET role = 'assistant' WHERE user_id = :owner",
     "messages.text_at": 'UPDATE messages SET parts = \'[{"type": "text", "text": "secret"}]\' WHERE user_id = :owner',
 }
 _VOLATILE = re.compile(r"UUID\('[0-9a-f-]{36}'\)|datetime\.datetime\([^()]*(?:\([^()]*\))?[^()]*\)|[0-9]+\.[0-9]{2,}")
@@ -141,6 +145,7 @@ class Rows:
     def _ids(self) -> dict[str, Any]:
         names = {table.removesuffix("s"): table for table, found in metadata.tables.items() if "id" in found.c}
         names |= {"memory": "memories", "key": "api_keys", "server": "mcp_servers", "entry": "outbox", "image": "messages"}
+        names |= {"link": "shared_links"}
         names |= {"delivery": "webhook_deliveries", "schedule": "scheduled_prompts", "run": "schedule_runs"}
         ids: dict[str, Any] = {f"{name}_id": self.id_of(table) for name, table in names.items()}
         ids |= {f"{name}s": [ids[name]] for name in ("conversation_id", "document_id", "message_id", "response_id")}
@@ -182,6 +187,15 @@ class Rows:
             **{f"versions.{name}": of_assistant for name in ("change", "roll_back", "version", "page", "set_shared", "remove")},
             **{f"versions.{name}": of_assistant for name in ("has", "is_shared")},
             "versions.add": {"object_id": new_id(), "settings": {"name": "x", "instructions": "x", "memory": "all"}},
+            "oidc.start_session": {"session": OidcSession(new_id(), "x", None, LATER), "token_hash": b"new"},
+            "oidc.start_session_by_code": {
+                "session": OidcSession(new_id(), "x", None, LATER),
+                "code": LoginCode(b"new", "http://127.0.0.1/", "challenge", LATER),
+            },
+            "passkeys.add": {"passkey_id": new_id()},
+            "second_factors.confirm": {"hashes": [b"new"]},
+            "messages.add": {"message_id": new_id()},
+            "shared_links.add": {"link_id": new_id()},
             "authorization_codes.lock": {"code_hash": self.text_of("authorization_codes", "hash").encode()},
             "authorization_codes.redeem": {"code_hash": self.text_of("authorization_codes", "hash").encode(), "token_hash": b"new"},
             "one_time_codes.redeem": {"code_hash": self.text_of("one_time_codes", "hash").encode()},
@@ -265,7 +279,7 @@ def call(name: str, function: Callable[..., Any], connection: Connection, caller
     except (KeyError, TypeError):  # of an argument that the function does not take
         raise
     except Exception as exc:
-        return type(exc).__name__
+        return f"raises {type(exc).__name__}"
     return _VOLATILE.sub("…", repr(result))
 
 
@@ -294,11 +308,20 @@ _FURTHER = {
     "scheduled_prompts.add": {"prompt": "x"},
     "documents.add": {"title": "x", "filename": "x", "content_type": "x", "bytes": 1, "sha256": b"new"},
 }
-_OWNED_TABLES = [table for table in metadata.tables.values() if table.name not in TABLES_WITHOUT_OWNER and "user_id" in table.c]
-_HASH = "SELECT '{0}', md5(string_agg(t::text, '' ORDER BY t::text)) FROM {0} t WHERE {1} = :id"
-_DIGEST = " UNION ALL ".join([*(_HASH.format(table.name, "user_id") for table in _OWNED_TABLES), _HASH.format("users", "id")])
+OWNED_TABLES = [table for table in metadata.tables.values() if table.name not in TABLES_WITHOUT_OWNER and "user_id" in table.c]
+_HASH = "SELECT '{0}', md5(string_agg(t::text, '' ORDER BY t::text)) FROM {0} t WHERE {1} = :id AND t::text LIKE ANY(:marks)"
+_DIGEST = " UNION ALL ".join([*(_HASH.format(table.name, "user_id") for table in OWNED_TABLES), _HASH.format("users", "id")])
 
 
-def digest(connection: Connection, owner: UUID) -> dict[str, str]:
-    """Return a hash of the owner's rows by table."""
-    return dict(connection.execute(text(_DIGEST), {"id": owner}).all())  # type: ignore[arg-type]
+def digest(connection: Connection, owner: UUID, marks: Iterable[str] = ("",)) -> dict[str, str]:
+    """Return a hash of the owner's rows by table; with `marks`, of those that contain one of these texts."""
+    return dict(connection.execute(text(_DIGEST), {"id": owner, "marks": [f"%{mark}%" for mark in marks]}).all())  # type: ignore[arg-type]
+
+
+def changed_tables(connection: Connection, owner: UUID, before: Mapping[str, str], marks: Iterable[str] = ("",)) -> set[str]:
+    """Return the tables whose digest is not that of `before`; none after a call that broke a constraint."""
+    try:
+        after = digest(connection, owner, marks)
+    except InternalError:  # the database accepts nothing until the rollback
+        return set()
+    return {table for table in before if before[table] != after[table]}

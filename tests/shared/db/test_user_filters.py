@@ -3,25 +3,23 @@
 The tests run as the superuser, whom no policy restricts.
 """
 
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
-from sqlalchemy.exc import InternalError
+from sqlalchemy import insert, literal, select, text
 
 from parley.db import conversations, messages, passages, search
 from parley.db.metering import budgets
 from parley.db.search import WindowStart
+from parley.db.tables import metadata
 from parley.db.transactions import principal_scope
 from parley.db.turn.stream_leases import StreamLease
 from parley.errors import Unauthorized
 from parley.ids import new_id
 from parley.memory.passages import Passage
-from tests.shared.db.repository_calls import PREPARATIONS, STATES, Rows, call, digest, repository_functions
+from tests.shared.db.repository_calls import OWNED_TABLES, Rows, call, changed_tables, digest, repository_functions
 from tests.support.api_gateway import Person
-from tests.support.tenant_fixture import TenantFixture
 
 FUNCTIONS = dict(repository_functions())
 # The modules whose rows the arguments name, as far as their functions need them.
@@ -46,51 +44,15 @@ NAMED = {
 }
 
 
+# The user exists already, and the link has no conversation.
+REFUSED = {"users.add", "shared_links.add"}
 # It adds to the audit of the deployment, which no table of a user shows: tests/shared/db/test_deployment_audit.py.
 UNSEEN = {"audit.record_own"}
 
 
 @pytest.fixture(scope="module")
-def superuser(postgres, database):
-    """An engine whose role bypasses every policy."""
-    url = make_url(postgres.superuser_url).set(drivername="postgresql+psycopg", database="parley")
-    engine = create_engine(url, connect_args={"prepare_threshold": None})
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture(scope="module")
 def stranger(auth):
     return Person.registered(auth)
-
-
-@pytest.fixture(scope="module")
-def owner(auth, engines, superuser):
-    """A user with a row in every table."""
-    tenant = TenantFixture(Person.registered(auth))
-    tenant.insert_rows(engines["owner"])
-    with superuser.begin() as connection:
-        for statement in PREPARATIONS:
-            connection.execute(text(statement), {"owner": tenant.user_id})
-    yield tenant
-    with superuser.begin() as connection:  # a sweep would find the running turn and the job
-        connection.execute(text("DELETE FROM users WHERE id = :owner"), {"owner": tenant.user_id})
-
-
-@pytest.fixture
-def transaction(superuser, owner):
-    """Return a context manager that opens a transaction of a user, in the state that a function needs, and rolls it back."""
-
-    @contextmanager
-    def transaction(name, user_id):
-        with superuser.connect() as connection:
-            connection.execute(text("SELECT set_config('parley.user_id', :id, true)"), {"id": str(user_id)})
-            if name in STATES:
-                connection.execute(text(STATES[name]), {"owner": owner.user_id})
-            yield connection
-            connection.rollback()
-
-    return transaction
 
 
 @pytest.fixture
@@ -99,12 +61,9 @@ def attempt(transaction, owner):
 
     def attempt(name, user_id):
         with transaction(name, user_id) as connection:
-            before, result = digest(connection, owner.user_id), call(name, FUNCTIONS[name], connection, user_id, Rows.of(owner))
-            try:
-                after = digest(connection, owner.user_id)
-            except InternalError:  # the call broke a constraint: the database accepts nothing until the rollback
-                after = before
-        return result, {table for table in before if before[table] != after[table]}
+            before = digest(connection, owner.user_id)
+            result = call(name, FUNCTIONS[name], connection, user_id, Rows.of(owner))
+            return result, changed_tables(connection, owner.user_id, before)
 
     return attempt
 
@@ -135,6 +94,50 @@ def test_the_same_call_reads_or_changes_the_owners_rows(attempt, result_for_miss
     found, changed = attempt(name, owner.user_id)
 
     assert changed or found != result_for_missing_rows(name, new_id())
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in REFUSED])
+def test_the_owners_call_succeeds(attempt, owner, name):
+    found, _ = attempt(name, owner.user_id)
+
+    assert not found.startswith("raises")
+
+
+_REMOVE_USER = text("DELETE FROM users WHERE id = :id")
+_OTHER_IMAGES = text(
+    "UPDATE messages SET parts = jsonb_build_array(jsonb_build_object('type', 'image', 'id', gen_random_uuid())) WHERE user_id = :id"
+)
+# What a group shares, its members see.
+_SHARING = {"group_members", "document_shares", "assistant_shares", "prompt_shares", "shared_links"}
+
+
+@pytest.fixture(scope="module")
+def namesake(auth, superuser, owner):
+    """Another user, of no group, whose rows have the ids of the owner's."""
+    user_id = Person.registered(auth).id
+    copied = [table for table in metadata.sorted_tables if table in OWNED_TABLES and table.name not in {"credentials", *_SHARING}]
+    with superuser.begin() as connection:
+        for table in copied:
+            columns = [column for column in table.c if column.computed is None]
+            values = [literal(user_id) if column.name == "user_id" else column for column in columns]
+            connection.execute(insert(table).from_select(columns, select(*values).where(table.c.user_id == owner.user_id)))
+        connection.execute(_OTHER_IMAGES, {"id": user_id})
+    yield user_id
+    with superuser.begin() as connection:
+        connection.execute(_REMOVE_USER, {"id": user_id})
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_rows_of_another_user_with_the_same_ids_are_neither_read_nor_changed_without_row_level_security(transaction, owner, namesake, name):
+    with transaction(name, owner.user_id) as connection:
+        before = digest(connection, namesake)
+        beside = call(name, FUNCTIONS[name], connection, owner.user_id, Rows.of(owner))
+        changed = changed_tables(connection, namesake, before)
+    with transaction(name, owner.user_id) as connection:
+        connection.execute(_REMOVE_USER, {"id": namesake})
+        alone = call(name, FUNCTIONS[name], connection, owner.user_id, Rows.of(owner))
+
+    assert (beside, changed) == (alone, set())
 
 
 def test_somebody_elses_session_or_key_opens_no_transaction_without_row_level_security(superuser, owner, stranger):
