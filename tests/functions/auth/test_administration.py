@@ -51,6 +51,13 @@ def test_accounts_can_be_filtered_by_a_part_of_their_address(auth, admin, alice,
     assert found[0].keys() == {"id", "email", "display_name", "role", "disabled", "monthly_budget_usd", "created_at"}
 
 
+def test_the_pages_of_accounts_go_on_where_they_ended(auth, admin, alice, bob):
+    first = auth.get("/admin/users?email=@&limit=1", as_=admin).json
+    second = auth.get(f"/admin/users?email=@&limit=1&cursor={first['next_cursor']}", as_=admin).json
+
+    assert second["items"][0]["id"] < first["items"][0]["id"]
+
+
 def test_the_address_filter_is_not_a_pattern(auth, admin, alice):
     assert all("%" in account["email"] for account in auth.get("/admin/users?email=%25&limit=100", as_=admin).json["items"])
 

@@ -9,6 +9,7 @@ from functions.auth.oidc import accounts
 from functions.auth.oidc.accounts import Identity
 from functions.auth.oidc.configuration import OidcIssuer, parse_issuers
 from parley.db.transactions import global_scope, lock_until_end
+from parley.ids import new_id
 from tests.fakes.oidc_issuer import FakeIssuer, error_of, person, refresh_token_of, serving_issuer
 from tests.functions.auth.refresh_tokens import refresh
 from tests.support.api_gateway import PASSWORD, Person
@@ -284,6 +285,15 @@ def test_the_issuers_logout_names_a_subject_or_a_session(auth, browser, issuer, 
 
     assert log_out(auth, issuer.logout_token(**{by: issuer.person[by]})).status == 200
     assert refresh(auth, token).status == 401
+
+
+def test_the_issuers_logout_of_a_session_ends_that_of_its_user_alone(auth, browser, issuer):
+    first = refresh_token_of(browser.sign_in())
+    issuer.person |= {"sub": "another", "sid": "another", "email": f"{new_id().hex}@example.com"}
+    second = refresh_token_of(browser.sign_in())
+    log_out(auth, issuer.logout_token(sid="another"))
+
+    assert (refresh(auth, first).status, refresh(auth, second).status) == (200, 401)
 
 
 def test_an_access_token_dies_with_the_issuers_session(auth, browser, issuer):

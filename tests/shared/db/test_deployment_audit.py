@@ -30,6 +30,18 @@ def rows_of(engines, **which):
         return deployment_audit.page(connection, AuditFilter(**which), limit=100, after=None)
 
 
+@pytest.mark.parametrize(
+    ("action", "is_refused", "outcome"),
+    [("login", False, "done"), ("login", True, "refused"), ("login_failed", False, "refused"), ("login_failed", True, "refused")],
+)
+def test_a_refusal_is_recorded_as_one(engine, engines, alice, action, is_refused, outcome):
+    with user_scope(engine, alice.id) as connection:
+        audit.record(connection, action, actor="user", actor_id=alice.id, account_id=alice.id, is_refused=is_refused)
+    newest = rows_of(engines, account_id=alice.id)[0]
+
+    assert (newest.action, newest.outcome) == (action, outcome)
+
+
 @pytest.mark.parametrize("role", ["app", "background"])
 @pytest.mark.parametrize(
     "change", ["UPDATE deployment_audit SET actor = 'system'", "DELETE FROM deployment_audit", "TRUNCATE deployment_audit"]

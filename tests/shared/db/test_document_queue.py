@@ -119,7 +119,13 @@ def test_a_released_document_stays_leased_for_the_delay_without_a_worker(queue):
     before = queue.processed()
     queue.release(held, after_s=30)
 
-    assert (before, queue.processed(), queue.acquire(id)) == (1, 0, None)
+    assert (before, queue.processed(), queue.acquire(id), queue.get(id).failures) == (1, 0, None, 1)
+
+
+def test_a_document_that_is_ready_has_not_failed(queue):
+    queue.finish(queue.acquire(id := queue.add()))
+
+    assert (queue.get(id).status, queue.get(id).failures) == ("ready", 0)
 
 
 def test_progress_never_falls_ends_failures_and_keeps_the_lease(queue):
@@ -140,6 +146,15 @@ def test_a_renewed_lease_lasts_longer_and_its_attempt_still_counts(queue):
 
     assert until > held.leased_until
     assert (queue.get(id).leased_until, queue.get(id).attempts, queue.get(id).failures) == (until, 1, 1)
+
+
+@pytest.mark.parametrize(("take", "lease_s"), [("acquire", 60), ("renew", 600)])
+def test_a_lease_lasts_as_long_as_is_asked(queue, take, lease_s):
+    held = queue.acquire(queue.add())
+    until = held.leased_until if take == "acquire" else queue.renew(held)
+    now = queue.connection.scalar(text("SELECT clock_timestamp()"))
+
+    assert lease_s - 30 < (until - now).total_seconds() <= lease_s
 
 
 def test_a_lease_that_has_ended_is_renewed_while_nobody_has_taken_it(queue):

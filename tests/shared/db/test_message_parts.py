@@ -53,3 +53,12 @@ def test_citations_are_checked_across_a_pause():
     resumed.add_text("By [1].")
 
     assert numbers(resumed.stored()) == [1]
+
+
+def test_texts_that_nothing_separates_are_one_part():
+    parts = AnswerParts([{"type": "text", "text": "By"}])
+    parts.add_text(" the")
+    before = list(parts.all())
+    parts.add_text(" river.")
+
+    assert (before, parts.all()) == ([{"type": "text", "text": "By the"}], [{"type": "text", "text": "By the river."}])

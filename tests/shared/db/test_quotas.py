@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import insert, text
 
 from parley.clock import utc_now
-from parley.db.metering import budgets, usage
-from parley.db.metering.quotas import BillingSubject, DefaultLimits
+from parley.db.metering import budgets, quotas, usage
+from parley.db.metering.quotas import BillingSubject, DefaultLimits, ReservationDetail
 from parley.db.metering.usage import Charge
 from parley.db.tables import api_keys
 from parley.db.transactions import user_scope
@@ -107,6 +107,15 @@ def test_a_key_with_its_own_rate_leaves_the_rest_to_its_user(run, billing_subjec
 def test_calls_are_admitted_until_the_budget_is_reserved(run, billing_subject):
     assert admitted(run, billing_subject, RICH, 12, usd=1) == 5
     assert spent_and_reserved(run, billing_subject) == (0, 5)
+
+
+@pytest.mark.parametrize(("turn_id", "stored"), [(new_id(), 1), (None, 0)])
+def test_a_call_without_a_price_is_reserved_for_its_turn_alone(run, billing_subject, turn_id, stored):
+    detail = ReservationDetail(turn_id, "free", "acme")
+    run(quotas.take_quota, billing_subject, RICH, id=new_id(), amount_usd=Decimal(0), detail=detail)
+    count = text("SELECT count(*) FROM budget_reservations WHERE user_id = :id")
+
+    assert run(lambda connection: connection.scalar(count, {"id": billing_subject.user_id})) == stored
 
 
 def test_one_call_may_reserve_all_of_a_new_months_budget_but_no_more(run, billing_subject):

@@ -1,6 +1,8 @@
 """Turns while they run, wait and are forgotten: heartbeats, stops, pauses, and what the sweep finds."""
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from parley.db.transactions import user_scope
 from parley.db.turn import approvals, steering_messages, turn_begin, turn_checkpoint, turns
@@ -57,6 +59,14 @@ def test_a_turn_that_does_not_run_has_no_heartbeat(engine, begun, alice, status)
         assert [entry.number for entry in turns.read_events(connection, turn.turn_id, user_id=alice.id)] == [1]
 
 
+@pytest.mark.parametrize(("status", "is_stale"), [("running", True), ("waiting", False), ("completed", False)])
+def test_only_a_running_turn_misses_its_heartbeat(engine, begun, postgres, alice, status, is_stale):
+    turn = begun(status)
+    postgres.execute(f"UPDATE turns SET heartbeat_at = now() - interval '31 seconds' WHERE id = '{turn.turn_id}'", dbname="parley")
+
+    assert turns.progress(engine, turn.turn_id, user_id=alice.id, after=0).is_stale is is_stale
+
+
 @pytest.mark.parametrize(
     "end",
     [
@@ -111,6 +121,17 @@ def test_a_turn_waits_for_a_day(mine, age, is_expired):
     locked = turn_checkpoint.lock_turn(mine.connection, turn.turn_id, **mine.user, conversation_too=True)
 
     assert (locked.is_expired, locked.status) == (is_expired, "waiting")
+
+
+def test_a_turn_that_changes_its_conversation_waits_for_the_conversation_first(engine, engines, begun, alice):
+    turn = begun()
+    with engines["owner"].begin() as holder, user_scope(engine, alice.id) as connection:
+        holder.execute(text("SELECT FROM conversations WHERE id = :id FOR NO KEY UPDATE"), {"id": turn.conversation_id})
+        connection.execute(text("SET LOCAL lock_timeout = '50ms'"))
+        turn_checkpoint.lock_turn(connection, turn.turn_id, user_id=alice.id)
+        with pytest.raises(OperationalError, match="lock timeout"):
+            turn_checkpoint.lock_turn(connection, turn.turn_id, user_id=alice.id, conversation_too=True)
+        connection.rollback()
 
 
 def test_a_turn_goes_on_only_if_it_waits_and_few_others_run(mine):

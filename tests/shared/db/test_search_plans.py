@@ -139,6 +139,7 @@ def test_the_neighbour_of_the_best_chunk_is_the_next_of_its_document_if_enough_a
 
     assert [(chunk.document_id, chunk.number) for chunk in given[7:8]] == [(found[0].document_id, found[0].number + 1)]
     assert (given[:7], given[8:], too_few) == (found[:7], found[7:], found)
+    assert given[7].score == pytest.approx(found[0].score / 10)
 
 
 def _filled(body):
