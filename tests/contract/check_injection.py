@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -21,6 +21,7 @@ from parley.observability import logger
 from tests.conftest import ROOT
 from tests.contract.object_makers import MAKERS_BY_COLLECTION
 from tests.contract.operations import DOCUMENT, Operation, filled, operations
+from tests.functions.auth.scim.provider import Provider
 from tests.support.api_gateway import PASSWORD, Answer, Function, Person
 
 MARK = "mark7c1f"
@@ -77,6 +78,8 @@ HEADERS = ("User-Agent", "Accept-Language", "Origin", "X-Forwarded-For", "X-Requ
 # The functions behind these answer 502 or 503 for a server that the request names and that does not exist.
 REACHES_OUT = {"POST /tools/mcp-servers", "POST /tools/mcp-servers/{id}/refresh", "POST /mcp"}
 OPERATIONS = [one for one in operations() if str(one) != "POST /documents"]  # a form; tests/functions/documents/test_hostile_names.py
+# How the provider makes an object for these routes.
+PROVISIONED = {"/scim/v2/Users/{id}": Provider.create, "/scim/v2/Groups/{id}": Provider.create_group}
 ROWS = """
 SELECT table_name FROM information_schema.columns
  WHERE table_schema = 'public' AND column_name = 'user_id' AND table_name <> 'audit_events' ORDER BY 1
@@ -125,27 +128,30 @@ def victim(functions) -> Person:
     return person
 
 
-def attacks_on(operation: Operation, text: str) -> Iterator[Attack]:
-    """Yield a request for each place of the operation: a variable of the path, a query parameter, a header, and a field of the body."""
-    id, example = str(new_id()), operation.example()
+def attacks_on(operation: Operation, text: str, object_id: Callable[[], str]) -> Iterator[Attack]:
+    """Yield a request for each place of the operation: a variable of the path, a query parameter, a header, and a field of the body.
+
+    `object_id` returns the id that each of the others puts into the path.
+    """
+    example = operation.example()
     quoted = quote(text, safe="", errors="surrogatepass")
     if operation.has_path_id:
         yield Attack("path", operation.url(quoted), example)
     for name in operation.query:
         others = {needed: "secret" for needed in operation.needed if needed != name}
         query = "&".join([f"{name}={quoted}", urlencode(others)]).rstrip("&")
-        yield Attack(f"query {name}", f"{operation.path.replace('{id}', id)}?{query}", example)
+        yield Attack(f"query {name}", f"{operation.path.replace('{id}', object_id())}?{query}", example)
     if text.isprintable() and text.isascii() and text:
-        yield Attack("headers", operation.url(id), example, dict.fromkeys(HEADERS, text))
+        yield Attack("headers", operation.url(object_id()), example, dict.fromkeys(HEADERS, text))
         for name in headers_of(operation):
-            yield Attack(f"header {name}", operation.url(id), example, {name: text})
+            yield Attack(f"header {name}", operation.url(object_id()), example, {name: text})
     for name, schema in (operation.body or {}).get("properties", {}).items():
         inner = filled(schema, text)
         for value in [text] if inner == text else [text, inner]:
-            yield Attack(f"field {name}", operation.url(id), {**(example or {}), name: value})
+            yield Attack(f"field {name}", operation.url(object_id()), {**(example or {}), name: value})
     if operation.body is not None:
-        yield Attack("field name", operation.url(id), {**(example or {}), text: text})
-        yield Attack("body", operation.url(id), text.encode("utf-8", "replace"))
+        yield Attack("field name", operation.url(object_id()), {**(example or {}), text: text})
+        yield Attack("body", operation.url(object_id()), text.encode("utf-8", "replace"))
 
 
 def headers_of(operation: Operation) -> list[str]:
@@ -177,6 +183,7 @@ class Attacker:
         self._foreign = () if operation.is_admins or self._is_provider else (victim.email, str(victim.id))
         self._person: Person | None = None
         self._provider_headers: dict[str, str] = {}
+        self._object_id: str | None = None
         self.statuses: set[int] = set()
 
     def send(self, attack: Attack) -> list[str]:
@@ -187,10 +194,22 @@ class Attacker:
         function = self._functions[self._operation.function]
         answer = function.call(self._operation.method, attack.url, attack.body, as_=person, headers=headers)
         self.statuses.add(answer.status)
+        if answer.status in (204, 404):
+            self._object_id = None
         if answer.status == 401 or self._operation.path in ("/auth/logout", "/auth/logout-all"):
             self._person = None
         reaches_out = str(self._operation) in REACHES_OUT
         return problems(answer, time.monotonic() - began_s, reaches_out=reaches_out, foreign=self._foreign)
+
+    def object_id(self) -> str:
+        """Return the id of an object that exists, for the provider's users and groups, or else an id of nothing."""
+        if self._operation.path not in PROVISIONED:
+            return str(new_id())
+        if self._object_id is None:
+            provider = Provider(self._functions["auth"], self._proof()["Authorization"].removeprefix("Bearer "))
+            made = PROVISIONED[self._operation.path](provider, f"{new_id().hex}@example.com")
+            self._object_id = str(made["id"])
+        return self._object_id
 
     def _proof(self) -> dict[str, str]:
         """Return the header with the token of the identity provider, if the operation takes it."""
@@ -219,7 +238,7 @@ def rows_of(person: Person, postgres: Any) -> dict[str, int]:
 def test_no_hostile_string_breaks_a_route_or_shows_its_inside(functions, lane, make_admin, victim, postgres, operation):
     attacker, before, found = Attacker(functions, lane, make_admin, operation, victim), rows_of(victim, postgres), {}
     for name, text in ATTACKS.items():
-        for attack in attacks_on(operation, text):
+        for attack in attacks_on(operation, text, attacker.object_id):
             if wrong := attacker.send(attack):
                 found[f"{name} in {attack.place}"] = wrong
 

@@ -1,5 +1,7 @@
 """The audit of the deployment only grows: no role of the functions changes, deletes, backdates or forges a row."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
@@ -28,6 +30,14 @@ def row(engine, alice):
 def rows_of(engines, **which):
     with global_scope(engines["background"]) as connection:
         return deployment_audit.page(connection, AuditFilter(**which), limit=100, after=None)
+
+
+def test_a_period_begins_with_its_first_moment_and_ends_before_its_last(engines, alice, row):
+    at = rows_of(engines, account_id=alice.id)[0].at
+    later = at + timedelta(microseconds=1)
+    found = [rows_of(engines, account_id=alice.id, start=start, end=end) for start, end in ((at, later), (None, at), (later, None))]
+
+    assert [[event.id for event in events if event.id == row] for events in found] == [[row], [], []]
 
 
 @pytest.mark.parametrize(

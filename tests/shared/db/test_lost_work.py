@@ -1,10 +1,13 @@
 """Work whose message or worker was lost: which rows are found again, and that two workers never take the same one."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 
 from parley.clock import utc_now
 from parley.db import outbox
+from parley.db.imports import imports
 from parley.db.schedules import alarm, runs, scheduled_prompts
 from parley.db.transactions import user_scope
 from parley.db.webhooks import deliveries, webhooks
@@ -225,3 +228,39 @@ def test_a_delivery_that_has_ended_is_not_claimed(run, set_columns, delivery_id,
     set_columns("webhook_deliveries", delivery_id, f"status = '{status}'")
 
     assert run(deliveries.claim, delivery_id) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "age", "is_lost"),
+    [("queued", "61 seconds", True), ("processing", "61 seconds", True), ("processing", "59 seconds", False)]
+    + [(status, "1 day", False) for status in ("ready", "failed")],
+)
+def test_an_import_that_waits_or_runs_is_started_again(engines, alice, status, age, is_lost):
+    with engines["owner"].begin() as connection:
+        values = {"user": alice.id, "id": (id := new_id()), "status": status}
+        add = (
+            "INSERT INTO imports (user_id, id, filename, status, bytes, created_at) "
+            f"VALUES (:user, :id, 'x', :status, 1, now() - interval '{age}')"
+        )
+        connection.execute(text(add), values)
+    with engines["background"].connect() as connection:
+        found = {import_id for _, import_id in imports.find_stalled(connection, limit=MANY, older_than_s=60)}
+
+    assert (id in found) is is_lost
+
+
+@pytest.mark.parametrize("is_disabled", [False, True])
+def test_the_alarm_is_set_for_the_prompts_of_users_who_are_not_disabled(engines, alice, run_id, is_disabled):
+    soon = utc_now() + timedelta(hours=1)
+    with engines["owner"].connect() as connection:
+        connection.execute(text("UPDATE schedule_alarm SET rings_at = NULL"))
+        connection.execute(
+            text("UPDATE scheduled_prompts SET next_at = CASE WHEN user_id = :id THEN :at END"), {"id": alice.id, "at": soon}
+        )
+        connection.execute(
+            text("UPDATE users SET disabled_at = CASE WHEN :off THEN now() END WHERE id = :id"), {"off": is_disabled, "id": alice.id}
+        )
+        rings_at = alarm.set_again(connection, now=utc_now())
+        connection.rollback()
+
+    assert rings_at == (None if is_disabled else soon)

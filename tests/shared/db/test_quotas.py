@@ -268,10 +268,23 @@ def test_an_admins_budget_overrides_the_default(run, billing_subject, engines):
     assert admitted(run, billing_subject, RICH, 5, usd=1) == 2
 
 
-def test_the_sweep_frees_abandoned_reservations(run, billing_subject, engines):
-    admitted(run, billing_subject, RICH, 5, usd=1)
+def test_the_sweep_frees_abandoned_reservations_and_no_others(run, billing_subject, engines):
+    admitted(run, billing_subject, RICH, 4, usd=1)
     move(engines, "budget_reservations", "expires_at", billing_subject, 3600 + 901)
+    # A reservation frees those that have ended, so this one is made later only as far as the clock goes.
+    with engines["owner"].begin() as connection:
+        copy = "SELECT user_id, subject_id, gen_random_uuid(), month, amount_usd, now() FROM budget_reservations WHERE user_id = :u LIMIT 1"
+        added = f"INSERT INTO budget_reservations (user_id, subject_id, id, month, amount_usd, expires_at) {copy}"
+        connection.execute(text(added), {"u": billing_subject.user_id})
+        connection.execute(text("UPDATE budgets SET reserved_usd = 5 WHERE user_id = :u"), {"u": billing_subject.user_id})
     with engines["background"].begin() as connection:
-        assert budgets.sweep(connection) >= 5
+        assert budgets.sweep(connection) >= 4
     with engines["owner"].connect() as connection:
-        assert connection.scalar(text("SELECT reserved_usd FROM budgets WHERE user_id = :u"), {"u": billing_subject.user_id}) == 0
+        assert connection.scalar(text("SELECT reserved_usd FROM budgets WHERE user_id = :u"), {"u": billing_subject.user_id}) == 1
+
+
+def test_a_charge_counts_as_measured_unless_it_says_otherwise(run, billing_subject):
+    pay(run, billing_subject, "0.25")
+    estimates = text("SELECT is_estimate FROM usage WHERE user_id = :u")
+
+    assert run(lambda connection: connection.scalars(estimates, {"u": billing_subject.user_id}).all()) == [False]

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from parley.db.groups import membership
 from parley.db.scim import groups, users
 from parley.db.scim.conditions import Condition
 from parley.db.transactions import global_scope, user_scope
@@ -57,3 +58,12 @@ def test_a_name_is_found_among_those_that_were_written_and_addresses_that_were_n
             found[name] = [user.id for user in users.page(connection, [Condition("user_name", "eq", name)], offset=0, limit=9)]
 
     assert found == {f"a-{bob.email}": [alice.id], alice.email: [], bob.email: [bob.id]}
+
+
+def test_the_provider_adds_nobody_to_a_group_that_it_does_not_manage(background, engine, alice, bob):
+    group_id = new_id()
+    with user_scope(engine, alice.id) as connection:
+        membership.add(connection, group_id, user_id=alice.id, name="Research")
+    with global_scope(background) as connection:
+        assert groups.add_members(connection, group_id, [bob.id]) == (set(), set())
+        assert groups.count_members(connection, [group_id]) == {group_id: 1}

@@ -5,20 +5,26 @@ The tests run as the superuser, whom no policy restricts.
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
-from sqlalchemy import insert, literal, select, text
+from sqlalchemy import insert, literal, select, text, update
 
 from parley.db import conversations, messages, passages, search
+from parley.db.groups import membership
+from parley.db.imports import imported_conversations
+from parley.db.imports.imported_conversations import ImportedConversation, ImportedMessage
 from parley.db.metering import budgets
 from parley.db.search import WindowStart
 from parley.db.tables import metadata
 from parley.db.transactions import principal_scope
+from parley.db.turn import turn_begin, turns
 from parley.db.turn.stream_leases import StreamLease
+from parley.db.turn.turn_begin import NewTurn
 from parley.errors import Unauthorized
 from parley.ids import new_id
 from parley.memory.passages import Passage
-from tests.shared.db.repository_calls import OWNED_TABLES, Rows, call, changed_tables, digest, repository_functions
+from tests.shared.db.repository_calls import ENTRY, NOW, OWNED_TABLES, Rows, call, changed_tables, digest, repository_functions
 from tests.support.api_gateway import Person
 
 FUNCTIONS = dict(repository_functions())
@@ -104,24 +110,31 @@ def test_the_owners_call_succeeds(attempt, owner, name):
 
 
 _REMOVE_USER = text("DELETE FROM users WHERE id = :id")
-_OTHER_IMAGES = text(
-    "UPDATE messages SET parts = jsonb_build_array(jsonb_build_object('type', 'image', 'id', gen_random_uuid())) WHERE user_id = :id"
+# Two users who import the same file have conversations and messages with the same ids, and whatever else each made of them.
+_OTHER_CONTENT = (
+    "UPDATE messages SET seq = seq + 100, parts = jsonb_build_array(jsonb_build_object('type', 'image', 'id', gen_random_uuid())) "
+    "WHERE user_id = :id",
+    "UPDATE memories SET source = 'extracted' WHERE user_id = :id",
 )
-# What a group shares, its members see.
-_SHARING = {"group_members", "document_shares", "assistant_shares", "prompt_shares", "shared_links"}
 
 
 @pytest.fixture(scope="module")
 def namesake(auth, superuser, owner):
-    """Another user, of no group, whose rows have the ids of the owner's."""
-    user_id = Person.registered(auth).id
-    copied = [table for table in metadata.sorted_tables if table in OWNED_TABLES and table.name not in {"credentials", *_SHARING}]
+    """Another user whose rows have the ids of the owner's, but a group of their own."""
+    user_id, group_id = Person.registered(auth).id, new_id()
+    replaced = {"user_id": user_id, "group_id": group_id}
     with superuser.begin() as connection:
+        connection.execute(insert(metadata.tables["groups"]).values(id=group_id, name="x"))
+        copied = [table for table in metadata.sorted_tables if table in OWNED_TABLES and table.name != "credentials"]
         for table in copied:
             columns = [column for column in table.c if column.computed is None]
-            values = [literal(user_id) if column.name == "user_id" else column for column in columns]
+            values = [literal(replaced[column.name]) if column.name in replaced else column for column in columns]
             connection.execute(insert(table).from_select(columns, select(*values).where(table.c.user_id == owner.user_id)))
-        connection.execute(_OTHER_IMAGES, {"id": user_id})
+        for statement in _OTHER_CONTENT:
+            connection.execute(text(statement), {"id": user_id})
+        # Written again, the owner's rows follow those of the other user: a query without an order finds theirs first.
+        for table in copied:
+            connection.execute(update(table).where(table.c.user_id == owner.user_id).values(user_id=owner.user_id))
     yield user_id
     with superuser.begin() as connection:
         connection.execute(_REMOVE_USER, {"id": user_id})
@@ -199,3 +212,45 @@ def test_what_others_spend_counts_for_no_key_without_row_level_security(both, ow
     both.execute(text(spent), {"user": stranger.id, "key": key_id})
 
     assert budgets.key_budget(both, key_id, user_id=owner.user_id) == (5, 0)
+
+
+def test_the_question_of_another_user_with_the_same_ids_is_not_answered_anew(transaction, owner, namesake):
+    turn_id, conversation_id = new_id(), owner.id_of("conversations")
+    new_turn = NewTurn(
+        **{"turn_id": turn_id, "user_id": owner.user_id, "conversation_id": conversation_id, "last_seq": 1, "title": None, "parts": None},
+        **{"user_message_id": owner.id_of("messages"), "tokens": 1, "model": "m", "idempotency_key": None, "entries": [ENTRY]},
+    )
+    with transaction("turn_begin.store_turn", owner.user_id) as connection:
+        before = digest(connection, namesake)
+        turn_begin.store_turn(connection, new_turn, max_running=9)
+
+        assert turns.exists(connection, turn_id, user_id=owner.user_id)
+        assert changed_tables(connection, namesake, before) == set()
+
+
+def test_a_conversation_that_two_users_imported_grows_for_one_of_them(both, owner, stranger):
+    def imported(*texts):
+        said = [ImportedMessage(UUID(int=seq), "user", [{"type": "text", "text": text}], NOW, seq) for seq, text in enumerate(texts, 1)]
+        return ImportedConversation(UUID(int=9), "Herons", said, NOW, NOW)
+
+    for user_id in (owner.user_id, stranger.id):
+        imported_conversations.store(both, imported("Hello"), user_id=user_id, reads_facts=False)
+    before = digest(both, stranger.id)
+    grown = imported_conversations.store(both, imported("Hello", "And in May?"), user_id=owner.user_id, reads_facts=False)
+
+    assert (grown.outcome, grown.messages) == ("extended", 1)
+    assert changed_tables(both, stranger.id, before) == set()
+
+
+def test_a_member_sees_the_invitations_to_a_group_of_which_they_are_no_owner_only_if_they_are_invited(superuser, owner, stranger):
+    with superuser.connect() as connection:
+        connection.execute(
+            text("INSERT INTO group_members (user_id, group_id, role) VALUES (:user, :group, 'member')"),
+            {"user": stranger.id, "group": owner.id_of("groups")},
+        )
+        connection.execute(text("SELECT set_config('parley.user_id', :id, true)"), {"id": str(stranger.id)})
+        found = membership.members(connection, owner.id_of("groups"), user_id=stranger.id, limit=9)
+        connection.rollback()
+
+    assert "invited" not in {member.role for member in found}
+    assert len(found) == 2

@@ -60,6 +60,17 @@ def test_failures_in_half_of_five_calls_open_the_circuit_and_fewer_do_not(store,
         assert store.circuits["acme"].state == state, outcomes
 
 
+def test_five_failures_in_a_row_open_the_circuit_however_many_calls_succeeded_before(store, process):
+    breaker = process()
+    for _ in range(20):
+        breaker.succeeded("acme")
+    fail(breaker, 4)
+    before = store.circuits["acme"].state
+    fail(breaker, 1)
+
+    assert (before, store.circuits["acme"].state) == ("closed", "open")
+
+
 def test_a_failure_of_an_earlier_window_does_not_count(store, process):
     breaker = process()
     fail(breaker)

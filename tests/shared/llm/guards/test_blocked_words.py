@@ -24,6 +24,10 @@ def streamed(finder, *pieces):
     return replaced_pieces(finder, lambda _span, _text: "#", pieces)
 
 
+def test_a_word_is_found_although_a_longer_one_that_ends_with_it_is_within_another():
+    assert masked(WordFinder(["b c", "c"]), "ab c") == "ab #"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
