@@ -41,6 +41,19 @@ def test_a_period_begins_with_its_first_moment_and_ends_before_its_last(engines,
 
 
 @pytest.mark.parametrize(
+    ("event", "has_admin", "actor"),
+    [("login", False, "user"), ("disabled", True, "admin"), ("ended_by_issuer", False, "issuer"), ("provisioned", False, "scim")],
+)
+def test_an_event_names_who_caused_it(engine, engines, alice, bob, event, has_admin, actor):
+    with global_scope(engines["background"]) if has_admin else user_scope(engine, alice.id) as connection:
+        audit.add(connection, alice.id, event, None, admin_id=bob.id if has_admin else None)
+    newest = rows_of(engines, account_id=alice.id)[0]
+
+    assert (newest.action, newest.actor) == (event, actor)
+    assert newest.actor_id == {"user": alice.id, "admin": bob.id}.get(actor)
+
+
+@pytest.mark.parametrize(
     ("action", "is_refused", "outcome"),
     [("login", False, "done"), ("login", True, "refused"), ("login_failed", False, "refused"), ("login_failed", True, "refused")],
 )

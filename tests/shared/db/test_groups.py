@@ -54,6 +54,17 @@ def shared(engine, group, bob):
     return document_id
 
 
+def test_a_member_reads_what_is_shared_with_the_group_and_nothing_else_of_its_owner(engine, alice, bob, shared):
+    other = add_document(engine, bob, "the tern nests in June")
+    with user_scope(engine, alice.id) as connection:
+        listed = [document.id for document in documents.page(connection, user_id=alice.id, limit=9, after=None)]
+        readable = documents.get(connection, shared, user_id=alice.id).id
+        with pytest.raises(NotFound):
+            documents.get(connection, other, user_id=alice.id)
+
+    assert (listed, readable) == ([shared], shared)
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_an_unfiltered_query_shows_a_stranger_no_group(run, group, carol, table):
     column = "id" if table == "groups" else "group_id"

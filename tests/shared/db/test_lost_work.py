@@ -249,6 +249,18 @@ def test_an_import_that_waits_or_runs_is_started_again(engines, alice, status, a
     assert (id in found) is is_lost
 
 
+@pytest.mark.parametrize(("code", "ended"), [(None, ("ready", 1.0)), ("corrupt", ("failed", 0.0))])
+def test_only_an_import_that_succeeds_is_complete(engines, run, alice, code, ended):
+    with engines["owner"].begin() as connection:
+        values = {"user": alice.id, "id": (id := new_id())}
+        add = "INSERT INTO imports (user_id, id, filename, status, bytes) VALUES (:user, :id, 'x', 'processing', 1)"
+        connection.execute(text(add), values)
+    run(imports.finish, id, code=code)
+    stored = run(imports.get, id)
+
+    assert (stored.status, stored.progress) == ended
+
+
 @pytest.mark.parametrize("is_disabled", [False, True])
 def test_the_alarm_is_set_for_the_prompts_of_users_who_are_not_disabled(engines, alice, run_id, is_disabled):
     soon = utc_now() + timedelta(hours=1)

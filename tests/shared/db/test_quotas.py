@@ -118,6 +118,12 @@ def test_a_call_without_a_price_is_reserved_for_its_turn_alone(run, billing_subj
     assert run(lambda connection: connection.scalar(count, {"id": billing_subject.user_id})) == stored
 
 
+def test_a_further_call_without_a_price_and_a_turn_is_admitted(run, billing_subject):
+    admitted = run(quotas.take_quota, billing_subject, RICH, id=new_id(), amount_usd=Decimal(0), counts_request=False)
+
+    assert (admitted.has_budget, admitted.wait_s) == (True, None)
+
+
 def test_one_call_may_reserve_all_of_a_new_months_budget_but_no_more(run, billing_subject):
     assert admitted(run, billing_subject, RICH, 1, usd="5.01") == 0
     assert admitted(run, billing_subject, RICH, 1, usd=5) == 1

@@ -145,6 +145,12 @@ def test_a_turn_goes_on_only_if_it_waits_and_few_others_run(mine):
     assert turns.open_turn(mine.connection, other.conversation_id, **mine.user) == other.turn_id
 
 
+def test_a_turn_that_runs_does_not_go_on_a_second_time(mine):
+    turn = mine.begin()
+    with pytest.raises(TooManyStreams):
+        turn_checkpoint.resume(mine.connection, turn.turn_id, **mine.user, max_running=9)
+
+
 def test_a_decision_is_kept_against_a_later_one(mine):
     turn = mine.begin()
     mine.pause(turn)

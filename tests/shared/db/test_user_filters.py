@@ -233,12 +233,12 @@ def test_a_conversation_that_two_users_imported_grows_for_one_of_them(both, owne
         said = [ImportedMessage(UUID(int=seq), "user", [{"type": "text", "text": text}], NOW, seq) for seq, text in enumerate(texts, 1)]
         return ImportedConversation(UUID(int=9), "Herons", said, NOW, NOW)
 
-    for user_id in (owner.user_id, stranger.id):
-        imported_conversations.store(both, imported("Hello"), user_id=user_id, reads_facts=False)
+    imported_conversations.store(both, imported("Hello", "And in May?", "And in June?"), user_id=stranger.id, reads_facts=False)
+    first = imported_conversations.store(both, imported("Hello"), user_id=owner.user_id, reads_facts=False)
     before = digest(both, stranger.id)
     grown = imported_conversations.store(both, imported("Hello", "And in May?"), user_id=owner.user_id, reads_facts=False)
 
-    assert (grown.outcome, grown.messages) == ("extended", 1)
+    assert [(one.outcome, one.messages) for one in (first, grown)] == [("added", 1), ("extended", 1)]
     assert changed_tables(both, stranger.id, before) == set()
 
 

@@ -1,8 +1,10 @@
 """When a web hook has failed too often in a row."""
 
+from functools import partial
+
 import pytest
 
-from parley.db.webhooks import webhooks
+from parley.db.webhooks import deliveries, webhooks
 from parley.errors import NotFound
 from parley.ids import new_id
 
@@ -35,3 +37,12 @@ def test_a_deleted_web_hook_does_not_fail(run, webhook_id, fail, alice):
     run(webhooks.remove, webhook_id, user_id=alice.id)
 
     assert not fail()
+
+
+def test_the_deliveries_of_a_web_hook_are_listed_newest_first(run, webhook_id, alice):
+    noted = [run(deliveries.note, "budget.warning", user_id=alice.id, key=f"{number}", data={})[0] for number in range(3)]
+    page = partial(run, deliveries.page, webhook_id, user_id=alice.id, limit=2)
+    first = [delivery.id for delivery in page(after=None)]
+
+    assert first == noted[:0:-1]
+    assert [delivery.id for delivery in page(after=first[-1])] == noted[:1]
