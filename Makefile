@@ -57,7 +57,6 @@ check-all-else:
 	$(NODE) functions/web/page/tools/check.mjs
 	$(PY) -m tests.contract.migration_lint
 	.venv/bin/sam validate --region eu-west-1
-	.venv/bin/sam validate --region eu-west-1 --lint
 	.venv/bin/actionlint
 	.venv/bin/zizmor --offline --quiet .github
 	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
@@ -66,7 +65,7 @@ check-all-else:
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	.venv/bin/hadolint Dockerfile
 	$(PY) -m local.template .aws-sam/translated
-	.venv/bin/cfn-lint --regions eu-west-1 -- pipelines/aws-roles.yaml stacks/*.yaml .aws-sam/translated/*.json
+	.venv/bin/cfn-lint --regions eu-west-1 -- template.yaml pipelines/aws-roles.yaml stacks/*.yaml .aws-sam/translated/*.json
 	.tools/checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download --file .aws-sam/translated/without-routes/proxy.json stacks/*.yaml
 
 screenshots: .venv/dev $(PAGE)  ## Take the pictures of the web page in docs/pictures (needs Chromium and the Inter font)
