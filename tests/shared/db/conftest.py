@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from parley.db.transactions import user_scope
-from tests.shared.db.repository_calls import PREPARATIONS, STATES
+from tests.shared.db.row_states import PREPARATIONS, STATES
 from tests.support.api_gateway import Person
 from tests.support.tenant_fixture import TenantFixture
 

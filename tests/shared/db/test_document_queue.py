@@ -8,15 +8,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from parley.db import chunks, documents, unfinished_documents
-from parley.db.chunks import NewChunk
+from parley.db import documents, unfinished_documents
 from parley.db.documents import Document, LeaseLost
 from parley.db.transactions import user_scope
-from parley.db.vectors import Vector
 from parley.errors import NotFound
 from parley.ids import new_id
 
-VECTOR = Vector("m", [0.3, 0.8])
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 LIVE, PAST = "now() + interval '1 minute'", "now() - interval '1 minute'"
 
@@ -129,6 +126,8 @@ def test_a_document_that_is_ready_has_not_failed(queue):
     queue.finish(queue.acquire(id := queue.add()))
 
     assert (queue.get(id).status, queue.get(id).failures) == ("ready", 0)
+    queue.connection.execute(text(f"UPDATE documents SET leased_until = {LIVE} WHERE id = :id"), {"id": id})
+    assert queue.processed() == 0
 
 
 def test_progress_never_falls_ends_failures_and_keeps_the_lease(queue):
@@ -248,27 +247,6 @@ def test_a_new_document_is_returned_unless_its_bytes_are_there_already(queue):
     added = [documents.add(queue.connection, new_id(), **queue.user, **fields) for _ in range(2)]
 
     assert (added[0], added[1]) == (queue.get(added[0].id), None)
-
-
-def test_only_a_document_that_lacks_a_vector_itself_is_found_for_it(queue, engines, alice):
-    whole, lacking = queue.add(status="'ready'"), queue.add(status="'ready'")
-    for id in (whole, lacking):
-        chunks.add(
-            queue.connection, id, [NewChunk(number, "", "Herons nest.", None, 0, 2) for number in (0, 1)], **queue.user, is_shared=False
-        )
-    chunks.put_vectors(queue.connection, whole, {0: VECTOR, 1: VECTOR}, **queue.user)
-    chunks.put_vectors(queue.connection, lacking, {0: VECTOR}, **queue.user)
-    found = unfinished_documents.find_without_vectors(queue.connection, model="m", limit=100, after=None)
-
-    assert [id for user_id, id in found if user_id == alice.id] == [lacking]
-
-
-def test_the_chunks_of_a_document_are_read_on_after_a_number(queue, alice):
-    id = queue.add()
-    chunks.add(queue.connection, id, [NewChunk(number, "", f"{number}", None, 0, 1) for number in range(4)], **queue.user, is_shared=False)
-    pages = [chunks.page(queue.connection, id, owner_id=alice.id, limit=2, after=after) for after in (None, 1, 3)]
-
-    assert [[chunk.number for chunk in page] for page in pages] == [[0, 1], [2, 3], []]
 
 
 @pytest.mark.parametrize(("status", "is_failed"), [("queued", True), ("processing", True), ("ready", False), ("failed", False)])

@@ -65,6 +65,26 @@ def test_a_member_reads_what_is_shared_with_the_group_and_nothing_else_of_its_ow
     assert (listed, readable) == ([shared], shared)
 
 
+def test_a_document_that_is_no_longer_shared_with_a_group_is_shared_with_another(engine, bob, group, shared):
+    another = new_id()
+    with user_scope(engine, bob.id) as connection:
+        membership.add(connection, another, user_id=bob.id, name="Birds")
+        shares.add(connection, shares.DOCUMENTS, shared, another, user_id=bob.id)
+        shares.remove(connection, shares.DOCUMENTS, shared, group, user_id=bob.id)
+
+        assert [share.group_id for share in shares.list_all(connection, shares.DOCUMENTS, shared, user_id=bob.id)] == [another]
+
+
+def test_the_members_of_a_group_are_listed_by_address_page_by_page(engine, alice, group):
+    with user_scope(engine, alice.id) as connection:
+        everybody = membership.members(connection, group, user_id=alice.id, limit=9)
+        first = membership.members(connection, group, user_id=alice.id, limit=2)
+        rest = membership.members(connection, group, user_id=alice.id, limit=2, after=first[-1].email)
+
+    assert (first, rest) == (everybody[:2], everybody[2:])
+    assert len(everybody) == 3
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_an_unfiltered_query_shows_a_stranger_no_group(run, group, carol, table):
     column = "id" if table == "groups" else "group_id"

@@ -249,6 +249,21 @@ def test_an_import_that_waits_or_runs_is_started_again(engines, alice, status, a
     assert (id in found) is is_lost
 
 
+@pytest.mark.parametrize(("is_excused", "failures"), [(True, [1, 0, 0]), (False, [2, 2, 2])])
+def test_an_excused_attempt_of_an_import_is_no_failure(engines, run, alice, is_excused, failures):
+    with engines["owner"].begin() as connection:
+        values = {"user": alice.id, "id": (id := new_id())}
+        add = "INSERT INTO imports (user_id, id, filename, status, bytes, failures) VALUES (:user, :id, 'x', 'processing', 1, 2)"
+        connection.execute(text(add), values)
+    left = []
+    for _ in range(3):
+        run(imports.release_lease, id, is_excused=is_excused)
+        with engines["owner"].connect() as connection:
+            left.append(connection.scalar(text("SELECT failures FROM imports WHERE id = :id"), {"id": id}))
+
+    assert left == failures
+
+
 @pytest.mark.parametrize(("code", "ended"), [(None, ("ready", 1.0)), ("corrupt", ("failed", 0.0))])
 def test_only_an_import_that_succeeds_is_complete(engines, run, alice, code, ended):
     with engines["owner"].begin() as connection:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from parley.db import conversations, memories, passages
+from parley.db import conversations, memories, messages, passages
 from parley.db.projects import projects
 from parley.db.search import WindowStart, recall, search_facts, search_passages
 from parley.db.transactions import global_scope, user_scope
@@ -347,3 +347,19 @@ def test_a_passage_of_a_project_is_recalled_among_many_better_ones_outside(engin
     )
 
     assert ["another island" in one.text for one in recalled.passages] == [True]
+
+
+@pytest.mark.parametrize(("seq", "is_tainted"), [(1, True), (2, True), (3, False)])
+def test_a_passage_is_tainted_by_sources_up_to_its_last_message(engine, alice, seq, is_tainted):
+    conversation_id, said, source = new_id(), [{"type": "text", "text": "A storm."}], [{"type": "source", "number": 1}]
+    with user_scope(engine, alice.id) as connection:
+        conversations.add(connection, conversation_id, user_id=alice.id)
+        for number, role in enumerate(("user", "assistant", "user"), 1):
+            parts = source if number == seq else said
+            messages.add(connection, new_id(), user_id=alice.id, conversation_id=conversation_id, role=role, parts=parts)
+        passage = Passage(1, 2, "User: A storm.", CONVERSATION_DAY)
+        passages.replace_turn(connection, conversation_id, [passage], user_id=alice.id, first_seq=1, last_seq=2)
+    window = WindowStart(None, 0)
+    found = recall(engine, "storm", user_id=alice.id, vector=None, window_start=window, facts=9, passages=9, half_life_days=30)
+
+    assert [one.is_tainted for one in found.passages] == [is_tainted]

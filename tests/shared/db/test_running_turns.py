@@ -123,6 +123,26 @@ def test_a_turn_waits_for_a_day(mine, age, is_expired):
     assert (locked.is_expired, locked.status) == (is_expired, "waiting")
 
 
+def test_two_requests_lock_a_turn_one_after_the_other(engine, engines, begun, alice):
+    turn = begun()
+    with engines["owner"].begin() as holder, user_scope(engine, alice.id) as connection:
+        turn_checkpoint.lock_turn(connection, turn.turn_id, user_id=alice.id)
+        holder.execute(text("SET LOCAL lock_timeout = '50ms'"))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            holder.execute(text("SELECT FROM turns WHERE id = :id FOR UPDATE"), {"id": turn.turn_id})
+        holder.rollback()
+
+
+def test_the_turns_that_have_waited_too_long_are_found_a_few_at_a_time(mine):
+    waiting = [mine.begin() for _ in range(3)]
+    for hours, turn in zip((25, 27, 26), waiting, strict=True):
+        mine.pause(turn)
+        mine.age(turn, f"{hours} hours", column="waiting_since")
+    found = [id for _, id in turn_checkpoint.find_expired(mine.connection, limit=2)]
+
+    assert found == [waiting[1].turn_id, waiting[2].turn_id]
+
+
 def test_a_turn_that_changes_its_conversation_waits_for_the_conversation_first(engine, engines, begun, alice):
     turn = begun()
     with engines["owner"].begin() as holder, user_scope(engine, alice.id) as connection:

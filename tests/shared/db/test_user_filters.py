@@ -254,3 +254,12 @@ def test_a_member_sees_the_invitations_to_a_group_of_which_they_are_no_owner_onl
 
     assert "invited" not in {member.role for member in found}
     assert len(found) == 2
+
+
+def test_passages_of_an_import_are_stored_only_with_the_users_own_memory(both, owner, stranger):
+    conversation_id, passage = owner.id_of("conversations"), Passage(7, 8, "User: hello", NOW)
+    off = text("UPDATE users SET memory_enabled = (id <> :id)")
+    both.execute(off, {"id": stranger.id})
+    passages.add_imported(both, conversation_id, [passage], user_id=stranger.id)
+
+    assert passages.covered_ranges(both, conversation_id, user_id=stranger.id, first_seq=1) == []

@@ -1,0 +1,29 @@
+"""Chunks of documents: which document lacks vectors, and how they are read."""
+
+from parley.db import chunks, unfinished_documents
+from parley.db.chunks import NewChunk
+from parley.db.vectors import Vector
+from tests.shared.db.test_document_queue import queue as queue
+
+VECTOR = Vector("m", [0.3, 0.8])
+
+
+def test_only_a_document_that_lacks_a_vector_itself_is_found_for_it(queue, alice):
+    whole, lacking = queue.add(status="'ready'"), queue.add(status="'ready'")
+    for id in (whole, lacking):
+        chunks.add(
+            queue.connection, id, [NewChunk(number, "", "Herons nest.", None, 0, 2) for number in (0, 1)], **queue.user, is_shared=False
+        )
+    chunks.put_vectors(queue.connection, whole, {0: VECTOR, 1: VECTOR}, **queue.user)
+    chunks.put_vectors(queue.connection, lacking, {0: VECTOR}, **queue.user)
+    found = unfinished_documents.find_without_vectors(queue.connection, model="m", limit=100, after=None)
+
+    assert [id for user_id, id in found if user_id == alice.id] == [lacking]
+
+
+def test_the_chunks_of_a_document_are_read_on_after_a_number(queue, alice):
+    id = queue.add()
+    chunks.add(queue.connection, id, [NewChunk(number, "", f"{number}", None, 0, 1) for number in range(4)], **queue.user, is_shared=False)
+    pages = [chunks.page(queue.connection, id, owner_id=alice.id, limit=2, after=after) for after in (None, 1, 3)]
+
+    assert [[chunk.number for chunk in page] for page in pages] == [[0, 1], [2, 3], []]
