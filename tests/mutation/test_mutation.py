@@ -54,6 +54,11 @@ def test_a_comparison_of_a_column_becomes_true(predicate):
     }
 
 
+@pytest.mark.parametrize("clock", ["now()", "clock_timestamp() - interval '1 day'", ":now"])
+def test_a_bound_at_the_clock_is_not_shifted(clock):
+    assert "shift_bound" not in changes(f'STATEMENT = text("SELECT 1 FROM t WHERE due_at <= {clock} AND x")')
+
+
 def test_text_that_is_no_sql_is_not_changed():
     assert changes('"""Tell whether user_id = :user_id."""\nlimit = "LIMIT 5"\n') == {}
 
@@ -123,6 +128,13 @@ def test_a_test_named_like_the_module_comes_before_a_quicker_one():
     near, far = "tests/shared/metering/test_limits.py::test_a", "tests/shared/http/test_paging.py::test_b"
 
     assert cheapest(MODULE, [far, near], {near: 0.1, far: 0.05}) == [near, far]
+
+
+def test_a_test_in_the_modules_own_folder_comes_before_one_of_its_routes():
+    module = "layers/shared/parley/db/responses_api/responses.py"
+    near, far = "tests/shared/db/test_rows.py::test_a", "tests/functions/chat/responses_api/test_responses.py::test_b"
+
+    assert cheapest(module, [far, near], {near: 0.1, far: 0.1}) == [near, far]
 
 
 def test_only_one_case_of_a_test_with_parameters_is_run():
