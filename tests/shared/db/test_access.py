@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from parley.auth.client_origin import ClientOrigin
 from parley.clock import utc_now
 from parley.db import idempotency
-from parley.db.accounts import api_keys
+from parley.db.accounts import api_keys, sessions, users
+from parley.db.accounts.sessions import NewSession
 from parley.db.groups import membership
 from parley.db.transactions import global_scope, principal_scope, user_scope
 from parley.errors import NotFound, Unauthorized
@@ -63,3 +65,22 @@ def test_the_sweep_of_idempotency_keys_keeps_those_of_the_last_day(engines, alic
         assert idempotency.sweep(connection) >= 1
     with engines["owner"].connect() as connection:
         assert connection.scalars(text("SELECT key FROM idempotency_keys WHERE user_id = :user"), {"user": alice.id}).all() == ["23"]
+
+
+def test_all_keys_are_revoked_once(run, alice):
+    for name in ("a", "b"):
+        run(api_keys.add, new_id(), user_id=alice.id, name=name, scopes=["chat"], expires_at=utc_now() + timedelta(days=1))
+
+    assert [run(api_keys.revoke_all, user_id=alice.id) for _ in range(2)] == [2, 0]
+
+
+@pytest.mark.parametrize("is_disabled", [False, True])
+def test_the_right_password_starts_a_session_unless_the_account_is_disabled(run, engines, alice, is_disabled):
+    password_hash = run(users.password_hash_of, alice.id)
+    with engines["owner"].begin() as connection:
+        disable = text("UPDATE users SET disabled_at = CASE WHEN :off THEN now() END WHERE id = :id")
+        connection.execute(disable, {"off": is_disabled, "id": alice.id})
+    session = NewSession(new_id(), b"token", utc_now() + timedelta(days=1))
+    started = run(sessions.start_session, alice.id, password_hash, session, origin=ClientOrigin("192.0.2.1"), reset_buckets=None)
+
+    assert (started is None) is is_disabled
