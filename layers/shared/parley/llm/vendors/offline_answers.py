@@ -124,9 +124,10 @@ def arithmetic(text: str) -> str | None:
 
 
 def answer_request(request: ModelRequest) -> str:
-    """Return the whole answer: tool results, else quoted sources with the facts that match, else facts, else what this model is.
+    """Return the whole answer.
 
-    If neither a source nor a fact matches, it quotes what the user said about it in earlier conversations.
+    It has the results of tools; or else quoted sources, with the facts that match the question; or else facts, after what the user
+    said about the question earlier if no fact matches; or else what this model is.
     """
     if request.task != "chat":
         return answer_task(request)
@@ -143,8 +144,8 @@ def answer_request(request: ModelRequest) -> str:
         # Documents that the retrieval chose say more than facts that do not match the question.
         return "\n\n".join([_quote_sources(question, request.sources), *([_list_facts(matching)] if matching else [])])
     said = [] if matching else _said_earlier(question, request.passages)
-    quoted = ["In an earlier conversation you said:", *(f"“{statement}”" for statement in said)] if said else []
-    return "\n\n".join([*quoted, *([_list_facts(facts)] if facts else [])]) or _help_text(request.messages)
+    memories = [*([_quote_user(said)] if said else []), *([_list_facts(facts)] if facts else [])]
+    return "\n\n".join(memories) or _help_text(request.messages)
 
 
 def _quote_sources(question: str, sources: Sequence[Source]) -> str:
@@ -166,7 +167,7 @@ def _quote_sources(question: str, sources: Sequence[Source]) -> str:
 
 
 def _said_earlier(question: str, passages: Sequence[str]) -> list[str]:
-    """Return the user's statements that share most words with the question, at least half of its words, and say more than it."""
+    """Return the user's statements that answer the question best: they have most of its words, at least half, and others besides."""
     words = _words(question)
     statements = dict.fromkeys(statement for passage in passages for statement in _statements_of_user(passage))
     shared = {statement: len(words & found) for statement in statements if (found := _words(statement)) - words}
@@ -176,10 +177,14 @@ def _said_earlier(question: str, passages: Sequence[str]) -> list[str]:
 
 
 def _statements_of_user(passage: str) -> Iterator[str]:
-    """Yield the sentences of the user's messages in a passage that ask nothing."""
+    """Yield what the user states in a passage: each sentence of theirs that is no question."""
     for line in passage.split("\nUser: ")[1:]:
         sentences = SENTENCE.split(_OTHER_SPEAKER.split(line, maxsplit=1)[0])
         yield from (sentence for part in sentences if (sentence := part.strip()) and not sentence.endswith("?"))
+
+
+def _quote_user(statements: Sequence[str]) -> str:
+    return "\n\n".join(["In an earlier conversation you said:", *(f"“{statement}”" for statement in statements)])
 
 
 def _list_facts(facts: Sequence[str]) -> str:
