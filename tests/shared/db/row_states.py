@@ -22,7 +22,7 @@ PREPARATIONS = (
     "UPDATE exports SET ready_at = now() WHERE user_id = :owner",
     'UPDATE responses SET previous_id = NULL, document = \'{"output": [{"text": "secret"}]}\' WHERE user_id = :owner',
 )
-_UNTAINTED = 'UPDATE messages SET parts = \'[{"type": "text", "text": "secret"}]\' WHERE user_id = :owner'
+_ONLY_TEXT = 'UPDATE messages SET parts = \'[{"type": "text", "text": "secret"}]\' WHERE user_id = :owner'
 _LEASED = f"leased_until = '{NOW.isoformat()}' WHERE user_id = :owner"
 # Further preparations of single functions, in the transaction of the call.
 STATES = {
@@ -52,6 +52,5 @@ STATES = {
     "turn_begin.release_key": "UPDATE turns SET started_at = now() - interval '2 days' WHERE user_id = :owner",
     "projects.remove_empty": "UPDATE conversations SET project_id = NULL WHERE user_id = :owner",
     "feedback.put": "UPDATE messages SET role = 'assistant' WHERE user_id = :owner",
-    **{f"search.{name}": _UNTAINTED for name in ("search_facts", "search_passages")},
-    "messages.text_at": 'UPDATE messages SET parts = \'[{"type": "text", "text": "secret"}]\' WHERE user_id = :owner',
+    **dict.fromkeys(("search.search_facts", "search.search_passages", "messages.text_at"), _ONLY_TEXT),
 }

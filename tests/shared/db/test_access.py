@@ -1,4 +1,4 @@
-"""What opens a transaction, and who owns a group, where neither the authorizer nor a policy helps."""
+"""What opens a transaction and starts a session, where no authorizer has refused it before."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -8,13 +8,28 @@ from sqlalchemy import text
 
 from parley.auth.client_origin import ClientOrigin
 from parley.clock import utc_now
-from parley.db import idempotency
 from parley.db.accounts import api_keys, sessions, users
 from parley.db.accounts.sessions import NewSession
-from parley.db.groups import membership
-from parley.db.transactions import global_scope, principal_scope, user_scope
-from parley.errors import NotFound, Unauthorized
+from parley.db.transactions import principal_scope, user_scope
+from parley.errors import Unauthorized
 from parley.ids import new_id
+
+ENDS = {
+    "session": "UPDATE sessions SET ended_at = now() WHERE user_id = :id",
+    "account": "UPDATE users SET disabled_at = now() WHERE id = :id",
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_transaction_needs_a_live_session_of_an_account_that_is_not_disabled_beside_other_accounts(engine, engines, alice, bob, end):
+    with principal_scope(engine, alice.principal):
+        pass
+    with engines["owner"].begin() as connection:
+        connection.execute(text(end), {"id": alice.id})
+    with pytest.raises(Unauthorized), principal_scope(engine, alice.principal):
+        pass
+    with principal_scope(engine, bob.principal):
+        pass
 
 
 @pytest.fixture
@@ -40,31 +55,6 @@ def test_a_key_opens_a_transaction_until_it_or_its_account_ends(engine, engines,
         connection.execute(text(end), {"key": by_key.api_key_id, "user": by_key.user_id})
     with pytest.raises(Unauthorized), principal_scope(engine, by_key):
         pass
-
-
-def test_the_owner_of_one_group_renames_no_other_without_row_level_security(superuser, engine, alice, bob):
-    groups = {person.id: new_id() for person in (alice, bob)}
-    for user_id, group_id in groups.items():
-        with user_scope(engine, user_id) as connection:
-            membership.add(connection, group_id, user_id=user_id, name="x")
-    with superuser.connect() as connection:
-        membership.rename(connection, groups[alice.id], user_id=alice.id, name="Mine")
-        with pytest.raises(NotFound):
-            membership.rename(connection, groups[bob.id], user_id=alice.id, name="Mine")
-        connection.rollback()
-
-
-def test_the_sweep_of_idempotency_keys_keeps_those_of_the_last_day(engines, alice):
-    with engines["owner"].begin() as connection:
-        add = (
-            "INSERT INTO idempotency_keys (user_id, route, key, fingerprint, created_at) "
-            "VALUES (:user, 'chat', :key, 'f', now() - make_interval(hours => :hours))"
-        )
-        connection.execute(text(add), [{"user": alice.id, "key": f"{hours}", "hours": hours} for hours in (23, 25)])
-    with global_scope(engines["background"]) as connection:
-        assert idempotency.sweep(connection) >= 1
-    with engines["owner"].connect() as connection:
-        assert connection.scalars(text("SELECT key FROM idempotency_keys WHERE user_id = :user"), {"user": alice.id}).all() == ["23"]
 
 
 def test_all_keys_are_revoked_once(run, alice):

@@ -190,3 +190,54 @@ def test_the_users_own_rows_are_read_before_the_policy_of_groups_is_asked(engine
         plan = " ".join(connection.execute(text(f"EXPLAIN SELECT FROM {table} WHERE user_id = :me"), {"me": alice.id}).scalars())
 
     assert plan.index("user_id = (NULLIF") < plan.index("parley_reads_document")
+
+
+def test_an_invitation_waits_for_thirty_days(engine, engines, alice):
+    group_id = new_id()
+    with user_scope(engine, alice.id) as connection:
+        membership.add(connection, group_id, user_id=alice.id, name="Research")
+        for email in ("old@example.com", "young@example.com"):
+            membership.invite(connection, group_id, email)
+    for email, days in (("old@example.com", 30.5), ("young@example.com", 29.5)):
+        with engines["owner"].begin() as connection:
+            moved = "UPDATE group_invitations SET created_at = now() - make_interval(secs => 86400 * :days) WHERE email = :email"
+            connection.execute(text(moved), {"days": days, "email": email})
+    with engines["background"].begin() as connection:
+        membership.sweep(connection)
+
+    with user_scope(engine, alice.id) as connection:
+        found = membership.members(connection, group_id, user_id=alice.id, limit=9)
+
+    assert [member.email for member in found if member.role == "invited"] == ["young@example.com"]
+
+
+def test_a_member_of_one_group_who_owns_another_owns_only_that(engine, engines, alice, bob):
+    own, foreign = new_id(), new_id()
+    for person, group_id in ((alice, own), (bob, foreign)):
+        with user_scope(engine, person.id) as connection:
+            membership.add(connection, group_id, user_id=person.id, name="x")
+            membership.invite(connection, group_id, "grace@example.com")
+    with engines["owner"].begin() as connection:
+        join = "INSERT INTO group_members (user_id, group_id, role) VALUES (:user, :group, 'member')"
+        connection.execute(text(join), {"user": alice.id, "group": foreign})
+    with user_scope(engine, alice.id) as connection:
+        membership.rename(connection, own, user_id=alice.id, name="Mine")
+        with pytest.raises(NotFound):
+            membership.rename(connection, foreign, user_id=alice.id, name="Mine")
+    with engines["background"].begin() as connection:
+        membership.hand_over(connection, user_id=alice.id)
+        heirs = connection.scalars(text("SELECT role FROM group_members WHERE group_id = :id ORDER BY role"), {"id": foreign}).all()
+
+    assert heirs == ["member", "owner"]
+
+
+def test_the_owner_of_one_group_renames_no_other_without_row_level_security(superuser, engine, alice, bob):
+    groups = {person.id: new_id() for person in (alice, bob)}
+    for user_id, group_id in groups.items():
+        with user_scope(engine, user_id) as connection:
+            membership.add(connection, group_id, user_id=user_id, name="x")
+    with superuser.connect() as connection:
+        membership.rename(connection, groups[alice.id], user_id=alice.id, name="Mine")
+        with pytest.raises(NotFound):
+            membership.rename(connection, groups[bob.id], user_id=alice.id, name="Mine")
+        connection.rollback()

@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from parley.db import idempotency
 from parley.db.idempotency import IdempotentResponse
-from parley.db.transactions import user_scope
+from parley.db.transactions import global_scope, user_scope
 
 RESPONSE = {"status": 201}
 
@@ -106,3 +106,16 @@ def test_a_request_that_failed_may_run_again_but_one_that_succeeded_does_not(run
     run(idempotency.release, alice, "k", route="POST /a")
 
     assert claim(alice).response == RESPONSE
+
+
+def test_the_sweep_of_idempotency_keys_keeps_those_of_the_last_day(engines, alice):
+    with engines["owner"].begin() as connection:
+        add = (
+            "INSERT INTO idempotency_keys (user_id, route, key, fingerprint, created_at) "
+            "VALUES (:user, 'chat', :key, 'f', now() - make_interval(hours => :hours))"
+        )
+        connection.execute(text(add), [{"user": alice.id, "key": f"{hours}", "hours": hours} for hours in (23, 25)])
+    with global_scope(engines["background"]) as connection:
+        assert idempotency.sweep(connection) >= 1
+    with engines["owner"].connect() as connection:
+        assert connection.scalars(text("SELECT key FROM idempotency_keys WHERE user_id = :user"), {"user": alice.id}).all() == ["23"]

@@ -277,7 +277,7 @@ def test_an_admins_budget_overrides_the_default(run, billing_subject, engines):
 def test_the_sweep_frees_abandoned_reservations_and_no_others(run, billing_subject, engines):
     admitted(run, billing_subject, RICH, 4, usd=1)
     move(engines, "budget_reservations", "expires_at", billing_subject, 3600 + 901)
-    # A reservation frees those that have ended, so this one is made later only as far as the clock goes.
+    # Stored directly: reserving would free those that have ended.
     with engines["owner"].begin() as connection:
         copy = "SELECT user_id, subject_id, gen_random_uuid(), month, amount_usd, now() FROM budget_reservations WHERE user_id = :u LIMIT 1"
         added = f"INSERT INTO budget_reservations (user_id, subject_id, id, month, amount_usd, expires_at) {copy}"

@@ -10,9 +10,6 @@ from parley.auth.client_origin import ClientOrigin
 from parley.clock import utc_now
 from parley.db.accounts import invites, login_throttle, oidc, users
 from parley.db.accounts.oidc import OidcSession
-from parley.db.groups import membership
-from parley.db.transactions import principal_scope, user_scope
-from parley.errors import NotFound, Unauthorized
 from parley.ids import new_id
 
 IDENTITY = {"issuer": "https://a.example", "subject": "a"}
@@ -59,40 +56,6 @@ def test_the_sweep_of_attempts_keeps_those_of_the_last_month(engines):
     assert left == [young]
 
 
-def test_an_invitation_waits_for_thirty_days(engines, run, alice):
-    group_id = new_id()
-    run(membership.add, group_id, user_id=alice.id, name="Research")
-    for email, days in (("old@example.com", 30.5), ("young@example.com", 29.5)):
-        run(membership.invite, group_id, email)
-        with engines["owner"].begin() as connection:
-            moved = "UPDATE group_invitations SET created_at = now() - make_interval(secs => 86400 * :days) WHERE email = :email"
-            connection.execute(text(moved), {"days": days, "email": email})
-    with engines["background"].begin() as connection:
-        membership.sweep(connection)
-
-    assert [member.email for member in run(membership.members, group_id, user_id=alice.id, limit=9) if member.role == "invited"] == [
-        "young@example.com"
-    ]
-
-
-ENDS = {
-    "session": "UPDATE sessions SET ended_at = now() WHERE user_id = :id",
-    "account": "UPDATE users SET disabled_at = now() WHERE id = :id",
-}
-
-
-@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_transaction_needs_a_live_session_of_an_account_that_is_not_disabled_beside_other_accounts(engine, engines, alice, bob, end):
-    with principal_scope(engine, alice.principal):
-        pass
-    with engines["owner"].begin() as connection:
-        connection.execute(text(end), {"id": alice.id})
-    with pytest.raises(Unauthorized), principal_scope(engine, alice.principal):
-        pass
-    with principal_scope(engine, bob.principal):
-        pass
-
-
 def test_an_invite_is_used_once_before_it_expires_and_no_other_with_it(engines, alice):
     with engines["background"].begin() as connection:
         made = []
@@ -105,23 +68,3 @@ def test_an_invite_is_used_once_before_it_expires_and_no_other_with_it(engines, 
 
         assert (found, used) == ([made[0][1], made[1][1], None], [True, False])
         assert invites.find(connection, made[1][0], email="x@example.com") == made[1][1]
-
-
-def test_a_member_of_one_group_who_owns_another_owns_only_that(engine, engines, alice, bob):
-    own, foreign = new_id(), new_id()
-    for person, group_id in ((alice, own), (bob, foreign)):
-        with user_scope(engine, person.id) as connection:
-            membership.add(connection, group_id, user_id=person.id, name="x")
-            membership.invite(connection, group_id, "grace@example.com")
-    with engines["owner"].begin() as connection:
-        join = "INSERT INTO group_members (user_id, group_id, role) VALUES (:user, :group, 'member')"
-        connection.execute(text(join), {"user": alice.id, "group": foreign})
-    with user_scope(engine, alice.id) as connection:
-        membership.rename(connection, own, user_id=alice.id, name="Mine")
-        with pytest.raises(NotFound):
-            membership.rename(connection, foreign, user_id=alice.id, name="Mine")
-    with engines["background"].begin() as connection:
-        membership.hand_over(connection, user_id=alice.id)
-        heirs = connection.scalars(text("SELECT role FROM group_members WHERE group_id = :id ORDER BY role"), {"id": foreign}).all()
-
-    assert heirs == ["member", "owner"]
