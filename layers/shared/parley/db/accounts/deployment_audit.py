@@ -18,7 +18,7 @@ _BATCH_SIZE = 1000
 
 @dataclass(frozen=True, slots=True)
 class DeploymentEvent:
-    """A row of the deployment's audit. `account_id` is the account that it concerns; both ids may be of deleted accounts."""
+    """A row of the deployment's audit. `account_id` is the account that it concerns. Both ids stay when their accounts are deleted."""
 
     id: UUID
     at: datetime

@@ -177,7 +177,7 @@ def _said_earlier(question: str, passages: Sequence[str]) -> list[str]:
 
 
 def _statements_of_user(passage: str) -> Iterator[str]:
-    """Yield what the user states in a passage: each sentence of theirs that is no question."""
+    """Yield what the user states in a passage: their sentences without the questions."""
     for line in passage.split("\nUser: ")[1:]:
         sentences = SENTENCE.split(_OTHER_SPEAKER.split(line, maxsplit=1)[0])
         yield from (sentence for part in sentences if (sentence := part.strip()) and not sentence.endswith("?"))
