@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from parley.db.transactions import user_scope
+from tests.shared.db.group_world import World
 from tests.shared.db.row_states import PREPARATIONS, STATES
 from tests.support.api_gateway import Person
 from tests.support.tenant_fixture import TenantFixture
@@ -58,3 +59,18 @@ def transaction(superuser, owner):
             connection.rollback()
 
     return transaction
+
+
+@pytest.fixture(scope="module")
+def first_world(superuser):
+    with superuser.connect() as connection:
+        yield World(connection)
+        connection.rollback()
+
+
+@pytest.fixture
+def world(first_world):
+    """The people and groups of `group_world`, as they are at the beginning."""
+    savepoint = first_world.connection.begin_nested()
+    yield first_world
+    savepoint.rollback()
