@@ -129,3 +129,24 @@ def test_a_response_is_locked_only_to_change_it(engine, alice, lock):
         responses.get(connection, id, user_id=alice.id, for_update=True)
         with pytest.raises(OperationalError, match="lock timeout"):
             lock(id)
+
+
+def test_responses_are_deleted_after_thirty_days(world, stored):
+    ids = stored("ann", 2)
+    for id, days in zip(ids, (31, 29), strict=True):
+        age(world, id, f"created_at = now() - interval '{days} days'")
+    responses.sweep(world.connection)
+
+    assert kept(world, "ann") == ids[1:]
+
+
+def test_the_pieces_of_an_answer_are_deleted_after_25_hours(world, stored):
+    (id,) = stored("ann", 1)
+    age(world, id, "heartbeat_at = now()")
+    for number, hours in enumerate((26, 24)):
+        responses.record_pieces(world.connection, id, [["text", f"{hours} h"]], number=number, user_id=world.ann)
+        at = text(f"UPDATE response_pieces SET at = now() - interval '{hours} hours' WHERE user_id = :user AND number = {number}")
+        world.connection.execute(at, {"user": world.ann})
+    responses.sweep_pieces(world.connection)
+
+    assert responses.pieces_after(world.connection, id, 0, user_id=world.ann) == [["text", "24 h"]]

@@ -29,7 +29,7 @@ _ADD = text(
     """
     INSERT INTO client_items (user_id, conversation_id, number, id, item)
     SELECT :user_id, :id, n.last + added.place, added.item ->> 'id', added.item
-      FROM (SELECT coalesce(max(number), 0) AS last, count(*) AS count FROM client_items
+      FROM (SELECT coalesce(max(number), 0) AS last FROM client_items
              WHERE user_id = :user_id AND conversation_id = :id) AS n,
            jsonb_array_elements(CAST(:items AS jsonb)) WITH ORDINALITY AS added (item, place)
     ON CONFLICT (user_id, conversation_id, id) DO NOTHING
