@@ -1,9 +1,12 @@
 """Concurrent requests from several processes, through PgBouncer if it is installed: limits admit exactly what fits."""
 
+import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from decimal import Decimal
+from itertools import cycle
 
 import pytest
 from sqlalchemy import insert
@@ -17,6 +20,7 @@ from tests.support.pgbouncer import running_pgbouncer
 
 PROCESSES = 5
 CLIENTS = """
+import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -31,11 +35,8 @@ from parley.metering import limits
 from parley.metering.limits import BudgetExhausted, RateLimited
 from parley.settings import DatabaseSettings
 
-user, clients, times, rate, price, cost = sys.argv[1:]
-subject, default_limits = BillingSubject(UUID(user)), DefaultLimits(int(rate), Decimal(1))
 
-
-def admit(engine):
+def admit(engine, subject, default_limits, price, cost):
     try:
         with user_scope(engine, subject.user_id) as connection:
             reserved = limits.admit(connection, subject, default_limits, amount_usd=Decimal(price))
@@ -48,49 +49,51 @@ def admit(engine):
     return 1
 
 
-def client(engine):
-    return sum(admit(engine) for _ in range(int(times)))
-
-
-engines = [make_engine(DatabaseSettings.read()) for _ in range(int(clients))]
-for engine in engines:
-    engine.connect().close()
-print("ready", flush=True)
-sys.stdin.readline()
-with ThreadPoolExecutor(len(engines)) as pool:
-    print(sum(pool.map(client, engines)), flush=True)
+for line in sys.stdin:
+    race = json.loads(line)
+    asked = BillingSubject(UUID(race["user"])), DefaultLimits(race["rate"], Decimal(1)), race["price"], race["cost"]
+    engines = [make_engine(DatabaseSettings.read()) for _ in range(race["clients"])]
+    for engine in engines:
+        engine.connect().close()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    with ThreadPoolExecutor(len(engines)) as pool:
+        print(sum(pool.map(lambda engine: sum(admit(engine, *asked) for _ in range(race["times"])), engines)), flush=True)
+    for engine in engines:
+        engine.dispose()
 """
 
 
 @pytest.fixture(scope="module")
-def variables(postgres, environment, database):
-    """The environment with which the processes connect to the database."""
-    with running_pgbouncer(postgres) as address:
-        yield os.environ | address
+def processes(postgres, environment, database):
+    """Processes that wait for races. They end when their input does."""
+    with running_pgbouncer(postgres) as address, ExitStack() as running:
+        started = [
+            subprocess.Popen(
+                [sys.executable, "-c", CLIENTS], env=os.environ | address, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+            for _ in range(PROCESSES)
+        ]
+        for process in started:
+            running.enter_context(process)
+        yield started
 
 
-def race(variables, *people, clients=10, times=1, rate=1000, price="0", cost=""):
-    """Run `clients` concurrent clients in each of PROCESSES processes, `times` requests each; return the number admitted.
+def race(processes, *people, clients=10, times=1, rate=1000, price="0", cost=""):
+    """Run `clients` concurrent clients in each process, `times` requests each; return the number admitted.
 
     The processes act for the people in turn.
     """
-    arguments = [str(value) for value in (clients, times, rate, price, cost)]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", CLIENTS, str(people[number % len(people)].id), *arguments],
-            env=variables,
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        for number in range(PROCESSES)
-    ]
+    for process, person in zip(processes, cycle(people), strict=False):
+        asked = {"user": str(person.id), "clients": clients, "times": times, "rate": rate, "price": price, "cost": cost}
+        process.stdin.write(f"{json.dumps(asked)}\n")
+        process.stdin.flush()
     for process in processes:
         assert process.stdout.readline() == "ready\n"
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
-    return sum(int(process.communicate(timeout=50)[0]) for process in processes)
+    return sum(int(process.stdout.readline()) for process in processes)
 
 
 def budget_of(engine, person):
@@ -98,18 +101,18 @@ def budget_of(engine, person):
         return budgets.current_budget(connection, user_id=person.id, default_usd=Decimal(1))
 
 
-def test_of_200_concurrent_requests_exactly_the_burst_is_admitted(variables, alice):
+def test_of_200_concurrent_requests_exactly_the_burst_is_admitted(processes, alice):
     # After 15 seconds one more would be admitted.
-    assert race(variables, alice, clients=10, times=4, rate=4) == 4
+    assert race(processes, alice, clients=10, times=4, rate=4) == 4
 
 
-def test_of_50_concurrent_calls_exactly_the_10_within_the_budget_are_admitted(engine, variables, alice):
-    assert race(variables, alice, price="0.1") == 10
+def test_of_50_concurrent_calls_exactly_the_10_within_the_budget_are_admitted(engine, processes, alice):
+    assert race(processes, alice, price="0.1") == 10
     assert budget_of(engine, alice).left_usd == 0
 
 
-def test_settled_costs_never_exceed_the_budget(engine, variables, alice):
-    admitted = race(variables, alice, times=4, price="0.1", cost="0.04")
+def test_settled_costs_never_exceed_the_budget(engine, processes, alice):
+    admitted = race(processes, alice, times=4, price="0.1", cost="0.04")
     budget = budget_of(engine, alice)
 
     assert (budget.spent_usd, budget.reserved_usd) == (admitted * Decimal("0.04"), 0)
@@ -127,8 +130,8 @@ def team(auth, engines, alice, bob):
     return people
 
 
-def test_of_50_concurrent_calls_of_a_team_exactly_the_10_within_its_pool_are_admitted(engine, variables, team):
-    admitted = race(variables, *team, price="0.1")
+def test_of_50_concurrent_calls_of_a_team_exactly_the_10_within_its_pool_are_admitted(engine, processes, team):
+    admitted = race(processes, *team, price="0.1")
     budgets_after = [budget_of(engine, person) for person in team]
 
     assert admitted == 10
@@ -137,8 +140,8 @@ def test_of_50_concurrent_calls_of_a_team_exactly_the_10_within_its_pool_are_adm
     assert {budget.pool_left_usd for budget in budgets_after} == {0}
 
 
-def test_settled_costs_of_a_team_exceed_neither_the_pool_nor_a_share(engine, variables, team):
-    admitted = race(variables, *team, times=4, price="0.1", cost="0.04")
+def test_settled_costs_of_a_team_exceed_neither_the_pool_nor_a_share(engine, processes, team):
+    admitted = race(processes, *team, times=4, price="0.1", cost="0.04")
     spent = [budget_of(engine, person).spent_usd for person in team]
 
     assert sum(spent) == admitted * Decimal("0.04") == 1 - budget_of(engine, team[0]).pool_left_usd
