@@ -9,7 +9,7 @@ import pytest
 
 from functions.chat.turn.events import NumberedEvent
 from tests.conftest import ROOT
-from tests.functions.chat.crash_worker import IDEMPOTENCY_KEY
+from tests.functions.chat.crash_worker import DIED, IDEMPOTENCY_KEY
 from tests.support.time_limits import HANG_S, wait_until
 from tests.support.turns import HELLO, ScriptedProvider, make_services, stored_messages, take_numbered
 
@@ -17,7 +17,6 @@ from tests.support.turns import HELLO, ScriptedProvider, make_services, stored_m
 # the model call, two text deltas and the end. Finish: four statements and a commit.
 STEPS = 5 + 2 + 2 * 4 + 5
 BEGIN_STEPS = 5
-DIED = 9
 WORKER_NAME = "crash-worker"
 STATE = """
 SELECT t.id, t.status, (SELECT count(*) FROM turns o WHERE o.user_id = t.user_id) AS turns,
@@ -27,18 +26,26 @@ SELECT t.id, t.status, (SELECT count(*) FROM turns o WHERE o.user_id = t.user_id
 """
 
 
+@pytest.fixture(scope="module")
+def workers(postgres, environment, database):
+    """The process that starts the workers: it imports what they need once. It ends when its input does."""
+    command = [sys.executable, "-W", "ignore", "-m", "tests.functions.chat.crash_worker"]
+    options = {"env": os.environ | {"PGAPPNAME": WORKER_NAME}, "text": True, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, **options) as process:
+        yield process
+
+
 @pytest.fixture
-def crash(alice, postgres):
+def crash(alice, postgres, workers):
     """Run a worker that takes the turn and dies at a step; return when PostgreSQL has rolled its transaction back."""
 
     def is_disconnected():
         return postgres.execute(f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{WORKER_NAME}'") == [(0,)]
 
     def crash(step):
-        command = [sys.executable, "-W", "ignore", "-m", "tests.functions.chat.crash_worker", str(step)]
-        variables = os.environ | {"PGAPPNAME": WORKER_NAME}
-        options = {"env": variables, "input": json.dumps(alice.claims), "text": True, "capture_output": True, "check": False}
-        done = subprocess.run(command, cwd=ROOT, timeout=HANG_S, **options)
+        workers.stdin.write(f"{json.dumps({'last_step': step, 'claims': alice.claims})}\n")
+        workers.stdin.flush()
+        done = json.loads(workers.stdout.readline())
         assert wait_until(is_disconnected)
         return done
 
@@ -60,8 +67,7 @@ def retry(engine, alice, change):
 
 @pytest.mark.parametrize("step", range(1, STEPS + 1))
 def test_a_retry_finds_one_ended_turn_whichever_step_the_worker_died_at(engine, alice, crash, retry, row, log, step):
-    done = crash(step)
-    assert done.returncode == DIED, done.stderr
+    assert crash(step)["exit_code"] == DIED
     first, second = retry(), retry()
     state = row(STATE, u=alice.id)
     question, answer = stored_messages(engine, alice, first[0][2]["conversation_id"])
@@ -76,9 +82,6 @@ def test_a_retry_finds_one_ended_turn_whichever_step_the_worker_died_at(engine, 
 
 
 def test_a_complete_turn_takes_the_expected_steps(crash, retry, row, alice):
-    done = crash(0)
-
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[-1]) == STEPS
+    assert crash(0) == {"exit_code": 0, "steps": STEPS}
     assert retry()[-1][1] == "turn.completed"
     assert tuple(row(STATE, u=alice.id))[1:] == ("completed", 1, 1, 0)
