@@ -77,6 +77,9 @@ def rotate(is_emergency: bool, includes_api_keys: bool, port: int) -> None:
     metavar="[FOLDER]",
     help=f"Run the output of `make build` with nothing else on the search path.  [folder: {DEFAULT_BUILD}]",
 )
+@click.option(
+    "--warm/--no-warm", envvar="PARLEY_WARM", default=True, help="Start a process for each function at once, not at its first request."
+)
 @click.option("--watch/--no-watch", default=True, help="Reload saved changes (never with --built).")
 @click.option("--stand-in", is_flag=True, hidden=True, help="Run the workers with the Python stand-in for AWS's native client.")
 @click.option("--verbose", is_flag=True, help="Show every line that the functions log, unchanged.")
@@ -92,6 +95,7 @@ def up(
     pgbouncer: bool,
     workers: int,
     built: str | None,
+    warm: bool,
     watch: bool,
     stand_in: bool,
     verbose: bool,
@@ -112,6 +116,7 @@ def up(
         parameters=dict(_parse_parameter(text) for text in parameters),
         wants_pgbouncer=pgbouncer,
         workers=workers,
+        wants_warm=warm,
         wants_watch=watch,
         wants_stand_in=stand_in,
         is_verbose=verbose,

@@ -80,10 +80,11 @@ class Emulator:
             self._start_triggers()
         return changed
 
-    async def start(self, listening: socket.socket) -> None:
-        """Serve on the socket, start the triggers and, in the background, start a worker for each function behind the API."""
+    async def start(self, listening: socket.socket, *, warms: bool = True) -> None:
+        """Serve on the socket and start the triggers; with `warms`, also start, in the background, the functions behind the API."""
         await self._server.start(listening)
-        self._warming = asyncio.create_task(self.fleet.warm(self._api_functions()))
+        if warms:
+            self._warming = asyncio.create_task(self.fleet.warm(self._api_functions()))
         self._start_triggers()
 
     async def stop(self) -> None:

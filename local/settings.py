@@ -28,6 +28,7 @@ class EmulatorSettings:
     workers: int = DEFAULT_WORKERS
     is_verbose: bool = False
     built: Path | None = None
+    wants_warm: bool = True
     wants_watch: bool = True
     wants_stand_in: bool = False
 

@@ -112,7 +112,7 @@ class _Run:
                     "The embedding model is not installed, so searches of memory and documents compare words only (see `make embedder`).",
                     "yellow",
                 )
-            await emulator.start(listening)
+            await emulator.start(listening, warms=self._settings.wants_warm)
             if self._settings.is_watching:
                 self._watch(emulator, services)
         finally:

@@ -68,6 +68,8 @@ class Stack:
             "PARLEY_MODELS": str(models),
             "PARLEY_TEST_VENDOR_KEY": "sk-test-vendor-key",
             "PARLEY_CONFIG_DIR": str(data.parent / "config"),
+            # Only the functions that the tests use start.
+            "PARLEY_WARM": "no",
         }
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx2.Client(base_url=self.url, timeout=HANG_S, trust_env=False)

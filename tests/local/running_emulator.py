@@ -54,6 +54,7 @@ class RunningEmulator:
         mails: Path | None = None,
         queue_server: QueueServer | None = None,
         pool_size: int = DEFAULT_WORKERS,
+        warms: bool = True,
     ) -> Iterator[Self]:
         port, terminal, begun, end = free_port(), io.StringIO(), threading.Event(), asyncio.Event()
         made: list[Any] = []
@@ -79,7 +80,7 @@ class RunningEmulator:
                 pool_size=pool_size,
             )
             await emulator.prepare()
-            await emulator.start(listen(port))
+            await emulator.start(listen(port), warms=warms)
             tasks = [asyncio.create_task(mailbox.watch(log.mail_sent))] if mailbox else []
             if watching:
                 watcher = Watcher(emulator, template=watching, load=lambda: load(watching, overrides={}), console=console)
@@ -102,10 +103,12 @@ class RunningEmulator:
         assert begun.wait(HANG_S)
         emulator, loop = made
         url = f"http://127.0.0.1:{port}"
-        with httpx2.Client(base_url=url, timeout=HANG_S) as client:
-            yield cls(url, client, emulator, terminal, logs)
-        loop.call_soon_threadsafe(end.set)
-        thread.join(HANG_S)
+        try:
+            with httpx2.Client(base_url=url, timeout=HANG_S) as client:
+                yield cls(url, client, emulator, terminal, logs)
+        finally:
+            loop.call_soon_threadsafe(end.set)
+            thread.join(HANG_S)
 
     def get(self, path: str, **options: Any) -> httpx2.Response:
         return self.client.get(path, **options)

@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from local.request_origin import is_trusted
+from local.template.stack import Stack
 from tests.local.running_emulator import RunningEmulator, eventually
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:EchoFunction"
@@ -18,6 +20,23 @@ def test_a_function_is_invoked_by_name_or_arn(running: RunningEmulator, name: st
 
     assert answer.json()["event"] == {"a": 1}
     assert answer.headers["x-amz-executed-version"] == "$LATEST"
+
+
+def workers_of(running: RunningEmulator) -> dict[str, int]:
+    """Return the number of processes of each function that has any."""
+    return {name: count for name, pool in running.emulator.fleet.pools.items() if (count := pool.states().total())}
+
+
+def test_a_stack_that_is_not_warmed_starts_a_function_at_its_first_request(stack: Stack, tmp_path: Path) -> None:
+    with RunningEmulator.started(stack, logs=tmp_path, warms=False) as cold:
+        assert workers_of(cold) == {}
+
+        assert cold.get("/echo").status_code == 200
+        assert workers_of(cold) == {"EchoFunction": 1}
+
+
+def test_a_function_behind_the_api_starts_before_its_first_request(running: RunningEmulator) -> None:
+    assert eventually(lambda: "GateFunction" in workers_of(running))
 
 
 def test_a_worker_sees_lambdas_environment_and_nothing_else(running: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
