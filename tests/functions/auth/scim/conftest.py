@@ -26,11 +26,10 @@ def email() -> str:
 def only_admin(postgres: Any, admin: Person) -> Iterator[Person]:
     """The admin, while all other admins are disabled."""
     others = f"role = 'admin' AND disabled_at IS NULL AND id <> '{admin.id}'"
-    ids = [id for (id,) in postgres.execute(f"SELECT id FROM users WHERE {others}", dbname="parley")]
-    postgres.execute(f"UPDATE users SET disabled_at = now() WHERE {others}", dbname="parley")
+    disabled = postgres.execute(f"UPDATE users SET disabled_at = now() WHERE {others} RETURNING id", dbname="parley")
+    ids = ", ".join(f"'{id}'" for (id,) in disabled)
     yield admin
-    for id in ids:
-        postgres.execute(f"UPDATE users SET disabled_at = NULL WHERE id = '{id}'", dbname="parley")
+    postgres.execute(f"UPDATE users SET disabled_at = NULL WHERE id IN (NULL, {ids or 'NULL'})", dbname="parley")
 
 
 @pytest.fixture
