@@ -161,6 +161,7 @@ class Rows:
             "api_keys.add": {"key_id": new_id()},
             "conversations.add": {"conversation_id": new_id()},
             "documents.add": {"document_id": new_id()},
+            "documents.change": {"changes": {"is_shared": True}},
             "exports.add": {"export_id": new_id()},
             "projects.add": {"project_id": new_id()},
             "prompts.add": {"prompt_id": new_id()},

@@ -104,9 +104,9 @@ def test_an_unknown_document_is_not_found(queue):
             change(new_id())
 
 
-@pytest.mark.parametrize(("is_excused", "failures"), [(True, 0), (False, 1)])
+@pytest.mark.parametrize(("is_excused", "failures"), [(True, 2), (False, 3)])
 def test_an_excused_attempt_is_no_failure(queue, is_excused, failures):
-    held, without_failures = queue.acquire(queue.add()), queue.get(queue.add(leased_until=LIVE))
+    held, without_failures = queue.acquire(queue.add(failures="2")), queue.get(queue.add(leased_until=LIVE))
     for each in (held, without_failures):
         queue.release(each, is_excused=is_excused)
 
@@ -125,7 +125,7 @@ def test_a_released_document_stays_leased_for_the_delay_without_a_worker(queue):
 def test_a_document_that_is_ready_has_not_failed(queue):
     queue.finish(queue.acquire(id := queue.add()))
 
-    assert (queue.get(id).status, queue.get(id).failures) == ("ready", 0)
+    assert (queue.get(id).status, queue.get(id).failures, queue.get(id).progress) == ("ready", 0, 1)
     queue.connection.execute(text(f"UPDATE documents SET leased_until = {LIVE} WHERE id = :id"), {"id": id})
     assert queue.processed() == 0
 
@@ -232,6 +232,14 @@ def test_documents_wait_in_order_and_are_taken_once(queue):
     taken = [documents.take_waiting(queue.connection, **queue.user, limit=limit) for limit in (1, 5, 5)]
 
     assert [taken[0], set(taken[1]), taken[2]] == [[ids["processing"]], {ids["queued"], ids["ready"]}, []]
+
+
+def test_another_users_waiting_document_is_neither_taken_nor_counted(engines, alice, bob):
+    with engines["owner"].connect() as connection:
+        waiting = Queue(connection, alice.id).add(is_waiting="true")
+        Queue(connection, bob.id).add(is_waiting="true", status="'processing'")
+
+        assert documents.take_waiting(connection, user_id=alice.id, limit=1) == [waiting]
 
 
 def test_a_document_whose_file_is_missing_is_queued_as_if_new(queue):
