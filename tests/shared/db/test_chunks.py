@@ -27,3 +27,13 @@ def test_the_chunks_of_a_document_are_read_on_after_a_number(queue, alice):
     pages = [chunks.page(queue.connection, id, owner_id=alice.id, limit=2, after=after) for after in (None, 1, 3)]
 
     assert [[chunk.number for chunk in page] for page in pages] == [[0, 1], [2, 3], []]
+
+
+def test_a_chunk_with_a_description_or_a_vector_of_the_model_gets_no_description(queue):
+    id = queue.add()
+    chunks.add(queue.connection, id, [NewChunk(number, "", f"{number}", None, 0, 1) for number in range(3)], **queue.user, is_shared=False)
+    chunks.put_vectors(queue.connection, id, {0: VECTOR}, **queue.user)
+    chunks.set_description(queue.connection, id, 2, "About herons.", **queue.user)
+    found = [chunks.without_description(queue.connection, id, **queue.user, model=model, limit=9) for model in ("m", "other", None)]
+
+    assert [[chunk.number for chunk in each] for each in found] == [[1], [0, 1], [0, 1]]

@@ -34,13 +34,13 @@ class Conversation:
     last_seq: int
     created_at: datetime
     updated_at: datetime
-    is_incognito: bool = False
-    is_pinned: bool = False
-    assistant_id: UUID | None = None
-    assistant_version: int | None = None
-    tags: Sequence[str] = ()
-    is_archived: bool = False
-    project_id: UUID | None = None
+    is_incognito: bool
+    is_pinned: bool
+    assistant_id: UUID | None
+    assistant_version: int | None
+    tags: Sequence[str]
+    is_archived: bool
+    project_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,8 @@ class StoredMessage:
     tokens: int
     status: str
     created_at: datetime
-    variant: int = 0
-    is_active: bool = True
+    variant: int
+    is_active: bool
 
     @property
     def text(self) -> str:
