@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import text
 
 from parley.auth.client_origin import ClientOrigin
+from parley.auth.principal import Principal
 from parley.clock import utc_now
 from parley.db.accounts import api_keys, sessions, users
 from parley.db.accounts.sessions import NewSession
-from parley.db.transactions import principal_scope, user_scope
+from parley.db.transactions import lock_access, principal_scope, user_scope
 from parley.errors import Unauthorized
 from parley.ids import new_id
 
@@ -74,3 +75,57 @@ def test_the_right_password_starts_a_session_unless_the_account_is_disabled(run,
     started = run(sessions.start_session, alice.id, password_hash, session, origin=ClientOrigin("192.0.2.1"), reset_buckets=None)
 
     assert (started is None) is is_disabled
+
+
+# Each kind of credential: the table, the field of the principal, and what ends it.
+CREDENTIALS = {
+    "session": ("sessions", "session_id", ("ended_at = now()", "expires_at = now()")),
+    "API key": ("api_keys", "api_key_id", ("revoked_at = now()", "expires_at = now()")),
+    "run": ("schedule_runs", "run_id", ("status = 'completed'",)),
+}
+ENDINGS = [(kind, f"UPDATE {table} SET {end} WHERE id = :id") for kind, (table, _, ends) in CREDENTIALS.items() for end in ends]
+ENDINGS += [(kind, "UPDATE users SET disabled_at = now() WHERE id = :user") for kind in CREDENTIALS]
+
+
+@pytest.fixture
+def access(transaction, owner):
+    """Open a transaction without row level security in which a run of the owner's is running."""
+    with transaction("lock_access", owner.user_id) as connection:
+        connection.execute(text("UPDATE schedule_runs SET status = 'running' WHERE user_id = :id"), {"id": owner.user_id})
+        yield connection
+
+
+def principal_by(kind, owner, user_id):
+    """The principal of a user with a credential of the owner's."""
+    table, field, _ = CREDENTIALS[kind]
+    credential = {"session_id": None, "api_key_id": None, field: owner.id_of(table)}
+    return Principal(user_id=user_id, scopes=frozenset(), expires_at=utc_now(), **credential)
+
+
+@pytest.mark.parametrize(("kind", "end"), ENDINGS)
+def test_access_ends_with_its_credential_or_its_account_and_the_log_names_it(access, owner, alice, kind, end):
+    principal = principal_by(kind, owner, owner.user_id)
+    lock_access(access, principal)
+    id = owner.id_of(CREDENTIALS[kind][0])
+    access.execute(text(end), {"id": id, "user": owner.user_id})
+
+    with pytest.raises(Unauthorized, match=f"^{kind} {id} has ended"):
+        lock_access(access, principal)
+
+
+@pytest.mark.parametrize("kind", CREDENTIALS)
+def test_somebody_elses_credential_gives_no_access_without_row_level_security(access, owner, alice, kind):
+    with pytest.raises(Unauthorized):
+        lock_access(access, principal_by(kind, owner, alice.id))
+
+
+@pytest.mark.parametrize(("is_exclusive", "blocked"), [(False, {"NO KEY UPDATE"}), (True, {"NO KEY UPDATE", "SHARE"})])
+def test_locked_access_keeps_others_from_the_credentials_of_this_account_alone(access, superuser, owner, alice, is_exclusive, blocked):
+    lock_access(access, principal_by("session", owner, owner.user_id), is_exclusive=is_exclusive)
+
+    def blocked_for(user_id):
+        with superuser.connect() as connection:
+            locks = {lock: f"SELECT FROM credentials WHERE user_id = :id FOR {lock} SKIP LOCKED" for lock in ("NO KEY UPDATE", "SHARE")}
+            return {lock for lock, select in locks.items() if not connection.execute(text(select), {"id": user_id}).all()}
+
+    assert (blocked_for(owner.user_id), blocked_for(alice.id)) == (blocked, set())

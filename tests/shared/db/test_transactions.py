@@ -2,13 +2,14 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.exc import DataError
 
 from parley.auth.principal import Principal
 from parley.db import conversations
 from parley.db.accounts import sessions
 from parley.db.engine import make_engine
-from parley.db.transactions import global_scope, principal_scope, user_scope
+from parley.db.transactions import global_scope, principal_scope, run_global_statement, run_statement, user_scope
 from parley.errors import Unauthorized, Unavailable
 from parley.ids import new_id
 from parley.settings import DatabaseSettings
@@ -119,3 +120,24 @@ def test_a_worker_whose_only_connection_is_in_use_fails_instead_of_waiting(datab
     with user_scope(busy, alice.id), pytest.raises(Unavailable), user_scope(busy, alice.id):
         pass
     busy.dispose()
+
+
+RUNS = {
+    "of no user": run_global_statement,
+    "of a user": lambda engine, statement: run_statement(engine, statement, user_id=uuid4()),
+}
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_a_single_statement_begins_no_transaction_that_takes_further_round_trips(engine, run):
+    assert run(engine, text("SELECT now() = statement_timestamp() AS is_alone")).is_alone
+
+
+def test_a_statement_that_fails_on_a_good_connection_is_not_repeated(database):
+    own, failures = make_engine(database), []
+    event.listen(own, "handle_error", failures.append)
+    with pytest.raises(DataError):
+        run_global_statement(own, text("SELECT 1 / 0"))
+    own.dispose()
+
+    assert len(failures) == 1
