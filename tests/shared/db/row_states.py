@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 NOW = datetime.now(UTC)
 # Of all functions.
 PREPARATIONS = (
+    "UPDATE credentials SET verified_email = email FROM users WHERE user_id = id AND id = :owner",
     "UPDATE messages SET parts = parts || jsonb_build_array(jsonb_build_object('type', 'image', 'id', id)) WHERE user_id = :owner",
     "UPDATE conversations SET last_seq = 1, mined_upto_seq = 0, updated_at = now() - interval '9 days' WHERE user_id = :owner",
     "UPDATE documents SET chunks = 1 WHERE user_id = :owner",
@@ -28,8 +29,6 @@ _LEASED = f"leased_until = '{NOW.isoformat()}' WHERE user_id = :owner"
 STATES = {
     "responses.record_pieces": "UPDATE responses SET heartbeat_at = now() WHERE user_id = :owner",
     "responses.finish": "UPDATE responses SET heartbeat_at = now() WHERE user_id = :owner",
-    "users.is_email_verified": "UPDATE credentials SET verified_email = email FROM users WHERE user_id = id AND id = :owner",
-    "users.lock_verified_email": "UPDATE credentials SET verified_email = email FROM users WHERE user_id = id AND id = :owner",
     "budgets.key_budget": "UPDATE api_keys SET monthly_budget_usd = 5 WHERE user_id = :owner",
     "turn_begin.store_turn": "UPDATE turns SET status = 'completed' WHERE user_id = :owner",
     "summaries.lacking_tokens": "UPDATE messages SET seq = 5 WHERE user_id = :owner",
