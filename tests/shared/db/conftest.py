@@ -3,9 +3,11 @@
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, insert, make_url, text
 
+from parley.db.tables import users
 from parley.db.transactions import user_scope
+from parley.ids import new_id
 from tests.shared.db.group_world import World
 from tests.shared.db.row_states import PREPARATIONS, STATES
 from tests.support.api_gateway import Person
@@ -30,6 +32,22 @@ def superuser(postgres, database):
     engine = create_engine(url, connect_args={"prepare_threshold": None})
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def unrestricted(superuser):
+    """A transaction that no policy restricts, and that is rolled back."""
+    with superuser.connect() as connection:
+        yield connection
+        connection.rollback()
+
+
+@pytest.fixture
+def people(unrestricted):
+    """The ids of two users in this transaction."""
+    ids = [new_id(), new_id()]
+    unrestricted.execute(insert(users), [{"id": id, "email": f"{id}@example.com"} for id in ids])
+    return ids
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ def held(superuser, owner, stranger):
 
 @pytest.mark.parametrize("name", HELD)
 def test_a_function_holds_one_row_of_its_user_and_no_others(transaction, owner, held, name):
-    rows = dict.fromkeys(HELD[name], [owner.user_id])
+    rows = {table: [owner.user_id] for table in HELD[name]}
     with transaction(name, owner.user_id) as connection:
         assert not call(name, FUNCTIONS[name], connection, owner.user_id, Rows.of(owner)).startswith("raises")
 
