@@ -144,6 +144,7 @@ class Rows:
             },
             "passkeys.add": {"passkey_id": new_id()},
             "second_factors.confirm": {"hashes": [b"new"]},
+            "second_factors.use_recovery_code": {"code_hash": self.text_of("recovery_codes", "hash").encode()},
             "messages.add": {"message_id": new_id()},
             "shared_links.add": {"link_id": new_id()},
             "authorization_codes.lock": {"code_hash": self.text_of("authorization_codes", "hash").encode()},

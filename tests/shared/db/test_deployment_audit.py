@@ -1,6 +1,7 @@
 """The audit of the deployment only grows: no role of the functions changes, deletes, backdates or forges a row."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -12,6 +13,7 @@ from parley.db.accounts.deployment_audit import AuditFilter
 from parley.db.transactions import global_scope, user_scope
 from parley.ids import new_id
 
+DESCRIPTION = Path(__file__).parents[3] / "functions" / "web" / "openapi.json"
 ADD = """
 INSERT INTO deployment_audit (id, action, actor, actor_id, account_id, outcome{column})
 VALUES (gen_random_uuid(), 'login', :actor, :actor_id, :account_id, 'done'{value})
@@ -40,6 +42,13 @@ def test_a_period_begins_with_its_first_moment_and_ends_before_its_last(engines,
     assert [[event.id for event in events if event.id == row] for events in found] == [[row], [], []]
 
 
+def test_an_export_begins_with_the_newest_row_and_has_as_many_as_its_description_says(engines, row):
+    with global_scope(engines["background"]) as connection:
+        assert next(deployment_audit.newest(connection)).id == row
+
+    assert f"its newest {deployment_audit.MAX_EXPORTED:,} rows" in DESCRIPTION.read_text()
+
+
 @pytest.mark.parametrize(
     ("event", "has_admin", "actor"),
     [("login", False, "user"), ("disabled", True, "admin"), ("ended_by_issuer", False, "issuer"), ("provisioned", False, "scim")],
@@ -49,7 +58,7 @@ def test_an_event_names_who_caused_it(engine, engines, alice, bob, event, has_ad
         audit.add(connection, alice.id, event, None, admin_id=bob.id if has_admin else None)
     newest = rows_of(engines, account_id=alice.id)[0]
 
-    assert (newest.action, newest.actor) == (event, actor)
+    assert (newest.action, newest.actor, newest.outcome) == (event, actor, "done")
     assert newest.actor_id == {"user": alice.id, "admin": bob.id}.get(actor)
 
 

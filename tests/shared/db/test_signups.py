@@ -7,6 +7,7 @@ import pytest
 from parley.clock import utc_now
 from parley.db.accounts import invites, signups
 from parley.db.accounts.signups import Signup
+from parley.errors import NotFound
 from parley.ids import new_id
 
 HOUR = timedelta(hours=1)
@@ -43,10 +44,29 @@ def test_an_expired_signup_is_neither_found_nor_counted(unrestricted, add):
     assert signups.count(unrestricted, EMAIL) == 1
 
 
-def test_an_expired_invite_is_not_listed(unrestricted, people):
-    made = [
-        invites.add(unrestricted, new_id(), bytes([number]), email=None, created_by=people[0], expires_at=utc_now() + lifetime)
-        for number, lifetime in enumerate((HOUR, -HOUR))
-    ]
+@pytest.fixture
+def invite(unrestricted, people):
+    """Return a function that stores an invite and returns its id."""
 
-    assert {invite.id for invite in made} & {invite.id for invite in invites.page(unrestricted, limit=9, after=None)} == {made[0].id}
+    def invite(lifetime=HOUR):
+        expires_at = utc_now() + lifetime
+        return invites.add(unrestricted, new_id(), new_id().bytes, email=None, created_by=people[0], expires_at=expires_at).id
+
+    return invite
+
+
+def test_an_expired_invite_is_neither_listed_nor_used(unrestricted, invite):
+    made = invite(), invite(-HOUR)
+    listed = [one.id for one in invites.page(unrestricted, limit=9, after=None)]
+
+    assert [id in listed for id in made] == [True, False]
+    assert [invites.use(unrestricted, id) for id in made] == [True, False]
+
+
+def test_an_invite_is_withdrawn_once_and_no_other_with_it(unrestricted, invite):
+    withdrawn, kept = invite(), invite()
+    invites.remove(unrestricted, withdrawn)
+
+    assert kept in [one.id for one in invites.page(unrestricted, limit=9, after=None)]
+    with pytest.raises(NotFound):
+        invites.remove(unrestricted, withdrawn)
