@@ -115,7 +115,7 @@ class Rows:
         resource = ("client", "name", ["mcp:tools"], b"new code", "http://127.0.0.1/", "challenge", "resource", LATER)
         return {
             "authorization": NewAuthorization(session_id, self.id_of("sessions"), *resource),
-            "session": NewSession(session_id, b"new token", LATER),
+            "session": NewSession(session_id, b"new token", LATER, False),
             "billing_subject": BillingSubject(caller),
             "reservations": [self.id_of("budget_reservations")],
             "detail": ReservationDetail(turn_id, "m", "p"),
@@ -143,6 +143,7 @@ class Rows:
                 "code": LoginCode(b"new", "http://127.0.0.1/", "challenge", LATER),
             },
             "passkeys.add": {"passkey_id": new_id()},
+            "passkeys.find_credential": {"credential_id": self.text_of("passkeys", "credential_id").encode()},
             "second_factors.confirm": {"hashes": [b"new"]},
             "second_factors.use_recovery_code": {"code_hash": self.text_of("recovery_codes", "hash").encode()},
             "messages.add": {"message_id": new_id()},

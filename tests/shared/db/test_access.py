@@ -71,7 +71,7 @@ def test_the_right_password_starts_a_session_unless_the_account_is_disabled(run,
     with engines["owner"].begin() as connection:
         disable = text("UPDATE users SET disabled_at = CASE WHEN :off THEN now() END WHERE id = :id")
         connection.execute(disable, {"off": is_disabled, "id": alice.id})
-    session = NewSession(new_id(), b"token", utc_now() + timedelta(days=1))
+    session = NewSession(new_id(), b"token", utc_now() + timedelta(days=1), False)
     started = run(sessions.start_session, alice.id, password_hash, session, origin=ClientOrigin("192.0.2.1"), reset_buckets=None)
 
     assert (started is None) is is_disabled

@@ -6,6 +6,7 @@ Another transaction asks which rows it could change at this moment, or rely on, 
 import pytest
 from sqlalchemy import text
 
+from parley.db.accounts import administration
 from tests.shared.db.repository_calls import Rows, call, repository_functions
 from tests.support.api_gateway import Person
 
@@ -58,3 +59,9 @@ def test_a_function_holds_one_row_of_its_user_and_no_others(transaction, owner, 
 
         assert held("NO KEY UPDATE") == rows
         assert held("SHARE") == (rows if name in ALONE else {})
+
+
+def test_an_admin_who_ends_the_access_of_one_user_holds_the_credentials_of_no_other(unrestricted, owner, held):
+    administration.end_access(unrestricted, user_id=owner.user_id, but=None, with_api_keys=False)
+
+    assert held("SHARE")["credentials"] == [owner.user_id]

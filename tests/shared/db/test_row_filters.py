@@ -50,6 +50,7 @@ def test_the_users_other_rows_are_neither_read_nor_changed(transaction, owner, f
         changed = changed_tables(connection, owner.user_id, before, further.marks)
 
     assert (further.token in result, changed) == (name in READS_ALL, CHANGES_ALL.get(name, set()))
+    assert result != "raises MultipleResultsFound"
 
 
 def ids(rows):

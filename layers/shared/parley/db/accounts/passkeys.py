@@ -97,7 +97,7 @@ def role_beside(connection: Connection, session_id: UUID | None, *, user_id: UUI
     """Return the role of a user who has a passkey, if the session began without it and without another second factor, else None."""
     is_weak = (sessions.c.user_id == user_id, sessions.c.id == session_id, ~sessions.c.has_second_factor)
     has_passkey = exists().where(passkeys.c.user_id == user_id)
-    return connection.execute(select(users.c.role).join(sessions).where(users.c.id == user_id, *is_weak, has_passkey)).scalar_one_or_none()
+    return connection.execute(select(users.c.role).join(sessions).where(*is_weak, has_passkey)).scalar_one_or_none()
 
 
 def remove_all(connection: Connection, *, user_id: UUID) -> None:

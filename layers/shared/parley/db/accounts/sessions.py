@@ -65,7 +65,7 @@ class NewSession:
     id: UUID
     token_hash: bytes
     expires_at: datetime
-    has_second_factor: bool = False
+    has_second_factor: bool
 
 
 @dataclass(frozen=True, slots=True)
