@@ -80,7 +80,12 @@ def test_a_value_that_does_not_suit_its_variable_is_refused_at_its_place(convers
 
 
 @pytest.mark.parametrize(
-    "field", [{"name": "Trip"}, {"name": "/trip"}, {"name": "a b"}, {"name": ""}, {"name": "x" * 41}, {"text": "{{City}}"}, {"text": ""}]
+    "field",
+    [
+        *({"name": name} for name in ("Trip", "/trip", "a b", "", "x" * 41)),
+        *({"text": text} for text in ("{{City}}", "", "x" * 16_001)),
+        {"description": "x" * 301},
+    ],
 )
 def test_fields_out_of_bounds_are_refused(conversation, write, alice, field):
     assert conversation.post("/prompts", {"name": "trip", "text": "x"} | field, as_=alice).status == 422
@@ -196,8 +201,9 @@ def test_an_owner_who_is_no_admin_any_more_can_only_end_the_share_with_everybody
     assert change(conversation, id, alice, text="Other.").json["version"] == 3
 
 
-def test_the_number_of_prompts_is_bounded(conversation, write, alice, monkeypatch):
-    monkeypatch.setattr("functions.conversation.prompts.prompts.MAX_PROMPTS", 1)
+def test_a_user_has_up_to_200_prompts(conversation, write, alice, postgres):
+    rows = f"SELECT '{alice.id}', gen_random_uuid(), 'prompt-' || n FROM generate_series(1, 199) n"
+    postgres.execute(f"INSERT INTO prompts (user_id, id, name) {rows}")
     write()
     refused = conversation.post("/prompts", {"name": "other", "text": "x"}, as_=alice)
 

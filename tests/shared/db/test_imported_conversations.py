@@ -81,8 +81,8 @@ def test_messages_keep_their_ids_and_a_branch_has_copies(store, message_ids, tal
 
 
 def test_a_repeated_import_of_a_conversation_with_variants_changes_nothing(store, talk):
-    variant = replace(talk.messages[1], id=UUID(int=99), variant=1, is_active=False)
-    with_variant = replace(talk, messages=[*talk.messages, variant])
+    variant = replace(talk.messages[0], id=UUID(int=99), variant=1, is_active=False)
+    with_variant = replace(talk, messages=[talk.messages[0], variant, talk.messages[1]])
 
     assert [store(with_variant).outcome for _ in range(2)] == ["added", "unchanged"]
 
