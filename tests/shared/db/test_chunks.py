@@ -21,16 +21,19 @@ def document(queue):
 
 
 def test_only_a_document_that_lacks_a_vector_itself_is_found_for_it(queue, alice):
-    whole, lacking = queue.add(status="'ready'"), queue.add(status="'ready'")
-    for id in (whole, lacking):
+    whole, lacking, unfinished = queue.add(status="'ready'"), queue.add(status="'ready'"), queue.add()
+    for id in (whole, lacking, unfinished):
         chunks.add(
             queue.connection, id, [NewChunk(number, "", "Herons nest.", None, 0, 2) for number in (0, 1)], **queue.user, is_shared=False
         )
     chunks.put_vectors(queue.connection, whole, {0: VECTOR, 1: VECTOR}, **queue.user)
     chunks.put_vectors(queue.connection, lacking, {0: VECTOR}, **queue.user)
-    found = unfinished_documents.find_without_vectors(queue.connection, model="m", limit=100, after=None)
+    pages = [
+        unfinished_documents.find_without_vectors(queue.connection, model="m", limit=100, after=after)
+        for after in (None, (alice.id, lacking))
+    ]
 
-    assert [id for user_id, id in found if user_id == alice.id] == [lacking]
+    assert [[id for user_id, id in page if user_id == alice.id] for page in pages] == [[lacking], []]
 
 
 def test_the_chunks_of_a_document_are_read_on_after_a_number(queue, alice):

@@ -287,8 +287,10 @@ def test_the_sweep_finds_stalled_documents_oldest_first_and_not_those_that_a_wor
         mine.add(created_at=long_ago.format(0), is_waiting="true")
         mine.add(created_at=long_ago.format(0), status="'ready'")
         mine.add(created_at=long_ago.format(0), status="'failed'")
-        mine.add()
+        new = mine.add()
         found.append(other.add(created_at=long_ago.format(3), is_waiting="true"))
         stalled = unfinished_documents.find_stalled(connection, limit=3, older_than_s=30)
+        all_stalled = unfinished_documents.find_stalled(connection, limit=10**6, older_than_s=30)
 
     assert [id for _, id in stalled] == found
+    assert (alice.id, new) not in all_stalled

@@ -1,8 +1,9 @@
 import threading
 
 import pytest
+from sqlalchemy import text
 
-from parley.db import conversations, messages
+from parley.db import conversations, messages, summaries
 from parley.db.engine import make_engine
 from parley.db.transactions import principal_scope
 from parley.errors import NotFound
@@ -101,3 +102,37 @@ def test_messages_are_filtered_by_user_even_without_row_level_security(engine, e
     with engines["owner"].connect() as connection:
         assert messages.newest(connection, conversation_id, user_id=bob.id, limit=1) == []
         assert len(messages.newest(connection, conversation_id, user_id=alice.id, limit=1)) == 1
+
+
+@pytest.mark.parametrize("read", [messages.window, messages.page])
+def test_a_variant_that_was_replaced_is_neither_in_a_prompt_nor_in_a_page(run, engines, alice, conversation_id, read):
+    said = [run(say, alice, conversation_id, each).id for each in ("a", "b", "c")]
+    with engines["owner"].begin() as connection:
+        replace = text("UPDATE messages SET seq = 2, variant = 1, is_active = false WHERE id = :id")
+        connection.execute(replace, {"id": said[2]})
+    further = {"order": "asc", "after": None} if read is messages.page else {}
+    found = run(read, conversation_id, user_id=alice.id, limit=9, **further)
+
+    assert [message.id for message in getattr(found, "history", found)] == said[:2]
+
+
+def test_a_prompt_has_the_newest_summary_even_if_an_older_one_was_stored_meanwhile(run, engines, alice, conversation_id):
+    run(summaries.add, conversation_id, user_id=alice.id, upto_seq=7, text="newest", model="m", tokens=1)
+    with engines["owner"].begin() as connection:
+        older = text(
+            "INSERT INTO summaries (user_id, conversation_id, upto_seq, text, model, tokens) VALUES (:user, :id, 5, 'older', 'm', 1)"
+        )
+        connection.execute(older, {"user": alice.id, "id": conversation_id})
+
+    assert run(messages.window, conversation_id, user_id=alice.id, limit=9).summary == "newest"
+
+
+def test_a_page_may_have_as_many_bytes_as_allowed(run, alice, conversation_id):
+    for each in ("a", "b", "c"):
+        run(say, alice, conversation_id, each)
+    size = text("SELECT sum(octet_length(parts::text)) FROM messages WHERE conversation_id = :id AND seq <= 2")
+    allowed = run(lambda connection: connection.scalar(size, {"id": conversation_id}))
+    bounds = {"limit": 9, "max_bytes": allowed, "order": "asc", "after": None, "variants": False}
+    found = run(messages.page_within, conversation_id, user_id=alice.id, **bounds)
+
+    assert ([message.seq for message in found.rows], found.has_more) == ([1, 2], True)
