@@ -1,6 +1,6 @@
 """What opens a transaction and starts a session, where no authorizer has refused it before."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +10,8 @@ from parley.auth.client_origin import ClientOrigin
 from parley.auth.principal import Principal
 from parley.clock import utc_now
 from parley.db.accounts import api_keys, sessions, users
-from parley.db.accounts.sessions import NewSession
+from parley.db.accounts.login_throttle import ThrottleBucket
+from parley.db.accounts.sessions import LoginBuckets, NewSession
 from parley.db.transactions import lock_access, principal_scope, user_scope
 from parley.errors import Unauthorized
 from parley.ids import new_id
@@ -129,3 +130,22 @@ def test_locked_access_keeps_others_from_the_credentials_of_this_account_alone(a
             return {lock for lock, select in locks.items() if not connection.execute(text(select), {"id": user_id}).all()}
 
     assert (blocked_for(owner.user_id), blocked_for(alice.id)) == (blocked, set())
+
+
+@pytest.mark.parametrize(
+    ("change", "is_comparable", "has_second_factor"),
+    [
+        ("SELECT 1", True, False),
+        ("UPDATE users SET disabled_at = now() WHERE id = :id", False, False),
+        ("INSERT INTO second_factors (user_id, secret) VALUES (:id, 'secret')", True, False),
+        ("INSERT INTO second_factors (user_id, secret, confirmed_at) VALUES (:id, 'secret', now())", True, True),
+    ],
+)
+def test_an_attempt_is_told_whether_a_password_is_compared_and_suffices(engines, alice, change, is_comparable, has_second_factor):
+    with engines["owner"].begin() as connection:
+        connection.execute(text(change), {"id": alice.id})
+    buckets = LoginBuckets(*(ThrottleBucket(new_id().bytes, burst=9, every_s=1.0, slow_s=1.0) for _ in fields(LoginBuckets)))
+    attempt = sessions.count_attempt(engines["background"], alice.email, "192.0.2.1", buckets)
+
+    assert (attempt.user_id, attempt.wait_s) == (alice.id, None)
+    assert (attempt.password_hash is not None, attempt.has_second_factor) == (is_comparable, has_second_factor)
