@@ -58,3 +58,19 @@ def test_a_wait_lasts_at_least_a_second_and_no_longer_than_it_must(unrestricted,
     fill(bucket, seconds)
 
     assert least_s <= login_throttle.wait_s(unrestricted, [bucket]) <= most_s
+
+
+@pytest.mark.parametrize(("options", "slow_s"), [({}, 60), ({"slow_s": 3600.0}, 3600)])
+def test_a_bucket_leaks_its_burst_within_its_window(options, slow_s):
+    bucket = ThrottleBucket.of("account", "ada", burst=10, window_s=600, **options)
+
+    assert (bucket.burst, bucket.every_s, bucket.slow_s) == (10, 60, slow_s)
+
+
+def test_only_the_named_buckets_are_emptied(unrestricted, bucket, fill):
+    other = replace(bucket, key=new_id().bytes)
+    for one in (bucket, other):
+        fill(one, 180)
+    login_throttle.reset(unrestricted, [bucket.key])
+
+    assert [login_throttle.take(unrestricted, [one]) is None for one in (bucket, other)] == [True, False]
