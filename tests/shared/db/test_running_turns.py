@@ -1,5 +1,7 @@
 """Turns while they run, wait and are forgotten: heartbeats, stops, pauses, and what the sweep finds."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -67,21 +69,41 @@ def test_only_a_running_turn_misses_its_heartbeat(engine, begun, postgres, alice
     assert turns.progress(engine, turn.turn_id, user_id=alice.id, after=0).is_stale is is_stale
 
 
+@pytest.fixture
+def holders(postgres, alice):
+    """Alice with her session, and Alice with an API key."""
+    key_id, columns = new_id(), "user_id, id, name, scopes, expires_at"
+    values = f"'{alice.id}', '{key_id}', 'ci', '{{chat}}', now() + interval '1 hour'"
+    postgres.execute(f"INSERT INTO api_keys ({columns}) VALUES ({values})", dbname="parley")
+    claims = {name: value for name, value in alice.claims.items() if name != "sid"} | {"api_key_id": str(key_id), "scope": "chat"}
+    return {"session": alice, "key": replace(alice, claims=claims)}
+
+
 @pytest.mark.parametrize(
-    "end",
+    ("credential", "end"),
     [
-        "UPDATE sessions SET ended_at = now() WHERE user_id = '{id}'",
-        "UPDATE sessions SET expires_at = now() - interval '1 second' WHERE user_id = '{id}'",
-        "UPDATE users SET disabled_at = now() WHERE id = '{id}'",
+        ("session", "UPDATE sessions SET ended_at = now() WHERE user_id = '{id}'"),
+        ("session", "UPDATE sessions SET expires_at = now() - interval '1 second' WHERE user_id = '{id}'"),
+        ("session", "UPDATE users SET disabled_at = now() WHERE id = '{id}'"),
+        ("key", "UPDATE api_keys SET revoked_at = now() WHERE user_id = '{id}'"),
+        ("key", "UPDATE api_keys SET expires_at = now() - interval '1 second' WHERE user_id = '{id}'"),
+        ("key", "UPDATE users SET disabled_at = now() WHERE id = '{id}'"),
     ],
 )
-def test_a_turn_learns_that_its_session_or_its_account_has_ended(engine, begun, postgres, alice, end):
-    turn = begun()
-    before = beat(engine, turn, alice).is_access_ended
-    postgres.execute(end.format(id=alice.id), dbname="parley")
-    progress = turns.progress(engine, turn.turn_id, user_id=alice.id, after=0, principal=alice.principal)
+def test_a_turn_learns_that_its_session_its_key_or_its_account_has_ended(superuser, begun, postgres, holders, credential, end):
+    turn, person = begun(), holders[credential]
+    before = beat(superuser, turn, person).is_access_ended
+    postgres.execute(end.format(id=person.id), dbname="parley")
+    progress = turns.progress(superuser, turn.turn_id, user_id=person.id, after=0, principal=person.principal)
 
-    assert (before, beat(engine, turn, alice).is_access_ended, progress.is_access_ended) == (False, True, True)
+    assert (before, beat(superuser, turn, person).is_access_ended, progress.is_access_ended) == (False, True, True)
+
+
+@pytest.mark.parametrize("credential", ["session", "key"])
+def test_somebody_elses_session_or_key_is_no_access_to_a_turn_without_row_level_security(superuser, holders, bob, credential):
+    reply = turns.record_heartbeat(superuser, new_id(), user_id=bob.id, entries=(), principal=holders[credential].principal)
+
+    assert reply.is_access_ended
 
 
 def test_a_stop_is_noted_only_while_a_turn_runs(mine):

@@ -25,6 +25,7 @@ from parley.errors import Unauthorized
 from parley.ids import new_id
 from parley.memory.passages import Passage
 from tests.shared.db.repository_calls import ENTRY, NOW, OWNED_TABLES, Rows, call, changed_tables, digest, repository_functions
+from tests.shared.db.test_turns import Turns
 from tests.support.api_gateway import Person
 
 FUNCTIONS = dict(repository_functions())
@@ -174,6 +175,11 @@ def test_a_prompt_outside_of_projects_gets_no_fact_of_another_user_without_row_l
 def test_a_stream_of_another_user_takes_no_slot_without_row_level_security(superuser, owner, stranger):
     with StreamLease(superuser, "follower", user_id=stranger.id, limit=1) as lease:
         lease.hold()
+
+
+def test_a_running_turn_of_another_user_takes_no_place_without_row_level_security(transaction, stranger):
+    with transaction("a turn", stranger.id) as connection:  # the owner's turn runs
+        assert Turns(connection, stranger.id).begin(max_running=1)
 
 
 @pytest.fixture

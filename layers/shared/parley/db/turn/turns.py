@@ -40,8 +40,8 @@ class HeartbeatReply:
 
     is_running: bool
     is_stop_requested: bool
-    is_access_ended: bool = False
-    steering_messages: int = 0
+    is_access_ended: bool
+    steering_messages: int
 
 
 @dataclass(frozen=True, slots=True)
