@@ -189,6 +189,7 @@ class Rows:
             "client_conversations.items": of_client,
             "client_conversations.add_items": of_client | {"new": [{"id": "item_2"}]},
             "client_conversations.remove_item": of_client | {"item_id": "item_1"},
+            "turn_checkpoint.lock_turn": {"conversation_too": True},
             "turns.progress": {"after": 0},
             "turns.read_events": {"after": 0},
             "users.change": {"changes": {"display_name": "x"}},

@@ -7,7 +7,7 @@ from sqlalchemy import insert, text
 
 from parley.clock import utc_now
 from parley.db.metering import budgets, quotas, usage
-from parley.db.metering.quotas import BillingSubject, DefaultLimits, ReservationDetail
+from parley.db.metering.quotas import BillingSubject, DefaultLimits, QuotaResult, ReservationDetail
 from parley.db.metering.usage import Charge
 from parley.db.tables import api_keys
 from parley.db.transactions import user_scope
@@ -121,7 +121,7 @@ def test_a_call_without_a_price_is_reserved_for_its_turn_alone(run, billing_subj
 def test_a_further_call_without_a_price_and_a_turn_is_admitted(run, billing_subject):
     admitted = run(quotas.take_quota, billing_subject, RICH, id=new_id(), amount_usd=Decimal(0), counts_request=False)
 
-    assert (admitted.has_budget, admitted.wait_s) == (True, None)
+    assert admitted == QuotaResult(has_budget=True, wait_s=None, is_low=False)
 
 
 def test_one_call_may_reserve_all_of_a_new_months_budget_but_no_more(run, billing_subject):
