@@ -168,6 +168,14 @@ def test_the_pool_gets_back_what_a_dead_function_reserved(run_sql, admit, pool, 
     assert pool() == (0, 2)
 
 
+def test_a_members_share_gets_back_what_a_dead_function_reserved(run_sql, admit, alice):
+    run_sql("UPDATE groups SET member_budget_usd = 2 WHERE id = :group")
+    admit(alice, 2)
+    run_sql("UPDATE budget_reservations SET expires_at = now() WHERE user_id = :user", user=alice.id)
+
+    assert [bool(admit(alice, 1)) for _ in range(3)] == [True, True, False]
+
+
 def test_two_calls_at_once_give_the_pool_back_only_once_what_a_dead_function_reserved(
     engine, database, postgres, run_sql, admit, pool, alice
 ):
@@ -182,6 +190,7 @@ def test_two_calls_at_once_give_the_pool_back_only_once_what_a_dead_function_res
 
     assert other.result()
     assert pool() == (0, 2.5)
+    assert postgres.execute(f"SELECT reserved_usd FROM budgets WHERE user_id = '{alice.id}'") == [(Decimal("2.5"),)]
 
 
 def test_the_pool_gets_a_reservation_back_at_the_moment_of_its_end(engine, admit, alice):

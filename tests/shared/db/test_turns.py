@@ -100,6 +100,21 @@ def test_a_question_is_not_stored_if_the_conversation_has_gone_on(mine):
     assert mine.preconditions(first.conversation_id).conversation.last_seq == 3
 
 
+@pytest.mark.parametrize(("mined", "left"), [(4, 2), (2, 2), (1, 1)])
+def test_only_the_last_question_of_a_conversation_is_read_again_for_memories_when_its_answer_is_written_anew(mine, mined, left):
+    first = mine.begin()
+    mine.end(first)
+    in_conversation = {"conversation_id": first.conversation_id}
+    second = mine.begin(**in_conversation, last_seq=2)
+    mine.end(second)
+    mine.connection.execute(
+        text("UPDATE conversations SET mined_upto_seq = :mined WHERE id = :conversation_id"), in_conversation | {"mined": mined}
+    )
+    mine.begin(**in_conversation, last_seq=4, parts=None, user_message_id=second.user_message_id)
+
+    assert mine.connection.scalar(text("SELECT mined_upto_seq FROM conversations WHERE id = :conversation_id"), in_conversation) == left
+
+
 # What a new question finds
 
 

@@ -1,6 +1,6 @@
 """Usage by day and model: which calls a period covers, and how its pages follow each other."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -40,9 +40,9 @@ def days(run, alice):
     return read
 
 
-def test_a_period_has_its_first_moment_but_not_its_end(call, days):
-    for day in (FIRST, LAST):
-        call(day)
+def test_a_period_has_its_first_moment_but_nothing_earlier_and_not_its_end(call, days):
+    for moment in (FIRST - timedelta(seconds=1), FIRST, LAST):
+        call(moment)
 
     assert days() == [(1, "m")]
 
@@ -104,3 +104,18 @@ def test_output_that_is_charged_already_is_not_charged_to_a_lost_call(run, alice
 
 def test_a_lost_turn_without_a_reservation_left_still_has_its_known_output(run, alice):
     assert run(usage.settle_lost_calls, new_id(), user_id=alice.id, output_tokens=7) == TurnCost(0, 7, Decimal(0))
+
+
+def test_the_lost_calls_of_another_users_turn_with_the_same_id_are_left_alone_without_row_level_security(superuser, alice, bob):
+    turn_id, detail = new_id(), (Decimal(2), Decimal(10))
+    with superuser.connect() as connection:
+        for person in (alice, bob):
+            of_turn = ReservationDetail(turn_id, "m", "p", 1000, *detail)
+            limits.reserve(connection, BillingSubject(person.id), DefaultLimits(10, Decimal(5)), amount_usd=Decimal(1), detail=of_turn)
+        cost = usage.settle_lost_calls(connection, turn_id, user_id=alice.id, output_tokens=100)
+        charged = connection.execute(text("SELECT user_id, api_key_id FROM usage WHERE turn_id = :id"), {"id": turn_id}).all()
+        left = connection.scalars(text("SELECT user_id FROM budget_reservations WHERE turn_id = :id"), {"id": turn_id}).all()
+        connection.rollback()
+
+    assert cost == TurnCost(1000, 100, Decimal("0.003"))
+    assert (charged, left) == ([(alice.id, None)], [bob.id])

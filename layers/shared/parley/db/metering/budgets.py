@@ -40,8 +40,8 @@ class Budget:
 def budget_ctes(number: int, *, condition: str) -> str:
     """Return the CTEs `freed{number}` and `reserved{number}`; `reserved{number}` has a row if budget `number` had room.
 
-    The CTE `allowed` must precede them. Expired reservations locked by another transaction are skipped, because waiting for
-    them could deadlock.
+    The CTE `allowed` must precede them. Without `condition`, nothing is freed either: the amount would be freed but not given back.
+    Expired reservations locked by another transaction are skipped, because waiting for them could deadlock.
     """
     freed = f"(SELECT coalesce(sum(amount_usd), 0) FROM freed{number})"  # noqa: S608 - a number
     return f"""
@@ -49,7 +49,7 @@ def budget_ctes(number: int, *, condition: str) -> str:
             UPDATE budget_reservations r SET amount_usd = 0
               FROM (SELECT id, amount_usd FROM budget_reservations
                      WHERE user_id = :user_id AND subject_id = :subject{number} AND month = {MONTH} AND amount_usd > 0
-                       AND expires_at <= now()
+                       AND expires_at <= now() AND {condition}
                        FOR UPDATE SKIP LOCKED) expired
              WHERE r.user_id = :user_id AND r.subject_id = :subject{number} AND r.id = expired.id
             RETURNING expired.amount_usd

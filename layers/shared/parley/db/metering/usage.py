@@ -142,11 +142,10 @@ def settle_lost_calls(connection: Connection, turn_id: UUID, *, user_id: UUID, o
     """
     before = TurnCost(**connection.execute(_TURN_COST, {"user_id": user_id, "turn_id": turn_id}).one()._mapping)
     charges = _charge_unsettled(connection, turn_id, user_id=user_id, output_tokens=max(output_tokens - before.output_tokens, 0))
-    charged_output = before.output_tokens + sum(charge.output_tokens for charge in charges)
     return TurnCost(
         input_tokens=before.input_tokens + sum(charge.input_tokens for charge in charges),
         # At least the known output, even if no reservation is left to charge it to.
-        output_tokens=max(charged_output, output_tokens),
+        output_tokens=max(before.output_tokens, output_tokens),
         cost_usd=sum((charge.cost_usd for charge in charges), before.cost_usd),
     )
 
