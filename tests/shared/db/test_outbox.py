@@ -1,5 +1,6 @@
 """Entries of the outbox: when they are sent again, and which of them a worker claims, finishes and gives back."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,7 +10,9 @@ from sqlalchemy import text
 from parley.db import outbox
 from parley.db.outbox import ClaimedEntry
 from parley.ids import new_id
+from tests.shared.db.test_pools import WAITING
 from tests.shared.db.test_turns import Turns
+from tests.support.time_limits import wait_until
 
 MANY = 10_000
 LEASE_S = 60.0
@@ -145,6 +148,29 @@ def test_an_entry_of_another_user_with_the_same_id_stays_as_it_is_when_one(conne
 
     assert read(bob, id) == before
     assert read(alice, id) != before
+
+
+def test_a_turn_that_ends_while_the_job_of_its_conversation_does_is_not_forgotten(superuser, postgres, alice):
+    claimed = ClaimedEntry(alice.id, new_id(), "remember", new_id(), 1, 1)
+    values = {"user": alice.id, "id": claimed.id}
+    with superuser.begin() as connection:
+        add = "INSERT INTO outbox (user_id, id, topic, subject_id, generation, tries) VALUES (:user, :id, 'remember', :id, 1, 1)"
+        connection.execute(text(add), values)
+
+    def finish():
+        with superuser.begin() as connection:
+            return outbox.finish_claim(connection, claimed)
+
+    with ThreadPoolExecutor(1) as thread, superuser.begin() as ending:
+        ending.execute(text("UPDATE outbox SET generation = 2 WHERE user_id = :user AND id = :id"), values)
+        finished = thread.submit(finish)
+        wait_until(lambda: finished.done() or postgres.execute(WAITING))
+        ending.commit()
+        assert finished.result() is False
+    with superuser.begin() as connection:
+        left = connection.execute(text("DELETE FROM outbox WHERE user_id = :user AND id = :id RETURNING generation, tries"), values).one()
+
+    assert tuple(left) == (2, 0)
 
 
 # Entries of a conversation

@@ -1,0 +1,150 @@
+"""The alarm of scheduled prompts, and how their runs are shown and found again."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert, text
+
+from parley.clock import utc_now
+from parley.db.schedules import alarm, runs, scheduled_prompts
+from parley.db.tables import schedule_runs
+from parley.ids import new_id
+from tests.shared.db.test_turns import Turns
+
+NOW = utc_now()
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+
+
+@pytest.fixture
+def connection(superuser):
+    """A transaction without row level security and without prompts. It is rolled back."""
+    with superuser.connect() as connection:
+        connection.execute(text("DELETE FROM scheduled_prompts"))
+        yield connection
+        connection.rollback()
+
+
+@pytest.fixture
+def add_prompt(connection, alice):
+    """Return a function that stores a prompt, of alice unless another person is given, and returns its id."""
+
+    def add(person=alice, *, next_at=NOW + HOUR):
+        times = {"prompt": "What is new?", "cron": "0 8 * * *", "every_minutes": None, "time_zone": "UTC"}
+        return scheduled_prompts.add(connection, new_id(), user_id=person.id, next_at=next_at, **times).id
+
+    return add
+
+
+@pytest.fixture
+def add_run(connection, alice):
+    """Return a function that stores a run of a prompt."""
+
+    def add(schedule_id, *, person=alice, **columns):
+        values = {"user_id": person.id, "id": new_id(), "schedule_id": schedule_id, "due_at": NOW} | columns
+        connection.execute(insert(schedule_runs).values(values))
+        return values["id"]
+
+    return add
+
+
+# The alarm
+
+
+@pytest.fixture
+def rings_at(connection):
+    """Return a function that sets the time of the alarm, or reads it."""
+
+    def set_or_read(*at):
+        if at:
+            connection.execute(text("UPDATE schedule_alarm SET rings_at = :at"), {"at": at[0]})
+        return connection.scalar(text("SELECT rings_at FROM schedule_alarm"))
+
+    return set_or_read
+
+
+ALARMS = [(None, True), (NOW - MINUTE, True), (NOW + 2 * HOUR, True), (NOW + MINUTE, False)]
+
+
+@pytest.mark.parametrize(("before", "is_set"), ALARMS)
+def test_the_alarm_is_moved_only_to_an_earlier_time_unless_it_has_rung(connection, rings_at, before, is_set):
+    rings_at(before)
+
+    assert alarm.set_earlier(connection, NOW + HOUR, now=NOW) is is_set
+    assert rings_at() == (NOW + HOUR if is_set else before)
+
+
+@pytest.mark.parametrize(("before", "is_set"), [*ALARMS, (NOW + HOUR, False)])
+def test_the_alarm_is_set_for_the_next_prompt_unless_it_rings_earlier(connection, add_prompt, rings_at, before, is_set):
+    for hours in (3, 1, 2):
+        add_prompt(next_at=NOW + hours * HOUR)
+    rings_at(before)
+
+    assert alarm.set_again(connection, now=NOW) == (NOW + HOUR if is_set else None)
+    assert rings_at() == (NOW + HOUR if is_set else before)
+
+
+def test_no_alarm_is_set_for_a_paused_prompt(connection, add_prompt, rings_at):
+    id = add_prompt()
+    connection.execute(text("UPDATE scheduled_prompts SET paused_at = now() WHERE id = :id"), {"id": id})
+    rings_at(None)
+
+    assert alarm.set_again(connection, now=NOW) is None
+
+
+def test_a_lost_run_of_another_user_with_the_same_id_is_left_alone(connection, add_prompt, add_run, alice, bob):
+    id = new_id()
+    for person, age in ((alice, HOUR), (bob, timedelta())):
+        add_run(add_prompt(person), person=person, id=id, sent_at=NOW - age)
+
+    assert (alice.id, id, 0) in alarm.take_lost(connection, limit=10_000)
+    assert connection.scalar(text("SELECT sent_at FROM schedule_runs WHERE user_id = :user"), {"user": bob.id}) == NOW
+
+
+# Runs
+
+
+@pytest.mark.parametrize(
+    ("status", "turn", "shown"),
+    [
+        ("waiting", "status = 'waiting'", ("waiting", None)),
+        ("waiting", "status = 'running'", ("running", None)),
+        ("waiting", "status = 'completed'", ("completed", None)),
+        ("waiting", "status = 'stopped'", ("completed", None)),
+        ("waiting", "status = 'interrupted'", ("failed", "interrupted")),
+        ("waiting", "status = 'failed', error_code = 'model_failed'", ("failed", "model_failed")),
+        ("waiting", None, ("completed", None)),
+        ("completed", "status = 'failed', error_code = 'model_failed'", ("completed", None)),
+        ("failed", "status = 'completed'", ("failed", "own")),
+    ],
+)
+def test_a_run_that_waited_ends_as_its_turn_does(connection, add_prompt, add_run, alice, status, turn, shown):
+    schedule_id, mine = add_prompt(), Turns(connection, alice.id)
+    begun, other = mine.begin(), mine.begin()
+    mine.change(other, "status = 'failed', error_code = 'other'")
+    add_run(schedule_id, status=status, turn_id=begun.turn_id if turn else new_id(), error_code="own" if status == "failed" else None)
+    mine.change(begun, turn or "status = 'failed'")
+    (run,) = runs.page(connection, schedule_id, user_id=alice.id, limit=9, after=None)
+
+    assert (run.status, run.error_code) == shown
+
+
+def test_a_run_that_waited_ended_when_its_turn_did(connection, add_prompt, add_run, alice):
+    schedule_id, mine = add_prompt(), Turns(connection, alice.id)
+    waited, ended = mine.begin(), mine.begin()
+    for turn, status in ((waited, "waiting"), (ended, "completed")):
+        mine.change(turn, "status = 'completed', ended_at = now() - interval '1 minute'")
+        add_run(schedule_id, status=status, turn_id=turn.turn_id, due_at=NOW + HOUR * (status == "waiting"), finished_at=NOW - HOUR)
+    found = {run.turn_id: run.finished_at for run in runs.page(connection, schedule_id, user_id=alice.id, limit=9, after=None)}
+
+    assert found[ended.turn_id] == NOW - HOUR < found[waited.turn_id]
+    assert connection.scalar(text("SELECT now() - interval '1 minute'")) == found[waited.turn_id]
+
+
+def test_a_turn_of_another_user_with_the_same_id_says_nothing_about_a_run(connection, add_prompt, add_run, alice, bob):
+    schedule_id, of_bob = add_prompt(), Turns(connection, bob.id)
+    turn = of_bob.begin()
+    of_bob.change(turn, "status = 'failed'")
+    add_run(schedule_id, status="waiting", turn_id=turn.turn_id)
+    (run,) = runs.page(connection, schedule_id, user_id=alice.id, limit=9, after=None)
+
+    assert run.status == "completed"
