@@ -20,7 +20,8 @@ def test_a_turn_that_never_paused_has_used_and_written_nothing(mine):
     empty = Checkpoint((), 0, {}, (), 0, 0, 0, Decimal(0), None, 0.0, (), (), (), remembers=False)
 
     assert turn_checkpoint.read_checkpoint(mine.connection, turn.turn_id, **mine.user) == empty
-    assert turn_checkpoint.lock_turn(mine.connection, turn.turn_id, **mine.user).checkpoint == empty
+    locked = turn_checkpoint.lock_turn(mine.connection, turn.turn_id, **mine.user)
+    assert (locked.checkpoint, locked.is_expired) == (empty, False)
 
 
 def test_the_end_of_a_turn_waits_for_its_conversation_first(superuser, begun, alice):

@@ -140,6 +140,14 @@ def test_a_run_that_waited_ended_when_its_turn_did(connection, add_prompt, add_r
     assert connection.scalar(text("SELECT now() - interval '1 minute'")) == found[waited.turn_id]
 
 
+def test_runs_are_kept_for_thirty_days(connection, add_prompt, add_run):
+    schedule_id = add_prompt()
+    kept, _ = (add_run(schedule_id, due_at=NOW - age, created_at=NOW - age) for age in (timedelta(days=29), timedelta(days=31)))
+    runs.sweep(connection)
+
+    assert connection.scalars(text("SELECT id FROM schedule_runs WHERE schedule_id = :id"), {"id": schedule_id}).all() == [kept]
+
+
 def test_a_turn_of_another_user_with_the_same_id_says_nothing_about_a_run(connection, add_prompt, add_run, alice, bob):
     schedule_id, of_bob = add_prompt(), Turns(connection, bob.id)
     turn = of_bob.begin()
