@@ -64,3 +64,20 @@ def test_a_slot_that_another_request_takes_at_the_same_moment_is_not_taken_over(
         other.commit()
         with pytest.raises(TooManyStreams):
             held.result()
+
+
+def test_a_request_that_loses_a_slot_at_the_same_moment_takes_another(engine, superuser, postgres, alice):
+    add = "INSERT INTO stream_leases (user_id, kind, slot, id, expires_at) VALUES (:user, 'wait', :slot, :id, now() + interval '1 hour')"
+    with ThreadPoolExecutor(1) as thread, superuser.connect() as first, superuser.connect() as second:
+        others = {}
+        for slot, other in enumerate((first, second), 1):
+            other.execute(text(add), {"user": alice.id, "slot": slot, "id": new_id()})
+            others[other.scalar(text("SELECT pg_backend_pid()"))] = other
+        held = thread.submit(StreamLease(engine, "wait", user_id=alice.id, limit=2).hold)
+        wait_until(lambda: held.done() or postgres.execute(WAITING))
+        (blocking,) = postgres.execute("SELECT unnest(pg_blocking_pids(pid)) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        faster = others.pop(blocking[0])
+        for other in others.values():
+            other.rollback()
+        faster.commit()
+        held.result()
