@@ -47,6 +47,54 @@ def add_run(connection, alice):
     return add
 
 
+# Due prompts
+
+
+def tomorrow(prompt, now):
+    return now + 24 * HOUR
+
+
+def test_prompts_are_started_a_few_at_a_time_in_the_order_of_their_times(connection, add_prompt):
+    late, early = add_prompt(next_at=NOW - MINUTE), add_prompt(next_at=NOW - HOUR)
+    started = [alarm.start_due(connection, tomorrow, now=NOW, limit=1) for _ in range(3)]
+    schedules = [connection.scalar(text("SELECT schedule_id FROM schedule_runs WHERE id = :id"), {"id": one[0][1]}) for one in started[:2]]
+
+    assert (schedules, started[2]) == ([early, late], [])
+
+
+def test_a_prompt_of_another_user_with_the_same_id_keeps_its_next_time(connection, add_prompt, alice, bob):
+    id, own = add_prompt(next_at=NOW - MINUTE), add_prompt(bob)
+    connection.execute(text("UPDATE scheduled_prompts SET id = :id WHERE id = :own"), {"id": id, "own": own})
+    alarm.start_due(connection, tomorrow, now=NOW, limit=9)
+    next_times = {person.id: scheduled_prompts.get(connection, id, user_id=person.id).next_at for person in (alice, bob)}
+
+    assert next_times == {alice.id: NOW + 24 * HOUR, bob.id: NOW + HOUR}
+
+
+def test_two_alarms_that_ring_at_once_start_different_prompts(superuser, alice):
+    add = (
+        "INSERT INTO scheduled_prompts (user_id, id, prompt, cron, time_zone, next_at) "
+        "VALUES (:user, gen_random_uuid(), 'What is new?', '0 8 * * *', 'UTC', '1999-01-01')"
+    )
+    with superuser.begin() as connection:
+        connection.execute(text(add), [{"user": alice.id}] * 2)
+    with superuser.connect() as first, superuser.connect() as second:
+        second.execute(text("SET LOCAL lock_timeout = '10s'"))
+        for one in (first, second):
+            alarm.start_due(one, tomorrow, now=NOW, limit=1)
+        moved = [
+            set(one.scalars(text("SELECT id FROM scheduled_prompts WHERE next_at = :at"), {"at": NOW + 24 * HOUR}))
+            for one in (first, second)
+        ]
+        first.rollback()
+        second.rollback()
+    with superuser.begin() as connection:
+        connection.execute(text("DELETE FROM scheduled_prompts WHERE user_id = :user"), {"user": alice.id})
+
+    assert [len(ids) for ids in moved] == [1, 1]
+    assert moved[0].isdisjoint(moved[1])
+
+
 # The alarm
 
 
