@@ -145,10 +145,11 @@ def test_a_turn_waits_for_a_day(mine, age, is_expired):
     assert (locked.is_expired, locked.status) == (is_expired, "waiting")
 
 
-def test_two_requests_lock_a_turn_one_after_the_other(engine, engines, begun, alice):
+@pytest.mark.parametrize("lock", [turn_checkpoint.lock_turn, steering_messages.lock])
+def test_two_requests_lock_a_turn_one_after_the_other(engine, engines, begun, alice, lock):
     turn = begun()
     with engines["owner"].begin() as holder, user_scope(engine, alice.id) as connection:
-        turn_checkpoint.lock_turn(connection, turn.turn_id, user_id=alice.id)
+        lock(connection, turn.turn_id, user_id=alice.id)
         holder.execute(text("SET LOCAL lock_timeout = '50ms'"))
         with pytest.raises(OperationalError, match="lock timeout"):
             holder.execute(text("SELECT FROM turns WHERE id = :id FOR UPDATE"), {"id": turn.turn_id})
