@@ -10,6 +10,7 @@ from parley.db.transactions import user_scope
 from parley.ids import new_id
 from tests.shared.db.group_world import World
 from tests.shared.db.row_states import PREPARATIONS, STATES
+from tests.shared.db.talk import Talk
 from tests.support.api_gateway import Person
 from tests.support.tenant_fixture import TenantFixture
 
@@ -48,6 +49,18 @@ def people(unrestricted):
     ids = [new_id(), new_id()]
     unrestricted.execute(insert(users), [{"id": id, "email": f"{id}@example.com"} for id in ids])
     return ids
+
+
+@pytest.fixture
+def mine(unrestricted, alice):
+    """A conversation of alice, in a transaction that no policy restricts."""
+    return Talk(unrestricted, alice.id, new_id())
+
+
+@pytest.fixture
+def theirs(unrestricted, bob, mine):
+    """A conversation of bob with the same id."""
+    return Talk(unrestricted, bob.id, mine.id)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import event, text
+from sqlalchemy.exc import DataError, OperationalError
 
 from parley.db.engine import make_engine
 from parley.settings import DatabaseSettings
@@ -92,6 +92,13 @@ def test_prepared_statements_are_disabled(aws):
     (sent,) = attempts(make_engine(DatabaseSettings.model_validate(IAM)), 1)
 
     assert sent["prepare_threshold"] is None
+
+
+def test_an_error_does_not_show_the_values_of_a_statement(run):
+    with pytest.raises(DataError, match="division by zero") as error:
+        run(lambda connection: connection.execute(text("SELECT 1 / CAST(:zero AS integer), :said"), {"zero": 0, "said": "a secret"}))
+
+    assert "a secret" not in str(error.value)
 
 
 def test_a_worker_has_one_connection():
