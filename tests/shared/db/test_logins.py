@@ -222,14 +222,15 @@ def sleeping():
         yield listener.getsockname()[1]
 
 
-def test_a_sleeping_database_is_told_from_a_broken_one(sleeping, database, monkeypatch):
+@pytest.mark.parametrize(("wake_s", "retry_after_s"), [(20, 18), (2, 1)])
+def test_a_sleeping_database_is_told_from_a_broken_one(sleeping, database, monkeypatch, wake_s, retry_after_s):
     monkeypatch.setattr(engine_module, "CONNECT_TIMEOUT_S", 2)
-    asleep = make_engine(database.model_copy(update={"database_port": sleeping, "database_wake_s": 20}))
+    asleep = make_engine(database.model_copy(update={"database_port": sleeping, "database_wake_s": wake_s}))
 
     with pytest.raises(DatabaseWaking) as caught, global_scope(asleep):
         pass
     answer = problem_document(caught.value, request_id="r")
-    assert (answer["status"], answer["code"], caught.value.retry_after_s) == (503, "database_waking", 18)
+    assert (answer["status"], answer["code"], caught.value.retry_after_s) == (503, "database_waking", retry_after_s)
 
 
 @pytest.mark.parametrize(("waits_for_wake", "timeout_s"), [(True, 20), (False, 5)])

@@ -45,3 +45,11 @@ def test_another_users_newer_summary_replaces_none(mine, theirs, spoken):
     assert summarize(mine, 2)
     assert not summarize(mine, 1)
     assert summaries.get(mine.connection, mine.id, **mine.user).upto_seq == 2
+
+
+def test_of_summaries_by_two_workers_at_once_the_newest_counts(mine, spoken):
+    summarize(mine, 2)
+    older = "INSERT INTO summaries (user_id, conversation_id, upto_seq, text, model, tokens) VALUES (:user_id, :id, 1, 's', 'm', 1)"
+    mine.connection.execute(text(older), mine.user | {"id": mine.id})
+
+    assert summaries.get(mine.connection, mine.id, **mine.user).upto_seq == 2
