@@ -164,8 +164,8 @@ def add_entry(engine, user):
 
 
 @pytest.fixture
-def waiting(environment):
-    """Take the outbox's jobs in the queue, without the turn checks and the events that other tests left."""
+def waiting(environment, alice):
+    """Take the jobs of alice's outbox in the queue, which also has jobs, turn checks and events of other tests."""
     sqs, url = boto3.client("sqs"), environment["PARLEY_UPKEEP_QUEUE_URL"]
 
     def waiting():
@@ -174,7 +174,7 @@ def waiting(environment):
             jobs += [parse_job(message["Body"]) for message in messages]
             for message in messages:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return [job for job in jobs if isinstance(job, OutboxJob)]
+        return [job for job in jobs if isinstance(job, OutboxJob) and job.user_id == alice.id]
 
     return waiting
 
