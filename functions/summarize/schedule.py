@@ -33,11 +33,10 @@ def run_scheduled(services: SummarizeServices, deadline: Deadline) -> dict[str, 
     counts = {"done": 0, "failed": 0, "deleted": delete_expired_conversations(services, deadline), "sent_on": 0}
     waits_until_s = time.monotonic() + _MAX_WAIT_S
     while deadline.left_s > MIN_TIME_LEFT_S:
-        # Asked before the claim: a job that ends between the two may have left a further one.
-        others_run = _is_job_running(services.background)
         if claimed := _claim_next(services.background):
             counts["done" if _try_job(services, claimed, deadline) else "failed"] += 1
-        elif others_run and time.monotonic() < waits_until_s:
+        # Also true if another worker began a job just before the claim, or ended one after it and left a further one.
+        elif _is_job_left(services.background) and time.monotonic() < waits_until_s:
             time.sleep(_POLL_S)
         else:
             break
@@ -74,9 +73,9 @@ def _claim_next(background: Engine) -> ClaimedEntry | None:
         return outbox.claim_next(connection, lease_s=LEASE_S)
 
 
-def _is_job_running(background: Engine) -> bool:
+def _is_job_left(background: Engine) -> bool:
     with global_scope(background) as connection:
-        return outbox.is_any_claimed(connection)
+        return outbox.is_any_left(connection)
 
 
 def _try_job(services: SummarizeServices, claimed: ClaimedEntry, deadline: Deadline) -> bool:

@@ -130,18 +130,39 @@ def test_the_schedule_waits_for_a_job_that_another_worker_runs(engine, engines, 
     assert rows(ENTRIES, id=alice.id) == []
 
 
+def test_the_schedule_waits_for_a_job_that_another_worker_is_just_claiming(engine, engines, first_turn, rows, alice, monkeypatch):
+    (entry_id,) = rows("SELECT id FROM outbox WHERE user_id = :id AND topic = 'remember'", id=alice.id)[0]
+    claim_next, workers = outbox.claim_next, []
+
+    def claim_too_late(connection, *, lease_s):
+        if workers:
+            return claim_next(connection, lease_s=lease_s)
+        with user_scope(engine, alice.id) as other:
+            claimed = outbox.claim(other, entry_id, user_id=alice.id, lease_s=lease_s)
+        workers.append(threading.Timer(1.0, jobs.run_claimed_job, [make_services(engines), claimed], {"deadline": make_deadline()}))
+        workers[0].start()
+        return None
+
+    monkeypatch.setattr(outbox, "claim_next", claim_too_late)
+    schedule.run_scheduled(make_services(engines), make_deadline())
+    workers[0].join()
+
+    assert rows(FACTS, id=alice.id) == [("The user is allergic to nuts.",)]
+    assert rows(ENTRIES, id=alice.id) == []
+
+
 def test_a_job_that_another_worker_leaves_as_it_ends_is_run(engine, engines, first_turn, rows, alice, monkeypatch):
     (entry_id,) = rows("SELECT id FROM outbox WHERE user_id = :id AND topic = 'remember'", id=alice.id)[0]
     with user_scope(engine, alice.id) as connection:
         claimed = outbox.claim(connection, entry_id, user_id=alice.id, lease_s=jobs.LEASE_S)
-    is_any_claimed = outbox.is_any_claimed
+    is_any_left = outbox.is_any_left
 
     def finish_before_the_answer(connection):
         if rows("SELECT 1 FROM outbox WHERE id = :id", id=entry_id):
             jobs.run_claimed_job(make_services(engines), claimed, deadline=make_deadline())
-        return is_any_claimed(connection)
+        return is_any_left(connection)
 
-    monkeypatch.setattr(outbox, "is_any_claimed", finish_before_the_answer)
+    monkeypatch.setattr(outbox, "is_any_left", finish_before_the_answer)
     schedule.run_scheduled(make_services(engines), make_deadline())
 
     assert rows(FACTS, id=alice.id) == [("The user is allergic to nuts.",)]

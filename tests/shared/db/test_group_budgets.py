@@ -47,6 +47,4 @@ def test_only_owners_are_warned_of_a_budget_that_is_nearly_spent(world):
 
 
 def test_a_page_of_groups_has_at_most_as_many_as_asked_for(world):
-    found = pools.page(world.connection, limit=2, after=None)
-
-    assert [group.name for group in found] == ["Waste", "Empty"]
+    assert len(pools.page(world.connection, limit=2, after=None)) == 2

@@ -137,16 +137,27 @@ def test_an_entry_that_fails_again_and_again_is_sent_again_within_a_week(engines
         assert connection.scalar(due, {"id": entry_id})
 
 
-def test_only_a_claim_that_has_not_ended_counts(engines, entry_id):
-    seen = []
+@pytest.mark.parametrize(
+    ("topic", "tries", "due_in", "claim_ends_in", "is_left"),
+    [
+        ("remember", 1, "1 s", "-1 s", False),
+        ("remember", 1, "1 s", "1 s", True),
+        ("remember", 1, "-1 s", "-1 s", True),
+        ("remember", 0, "1 s", None, True),
+        ("erase", 0, "-1 s", "1 s", False),
+    ],
+)
+def test_a_job_is_left_while_it_runs_or_may_run(engines, entry_id, topic, tries, due_in, claim_ends_in, is_left):
+    values = {"topic": topic, "tries": tries, "due_in": due_in, "claim_ends_in": claim_ends_in}
+    changed = """
+        UPDATE outbox SET topic = :topic, tries = :tries, due_at = now() + CAST(:due_in AS interval),
+                          claimed_until = now() + CAST(:claim_ends_in AS interval)
+    """
     with engines["owner"].connect() as connection:
         connection.execute(text("DELETE FROM outbox WHERE id <> :id"), {"id": entry_id})
-        for claim in ("NULL", "now() - interval '1 s'", "now() + interval '1 s'"):
-            connection.execute(text(f"UPDATE outbox SET topic = 'remember', claimed_until = {claim}"))
-            seen.append(outbox.is_any_claimed(connection))
+        connection.execute(text(changed), values)
+        assert outbox.is_any_left(connection) is is_left
         connection.rollback()
-
-    assert seen == [False, False, True]
 
 
 @pytest.mark.parametrize("take", [lost_runs, lost_deliveries, due_entries])

@@ -140,12 +140,12 @@ def test_no_alarm_is_set_for_a_paused_prompt(connection, add_prompt, rings_at):
 
 
 def test_a_lost_run_of_another_user_with_the_same_id_is_left_alone(connection, add_prompt, add_run, alice, bob):
-    id = new_id()
+    id, now = new_id(), utc_now()
     for person, age in ((alice, HOUR), (bob, timedelta())):
-        add_run(add_prompt(person), person=person, id=id, sent_at=NOW - age)
+        add_run(add_prompt(person), person=person, id=id, sent_at=now - age)
 
     assert (alice.id, id, 0) in alarm.take_lost(connection, limit=10_000)
-    assert connection.scalar(text("SELECT sent_at FROM schedule_runs WHERE user_id = :user"), {"user": bob.id}) == NOW
+    assert connection.scalar(text("SELECT sent_at FROM schedule_runs WHERE user_id = :user"), {"user": bob.id}) == now
 
 
 # Runs

@@ -132,9 +132,12 @@ def claim_next(connection: Connection, *, lease_s: float) -> ClaimedEntry | None
     return ClaimedEntry(**row._mapping) if row else None
 
 
-def is_any_claimed(connection: Connection) -> bool:
-    """Whether a worker has claimed any follow-up entry. Requires the background role."""
-    return bool(connection.execute(_IS_ANY_CLAIMED).scalar_one())
+def is_any_left(connection: Connection) -> bool:
+    """Whether a worker has claimed a follow-up entry, or may claim one now. Requires the background role.
+
+    Unlike `claim_next`, this sees an entry that another worker is just claiming.
+    """
+    return bool(connection.execute(_IS_ANY_LEFT).scalar_one())
 
 
 def finish_claim(connection: Connection, claimed: ClaimedEntry) -> bool:
@@ -208,7 +211,8 @@ _CLAIM_FIRST_OF = f"""
     UPDATE outbox o {_SET_CLAIMED} FROM next WHERE o.user_id = next.user_id AND o.id = next.id
     RETURNING {", ".join(f"o.{name}" for name in _COLUMNS.split(", "))}
     """  # noqa: S608 - constants only
-_CLAIM_NEXT = text(_CLAIM_FIRST_OF.format(condition=f"o.{_TOPIC_IN} AND (o.tries = 0 OR o.due_at <= now())"))
+_MAY_RUN = "(o.tries = 0 OR o.due_at <= now())"
+_CLAIM_NEXT = text(_CLAIM_FIRST_OF.format(condition=f"o.{_TOPIC_IN} AND {_MAY_RUN}"))
 _CLAIM_TOPIC = text(_CLAIM_FIRST_OF.format(condition="o.user_id = :user_id AND o.topic = :topic AND o.subject_id = :conversation_id"))
 # An entry that nothing needs soon is due in ten years: the sweep does not send it.
 _REQUEST_SUMMARY = text(
@@ -229,7 +233,9 @@ _REQUEST_SUMMARY = text(
     SELECT id, is_new AND CAST(:is_due AS boolean) AS is_to_send FROM (SELECT * FROM noted UNION ALL SELECT * FROM stored) entry LIMIT 1
     """  # noqa: S608 - constants only
 )
-_IS_ANY_CLAIMED = text(f"SELECT EXISTS (SELECT FROM outbox WHERE {_TOPIC_IN} AND claimed_until > now())")  # noqa: S608 - constants only
+_IS_ANY_LEFT = text(
+    f"SELECT EXISTS (SELECT FROM outbox o WHERE o.{_TOPIC_IN} AND (o.claimed_until > now() OR {_MAY_RUN}))"  # noqa: S608 - constants only
+)
 # The row is locked first. A turn that ends at the same moment has then either raised the generation already, which this
 # statement sees, or will store a new entry afterwards.
 _FINISH = text(
