@@ -54,6 +54,13 @@ def test_a_long_table_repeats_its_first_row():
     assert all(piece.startswith("id | name\n") for piece in split_block(Block("table", f"id | name\n{rows}"), max_tokens=60))
 
 
+def test_a_part_of_a_table_has_room_for_its_first_row():
+    # A character of four bytes is the most that a token may have.
+    table = Block("table", f"identifier | name | country\n1 | {'🙂' * 500}")
+
+    assert all(estimate_tokens(piece) <= 60 for piece in split_block(table, max_tokens=60))
+
+
 def test_a_chunk_begins_with_the_last_sentences_of_the_previous_chunk():
     first, second = chunks_of(paragraph(SENTENCE * 4 + "The last one."), paragraph(SENTENCE * 5), overlap_tokens=15)[:2]
 

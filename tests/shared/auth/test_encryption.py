@@ -1,4 +1,5 @@
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from parley.auth.encryption import DecryptionFailed, TextCipher
 
@@ -13,6 +14,12 @@ def test_an_encrypted_text_decrypts_in_its_context():
     encrypted = cipher_with().encrypt("Bearer sécret", context="a")
 
     assert cipher_with().decrypt(encrypted, context="a") == "Bearer sécret"
+
+
+def test_a_stored_text_is_a_version_a_nonce_of_twelve_bytes_and_the_ciphertext():
+    stored = bytes([1]) + bytes(range(12)) + AESGCM(KEY).encrypt(bytes(range(12)), b"secret", b"a")
+
+    assert cipher_with().decrypt(stored, context="a") == "secret"
 
 
 def test_a_ciphertext_hides_the_text_and_differs_each_time():

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import ValidationError
 
 from parley.errors import Forbidden, NotFound, Unavailable
@@ -22,6 +22,11 @@ class Body(Input):
 @router.post("/echo")
 def echo(body: Body) -> Body:
     return body
+
+
+@router.get("/pages/own-policy")
+def own_policy() -> Response:
+    return Response("a page", headers={"Referrer-Policy": "same-origin"})
 
 
 @router.get("/{kind}")
@@ -189,6 +194,10 @@ def test_a_response_that_a_browser_shows_runs_and_loads_nothing_and_cannot_be_fr
         policy = answer.headers["content-security-policy"].split("; ")
         assert {"default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy)
         assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+def test_a_header_of_the_response_itself_replaces_the_standard_one(app):
+    assert app.get("/pages/own-policy").headers["referrer-policy"] == "same-origin"
 
 
 def test_a_validation_error_shows_a_bounded_number_of_short_locations(app):

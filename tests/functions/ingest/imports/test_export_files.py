@@ -100,6 +100,14 @@ def test_an_empty_archive_has_no_documents(tmp_path):
         assert opened.document_names() == []
 
 
+def test_a_zip_file_made_on_a_mac_has_its_json_files_as_documents_and_nothing_else(tmp_path):
+    with zipfile.ZipFile(path := tmp_path / "export.zip", "w") as file:
+        for name in ("chats.json", "photo.png", "__MACOSX/._chats.json"):
+            file.writestr(name, "[]")
+    with Archive.opened(str(path)) as opened:
+        assert opened.document_names() == ["chats.json"]
+
+
 def test_an_imports_progress_grows_with_its_files(tmp_path):
     with zipfile.ZipFile(path := tmp_path / "export.zip", "w") as file:
         for name in ("conversations-1.json", "conversations-2.json", "users.json"):
