@@ -16,7 +16,7 @@ ATTACKS := tests/contract/test_isolation.py tests/contract/test_logged_text.py t
   tests/functions/authorizer tests/functions/chat/test_hijack.py tests/functions/chat/openai_api/test_hijack.py tests/functions/tools/test_hijack.py \
   tests/functions/documents/test_hostile_names.py tests/functions/ingest/test_bombs.py tests/functions/toolrunner/test_isolation.py
 # Tests in which requests or workers compete. `make races` also runs them beside processes that keep the processors busy.
-RACES := tests/functions/auth tests/shared/db/test_isolation.py tests/shared/db/test_quota_races.py tests/shared/db/test_pools.py \
+RACES := tests/functions/auth tests/shared/db/test_isolation.py tests/shared/db/metering/test_quota_races.py tests/shared/db/groups/test_pools.py \
   tests/functions/chat/test_order.py tests/functions/chat/test_idempotency.py tests/functions/chat/test_interruption.py tests/functions/chat/test_stop.py \
   tests/functions/chat/test_regenerate.py tests/functions/chat/test_approvals.py tests/functions/chat/test_stream_limits.py tests/functions/chat/test_writers.py \
   tests/functions/chat/responses_api/test_background.py tests/functions/documents/test_races.py tests/functions/documents/test_idempotency.py tests/functions/ingest/test_burst.py \

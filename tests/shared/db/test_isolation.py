@@ -27,7 +27,7 @@ SELECT tablename, permissive, cmd, qual, with_check FROM pg_policies
  WHERE schemaname = 'public' AND roles && ARRAY['parley_app', 'public']::name[]
 """
 MINE = "({} = (NULLIF(current_setting('parley.user_id'::text, true), ''::text))::uuid)"
-# The policies of groups, which differ by command: `tests/shared/db/test_groups.py` tests them.
+# The policies of groups, which differ by command: `tests/shared/db/groups/test_groups.py` tests them.
 OF_GROUPS = {"group_members"}
 SHARED_WITH_GROUPS = {"documents": "parley_reads_document(user_id, id)", "chunks": "parley_reads_document(user_id, document_id)"}
 SHARED = "(is_shared AND ((NULLIF(current_setting('parley.user_id'::text, true), ''::text))::uuid IS NOT NULL))"

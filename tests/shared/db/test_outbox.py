@@ -10,8 +10,8 @@ from sqlalchemy import text
 from parley.db import outbox
 from parley.db.outbox import ClaimedEntry
 from parley.ids import new_id
-from tests.shared.db.test_pools import WAITING
-from tests.shared.db.test_turns import Turns
+from tests.shared.db.groups.test_pools import WAITING
+from tests.shared.db.turn.test_turns import Turns
 from tests.support.time_limits import wait_until
 
 MANY = 10_000

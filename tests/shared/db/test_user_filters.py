@@ -25,7 +25,7 @@ from parley.errors import Unauthorized
 from parley.ids import new_id
 from parley.memory.passages import Passage
 from tests.shared.db.repository_calls import ENTRY, NOW, OWNED_TABLES, Rows, call, changed_tables, digest, repository_functions
-from tests.shared.db.test_turns import Turns
+from tests.shared.db.turn.test_turns import Turns
 from tests.support.api_gateway import Person
 
 FUNCTIONS = dict(repository_functions())
@@ -53,7 +53,7 @@ NAMED = {
 
 # The user exists already, and the link has no conversation.
 REFUSED = {"users.add", "shared_links.add"}
-# It adds to the audit of the deployment, which no table of a user shows: tests/shared/db/test_deployment_audit.py.
+# It adds to the audit of the deployment, which no table of a user shows: tests/shared/db/accounts/test_deployment_audit.py.
 UNSEEN = {"audit.record_own"}
 
 

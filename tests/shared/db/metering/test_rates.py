@@ -9,8 +9,8 @@ from parley.db.metering import quotas
 from parley.db.metering.quotas import DefaultLimits
 from parley.metering import limits
 from parley.metering.limits import RateLimited
-from tests.shared.db.test_quotas import admitted, key_of
-from tests.shared.db.test_quotas import billing_subject as billing_subject
+from tests.shared.db.metering.test_quotas import admitted, key_of
+from tests.shared.db.metering.test_quotas import billing_subject as billing_subject
 
 MANY = DefaultLimits(rate_per_minute=1000, budget_usd=Decimal(5))
 

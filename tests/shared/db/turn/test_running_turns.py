@@ -14,8 +14,8 @@ from parley.db.turn.turn_events import LoggedEvent
 from parley.deadline import Deadline
 from parley.errors import NotFound, Unavailable
 from parley.ids import new_id
-from tests.shared.db.test_turns import FRESH, Turns
-from tests.shared.db.test_turns import mine as mine
+from tests.shared.db.turn.test_turns import FRESH, Turns
+from tests.shared.db.turn.test_turns import mine as mine
 
 # Heartbeats, stops and messages
 

@@ -11,8 +11,8 @@ from parley.db.turn import turn_checkpoint, turn_end
 from parley.db.turn.turn_checkpoint import Checkpoint
 from parley.db.turn.turn_end import TurnResult
 from parley.db.turn.turn_events import LoggedEvent
-from tests.shared.db.test_running_turns import begun as begun
-from tests.shared.db.test_turns import mine as mine
+from tests.shared.db.turn.test_running_turns import begun as begun
+from tests.shared.db.turn.test_turns import mine as mine
 
 
 def test_a_turn_that_never_paused_has_used_and_written_nothing(mine):

@@ -7,7 +7,7 @@ from sqlalchemy import event, text
 
 from parley.db.turn.stream_leases import StreamLease, TooManyStreams
 from parley.ids import new_id
-from tests.shared.db.test_pools import WAITING
+from tests.shared.db.groups.test_pools import WAITING
 from tests.support.time_limits import wait_until
 
 

@@ -13,7 +13,7 @@ from parley.db.accounts.deployment_audit import AuditFilter
 from parley.db.transactions import global_scope, user_scope
 from parley.ids import new_id
 
-DESCRIPTION = Path(__file__).parents[3] / "functions" / "web" / "openapi.json"
+DESCRIPTION = Path(__file__).parents[4] / "functions" / "web" / "openapi.json"
 ADD = """
 INSERT INTO deployment_audit (id, action, actor, actor_id, account_id, outcome{column})
 VALUES (gen_random_uuid(), 'login', :actor, :actor_id, :account_id, 'done'{value})

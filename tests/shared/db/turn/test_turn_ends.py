@@ -7,8 +7,8 @@ from parley.db.turn import turn_end
 from parley.db.turn.turn_end import TurnResult
 from parley.db.turn.turn_events import LoggedEvent
 from parley.ids import new_id
-from tests.shared.db.test_turns import Turns
-from tests.shared.db.test_turns import mine as mine
+from tests.shared.db.turn.test_turns import Turns
+from tests.shared.db.turn.test_turns import mine as mine
 
 
 def end(mine, turn, *, message_id, said="Hello", status="completed"):

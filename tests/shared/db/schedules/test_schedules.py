@@ -9,7 +9,7 @@ from parley.clock import utc_now
 from parley.db.schedules import alarm, runs, scheduled_prompts
 from parley.db.tables import schedule_runs
 from parley.ids import new_id
-from tests.shared.db.test_turns import Turns
+from tests.shared.db.turn.test_turns import Turns
 
 NOW = utc_now()
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)

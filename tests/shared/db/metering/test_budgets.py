@@ -11,8 +11,8 @@ from parley.db.metering.budgets import MONTH, Budget
 from parley.db.metering.quotas import BillingSubject
 from parley.ids import new_id
 from parley.metering import limits
-from tests.shared.db.test_pools import DEFAULT
-from tests.shared.db.test_pools import group as group
+from tests.shared.db.groups.test_pools import DEFAULT
+from tests.shared.db.groups.test_pools import group as group
 
 
 @pytest.mark.parametrize(
