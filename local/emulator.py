@@ -81,7 +81,10 @@ class Emulator:
         return changed
 
     async def start(self, listening: socket.socket, *, warms: bool = True) -> None:
-        """Serve on the socket and start the triggers; with `warms`, also start, in the background, the functions behind the API."""
+        """Serve on the socket and start the triggers.
+
+        With `warms`, the functions behind the API start in the background. Otherwise each starts at its first request.
+        """
         await self._server.start(listening)
         if warms:
             self._warming = asyncio.create_task(self.fleet.warm(self._api_functions()))

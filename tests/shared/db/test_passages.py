@@ -51,10 +51,8 @@ class Memory:
 
 
 @pytest.fixture
-def memory(superuser, alice, bob):
-    with superuser.connect() as connection:
-        yield Memory(connection, alice.id)
-        connection.rollback()
+def memory(unrestricted, alice):
+    return Memory(unrestricted, alice.id)
 
 
 FORGET = "UPDATE messages SET is_forgotten = true WHERE user_id = :user AND id = :message"

@@ -133,9 +133,9 @@ def claim_next(connection: Connection, *, lease_s: float) -> ClaimedEntry | None
 
 
 def is_any_left(connection: Connection) -> bool:
-    """Whether a worker has claimed a follow-up entry, or may claim one now. Requires the background role.
+    """Whether there is a follow-up entry whose job runs or may run now. Requires the background role.
 
-    Unlike `claim_next`, this sees an entry that another worker is just claiming.
+    Unlike `claim_next`, this also sees an entry that another worker is claiming at this moment.
     """
     return bool(connection.execute(_IS_ANY_LEFT).scalar_one())
 

@@ -16,12 +16,10 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
 @pytest.fixture
-def connection(superuser):
-    """A transaction without row level security and without prompts. It is rolled back."""
-    with superuser.connect() as connection:
-        connection.execute(text("DELETE FROM scheduled_prompts"))
-        yield connection
-        connection.rollback()
+def connection(unrestricted):
+    """A transaction that no policy restricts, in which there are no prompts."""
+    unrestricted.execute(text("DELETE FROM scheduled_prompts"))
+    return unrestricted
 
 
 @pytest.fixture

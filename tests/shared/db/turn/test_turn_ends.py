@@ -30,11 +30,9 @@ def test_an_empty_answer_is_stored_without_a_passage(mine):
 
 
 @pytest.fixture
-def both(superuser, alice, bob):
-    """The turns of alice and bob in one transaction without row level security."""
-    with superuser.connect() as connection:
-        yield Turns(connection, alice.id), Turns(connection, bob.id)
-        connection.rollback()
+def both(unrestricted, alice, bob):
+    """The turns of alice and bob in one transaction that no policy restricts."""
+    return Turns(unrestricted, alice.id), Turns(unrestricted, bob.id)
 
 
 def test_an_answer_of_another_user_with_the_same_ids_is_neither_a_variant_nor_replaced_without_row_level_security(both, bob):

@@ -18,7 +18,10 @@ _BATCH_SIZE = 1000
 
 @dataclass(frozen=True, slots=True)
 class DeploymentEvent:
-    """A row of the deployment's audit. `account_id` is the account that it concerns. Both ids stay when their accounts are deleted."""
+    """A row of the deployment's audit.
+
+    `actor_id` is the account that acted, and `account_id` the one that it concerns. Both ids stay after their accounts are deleted.
+    """
 
     id: UUID
     at: datetime

@@ -124,10 +124,10 @@ def arithmetic(text: str) -> str | None:
 
 
 def answer_request(request: ModelRequest) -> str:
-    """Return the whole answer.
+    """Return the whole answer to a request.
 
-    It has the results of tools; or else quoted sources, with the facts that match the question; or else facts, after what the user
-    said about the question earlier if no fact matches; or else what this model is.
+    After a call of tools, these are their results. With sources, it quotes them and adds the facts that match the question. Otherwise it
+    lists the facts and, if none of them matches, first quotes what the user said about it earlier. Without any, it says what this model is.
     """
     if request.task != "chat":
         return answer_task(request)
@@ -167,7 +167,10 @@ def _quote_sources(question: str, sources: Sequence[Source]) -> str:
 
 
 def _said_earlier(question: str, passages: Sequence[str]) -> list[str]:
-    """Return the user's statements that answer the question best: they have most of its words, at least half, and others besides."""
+    """Return the statements of the user that answer the question best.
+
+    These share the most words with the question, at least half of its words, and also have words that it lacks.
+    """
     words = _words(question)
     statements = dict.fromkeys(statement for passage in passages for statement in _statements_of_user(passage))
     shared = {statement: len(words & found) for statement in statements if (found := _words(statement)) - words}
@@ -177,7 +180,7 @@ def _said_earlier(question: str, passages: Sequence[str]) -> list[str]:
 
 
 def _statements_of_user(passage: str) -> Iterator[str]:
-    """Yield what the user states in a passage: their sentences without the questions."""
+    """Yield the sentences of the user in a passage, except questions."""
     for line in passage.split("\nUser: ")[1:]:
         sentences = SENTENCE.split(_OTHER_SPEAKER.split(line, maxsplit=1)[0])
         yield from (sentence for part in sentences if (sentence := part.strip()) and not sentence.endswith("?"))
