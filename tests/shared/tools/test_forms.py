@@ -96,7 +96,20 @@ def test_a_reason_does_not_repeat_what_the_model_wrote():
     with pytest.raises(UnusableForm) as refused:
         form_of_model({"questions": [{"text": "Well?", "kind": "canary"}]})
 
-    assert "canary" not in refused.value.public_message
+    assert "canary" not in f"{refused.value.public_message} {refused.value.__cause__}"
+
+
+def test_a_reason_is_cut_after_three_hundred_characters():
+    with pytest.raises(UnusableForm) as refused:
+        form_of_model({"questions": [{"text": "Well?", "kind": "text", "x" * 400: True}]})
+
+    assert len(refused.value.public_message) == len("Not asked: ") + 300
+
+
+def test_the_model_reads_the_answers_as_the_user_wrote_them():
+    form = Form(fields=(FormField(id="x", text="Bitte?", kind="text"),))
+
+    assert form.render({"x": "Grüße"}) == '{"answers": [{"question": "Bitte?", "answer": "Grüße"}]}'
 
 
 PROPERTIES = {
@@ -131,6 +144,7 @@ def test_the_form_of_a_server_has_a_field_for_each_property():
         {"x": {"type": "object"}},
         {"x": {"type": "string", "enum": []}},
         {"x": {"type": "string", "enum": [str(number) for number in range(51)]}},
+        {"x": {"type": "string", "enum": ["s", "m", "l"], "enumNames": ["Small", "Large"]}},
         {"x": {"type": "string", "oneOf": [{"title": "no const"}]}},
         {"x": {"type": "string", "format": "password"}},
         {"password": {"type": "string"}},

@@ -178,7 +178,7 @@ def form_of_server(message: str, schema: Mapping[str, Any]) -> Form:
     try:
         fields = tuple(_server_field(id, described, is_required=id in required) for id, described in properties.items())
         return Form(message=message, fields=fields)
-    except (ValidationError, TypeError, KeyError, AttributeError) as exc:
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
         reason = _reason(exc) if isinstance(exc, ValidationError) else "a field has an unknown schema"
         raise UnusableForm(reason) from exc
 
@@ -214,7 +214,7 @@ def _server_options(schema: Mapping[str, Any], *, titled_by: str) -> tuple[FormO
         return tuple(FormOption(value=option["const"], label=option.get("title") or option["const"]) for option in schema[titled_by])
     values = schema["enum"]
     labels = schema.get("enumNames") or values
-    return tuple(FormOption(value=value, label=label) for value, label in zip(values, labels, strict=False))
+    return tuple(FormOption(value=value, label=label) for value, label in zip(values, labels, strict=True))
 
 
 class _ModelQuestion(_Model):
@@ -243,7 +243,7 @@ def _field(id: str, question: _ModelQuestion) -> FormField:
 
 
 def _reason(exc: ValidationError) -> str:
-    error = exc.errors(include_url=False, include_input=False)[0]
+    error = exc.errors()[0]
     return f"/{'/'.join(map(str, error['loc']))}: {error['msg']}"[:_MAX_REASON]
 
 

@@ -107,7 +107,8 @@ class AsyncRecording(Recording):
         return super().connect_tcp(host, port, *rest)
 
 
-def test_the_next_of_several_addresses_is_tried_in_asyncio_too():
+def test_the_next_of_several_addresses_is_tried_in_asyncio_too(monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "/absent.pem")
     addresses = ["2606:2800:21f:cb07::1", PUBLIC, "93.184.216.35"]
     backend = AsyncGuardedTransport(EgressFilter(resolve=Rebinding(addresses)))._pool._network_backend
     backend._inner = AsyncRecording(unreachable=addresses[:1])
@@ -123,12 +124,13 @@ def test_a_host_with_any_internal_address_is_refused(network):
     assert network.called == []
 
 
-def test_the_environments_proxy_is_not_used(network, monkeypatch):
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:3128")
+@pytest.mark.parametrize(("variable", "value"), [("HTTPS_PROXY", "http://127.0.0.1:3128"), ("SSL_CERT_FILE", "/absent.pem")])
+def test_the_environments_proxy_and_certificates_are_not_used(network, monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
     with pytest.raises(FetchFailed):
-        GuardedHttp(resolve=Rebinding([PUBLIC])).get("http://site.example/")
+        GuardedHttp(resolve=Rebinding([PUBLIC])).get("https://site.example/")
 
-    assert network.called == [(PUBLIC, 80)]
+    assert network.called == [(PUBLIC, 443)]
 
 
 def test_an_unknown_host_is_not_found():
