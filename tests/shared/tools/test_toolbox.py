@@ -120,11 +120,9 @@ def test_a_tool_whose_scope_the_token_lacks_is_absent(box):
 def test_an_in_process_tool_runs_here_and_takes_precedence(box):
     runner = FakeToolRunner()
     in_process_tools = InProcessTool(make_spec(), lambda arguments: arguments["text"][::-1])
+    outcome = box(runner, in_process_tools=[in_process_tools]).run("shout", {"text": "abc"}, timeout_s=3.0)
 
-    assert (box(runner, in_process_tools=[in_process_tools]).run("shout", {"text": "abc"}, timeout_s=3.0).content, runner.requests) == (
-        "cba",
-        [],
-    )
+    assert (outcome.ok, outcome.content, runner.requests) == (True, "cba", [])
 
 
 def test_a_tool_that_raises_is_an_outcome_without_the_exceptions_text(box):
@@ -134,13 +132,15 @@ def test_a_tool_that_raises_is_an_outcome_without_the_exceptions_text(box):
     assert (outcome.ok, outcome.content) == (False, "The tool failed.")
 
 
-def test_an_in_process_tool_that_hangs_is_abandoned(box):
-    respond = threading.Event()
-    in_process_tools = InProcessTool(make_spec(), lambda arguments: str(respond.wait(20)))
+def test_an_in_process_tool_that_hangs_is_abandoned_and_does_not_keep_its_process_alive(box):
+    respond, threads = threading.Event(), []
+    in_process_tools = InProcessTool(make_spec(), lambda arguments: f"{threads.append(threading.current_thread())} {respond.wait(20)}")
     outcome = box(in_process_tools=[in_process_tools]).run("shout", {"text": "x"}, timeout_s=0.05)
     respond.set()
+    threads[0].join()
 
     assert (outcome.ok, outcome.content) == (False, "The tool did not respond within 0.05 seconds.")
+    assert threads[0].daemon
 
 
 def test_a_result_that_is_too_long_is_truncated_with_a_note(box):
