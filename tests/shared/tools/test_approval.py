@@ -2,12 +2,12 @@ from itertools import product
 
 import pytest
 
-from parley.tools.approval import needs_approval
+from parley.tools.approval import is_trusted, needs_approval
 from parley.tools.spec import ToolSpec
 
 
-def spec(**given: bool) -> ToolSpec:
-    return ToolSpec("look", "Look.", {"type": "object"}, "builtin", **given)
+def spec(source="builtin", **given) -> ToolSpec:
+    return ToolSpec("look", "Look.", {"type": "object"}, source, **given)
 
 
 def test_a_local_read_only_tool_runs_without_approval_even_in_a_tainted_context():
@@ -43,3 +43,17 @@ def test_no_setting_removes_a_requirement():
         assert needs_approval(tool, user_requires_approval=user_requires_approval, is_tainted=tainted) >= needs_approval(
             tool, user_requires_approval=None, is_tainted=tainted
         )
+
+
+@pytest.mark.parametrize(
+    ("given", "is_safe"),
+    [
+        ({}, True),
+        ({"egress": True}, False),
+        ({"writes": True}, False),
+        ({"scopes": ("documents",)}, False),
+        ({"source": "plugin"}, False),
+    ],
+)
+def test_results_are_trusted_only_of_a_built_in_tool_that_reaches_changes_and_reads_nothing(given, is_safe):
+    assert is_trusted(spec(**given)) is is_safe

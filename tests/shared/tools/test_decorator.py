@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -106,6 +107,10 @@ def test_the_decorator_works_without_parentheses():
     assert ping.spec.parameters["properties"] == {}
 
 
+class Opaque:
+    """A class that JSON cannot hold."""
+
+
 def unhinted(text):
     """Say."""
 
@@ -119,12 +124,22 @@ def undescribed(text: str) -> str:
     return text
 
 
+def opaque(lock: Opaque) -> str:
+    """Say."""
+    return ""
+
+
+def callback(then: Callable[[], str]) -> str:
+    """Say."""
+    return ""
+
+
 def mute() -> str:
     """Say."""
     return ""
 
 
-@pytest.mark.parametrize("function", [unhinted, starred, undescribed])
+@pytest.mark.parametrize("function", [unhinted, starred, undescribed, opaque, callback])
 def test_a_function_that_cannot_be_described_is_rejected(function):
     with pytest.raises(ToolUnusable, match=function.__name__):
         tool(function)

@@ -3,6 +3,7 @@
 import pytest
 
 from parley.errors import InvalidInput
+from parley.tools.arguments import argument_errors
 from parley.tools.ask_user import ASK_USER, KINDS
 from parley.tools.forms import Form, FormField, FormOption, UnusableForm, form_of_model, form_of_server
 
@@ -78,6 +79,14 @@ def test_the_tools_schema_and_the_form_take_the_same_kinds(kind):
     options = {"options": ["a", "b"]} if kind in ("choice", "multiple") else {}
 
     assert form_of_model({"questions": [{"text": "Well?", "kind": kind} | options]}).fields[0].kind == kind
+
+
+def test_questions_have_no_other_argument_beside_them():
+    arguments = {"questions": [{"text": "Well?", "kind": "text"}], "hint": "x"}
+
+    assert argument_errors(ASK_USER.parameters, arguments)
+    with pytest.raises(UnusableForm):
+        form_of_model(arguments)
 
 
 @pytest.mark.parametrize("text", ["Your password?", "API key", "Enter the one-time code", "Card number:"])

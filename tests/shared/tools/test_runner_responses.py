@@ -209,6 +209,13 @@ def test_the_list_of_tools_is_fresh_for_a_minute_and_on_a_developers_machine_for
     assert len(client.requests) == requests
 
 
+def test_a_plugin_that_cannot_be_loaded_is_logged_with_its_reason(caplog):
+    client = FakeLambda(listing("echo") | {"broken": [{"plugin": "notes.py", "reason": "ImportError: x"}]})
+
+    assert [spec.name for spec in invoker_of(client).specs()] == ["echo"]
+    assert [(each.message, each.plugin, each.reason) for each in caplog.records] == [("plugin_load_failed", "notes.py", "ImportError: x")]
+
+
 @pytest.mark.parametrize("broken", [{"tools": [7]}, {}, {"tools": None}])
 def test_a_list_that_cannot_be_read_leaves_the_last_one(broken):
     invoker = invoker_of(client := FakeLambda(listing("echo")))

@@ -28,6 +28,7 @@ def ask(engine):
     def ask(name, person, query):
         (tool,) = [one for one in make_search_tools(engine, embedding, person.principal) if one.spec.name == name]
         result = tool.run({"query": query, "user_id": "somebody else's"})
+        assert isinstance(result, str) or result.ok
         return result if isinstance(result, str) else result.content
 
     return ask
@@ -63,6 +64,12 @@ def test_a_conversation_is_found_with_its_title_and_day(ask, alice, talk):
     found_text = ask("search_conversations", alice, "what is my boat called")
 
     assert found_text == f"Boats, 2026-03-01, Sunday, 1 March 2026, conversation {talk}:\nUser: my boat is called Aurora"
+
+
+def test_the_five_best_matches_are_returned(ask, engine, alice):
+    add_conversation(engine, alice, *(f"the boat {number}" for number in range(6)))
+
+    assert ask("search_conversations", alice, "boat").count("User: the boat") == 5
 
 
 def test_an_empty_search_result_is_a_message(ask, bob):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.errors import PydanticUserError
 
 from parley.tools.spec import MAX_TIMEOUT_S, Tool, ToolContext, ToolSpec, ToolUnusable
 
@@ -47,11 +48,15 @@ def tool(
 
     def make(function: Callable[..., Any]) -> Tool:
         own_name = name or function.__name__
-        arguments, context_parameter = _arguments(own_name, function)
+        try:
+            arguments, context_parameter = _arguments(own_name, function)
+            parameters = _schema(arguments)
+        except PydanticUserError as exc:
+            raise ToolUnusable(f"tool {own_name}: a parameter's type cannot be described: {exc.message}") from exc
         spec = ToolSpec(
             name=own_name,
             description=inspect.getdoc(function) or "",
-            parameters=_schema(arguments),
+            parameters=parameters,
             source="plugin",
             requires_approval=requires_approval,
             is_enabled=enabled,
@@ -77,7 +82,7 @@ def _arguments(name: str, function: Callable[..., Any]) -> tuple[type[BaseModel]
             # The parameter's name is an alias, because not every parameter name is allowed as a field name.
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[f"argument_{len(fields)}"] = (hints[parameter.name], Field(default, alias=parameter.name))
-    return create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields), context_parameter
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **fields), context_parameter
 
 
 def _schema(arguments: type[BaseModel]) -> dict[str, Any]:

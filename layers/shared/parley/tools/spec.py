@@ -16,7 +16,7 @@ from parley.tools.guarded_http.client import GuardedHttp
 class ToolFailed(ParleyError):
     """The tool has no result; `public_message` gives the reason to the model and the user."""
 
-    status, code = 422, "tool_failed"
+    code = "tool_failed"
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

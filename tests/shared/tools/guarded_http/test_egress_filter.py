@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import threading
 
 import pytest
 
@@ -138,13 +139,19 @@ def test_an_unknown_host_is_not_found():
         EgressFilter(resolve=lambda host, port: []).admit("nowhere.example", 80, timeout_s=1)
 
 
-def test_a_resolver_that_hangs_is_abandoned():
-    import threading
+def test_a_resolver_that_hangs_is_abandoned_and_does_not_keep_its_process_alive():
+    never, threads = threading.Event(), []
 
-    never = threading.Event()
+    def resolve(host, port):
+        threads.append(threading.current_thread())
+        never.wait(5)
+
     with pytest.raises(FetchFailed, match="was not found"):
-        EgressFilter(resolve=lambda host, port: never.wait(5) and []).admit("slow.example", 80, timeout_s=0.05)
+        EgressFilter(resolve=resolve).admit("slow.example", 80, timeout_s=0.05)
     never.set()
+    threads[0].join()
+
+    assert threads[0].daemon
 
 
 def test_an_allowed_host_may_have_any_address_on_its_port_only(canary):

@@ -6,7 +6,7 @@ from parley.errors import ParleyError
 class FetchFailed(ParleyError):
     """The server could not be reached or its response is unusable."""
 
-    status, code = 502, "fetch_failed"
+    code = "fetch_failed"
 
     def __init__(self, reason: str, *, evidence: str = "") -> None:
         super().__init__(f"{reason} {evidence}".strip())
@@ -16,4 +16,4 @@ class FetchFailed(ParleyError):
 class AddressRefused(FetchFailed):
     """The URL is malformed or its address must not be fetched."""
 
-    status, code = 422, "address_refused"
+    code = "address_refused"
