@@ -96,6 +96,7 @@ def test_a_user_stays_with_the_model_that_was_drawn_for_them(tmp_path):
         ('chat = "best"', 'chat = "best"\nrerank = "best"', "line 4: roles.rerank: must name a model"),
         ('name = "big"', 'name = "big"\nkind = "rerank"', "line 10: models.real: kind: openai does not support rerank"),
         ('chat = "best"', 'chat = "best"\npoem = "spare"', "line 4: roles.poem"),
+        ("[strategies.best]", "[strategies.real]", "line 4: strategies.real: a model has the same name"),
     ],
 )
 def test_a_mistake_is_reported_with_its_file_and_line(tmp_path, wrong, right, message):

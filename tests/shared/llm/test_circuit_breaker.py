@@ -178,6 +178,7 @@ def test_only_the_first_success_after_a_failure_is_written(store, process):
     breaker = process()
     fail(breaker)
     for _ in range(10):
+        breaker.admit("acme")
         breaker.succeeded("acme")
 
     assert store.changes == 2

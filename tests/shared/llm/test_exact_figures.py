@@ -96,12 +96,14 @@ def test_cached_tokens_have_their_own_price_if_there_is_one(prices, cost):
     assert priced(**prices).cost_usd(usage) == Decimal(cost)
 
 
-def test_findings_of_guards_are_added_up():
+def test_findings_of_guards_are_logged_and_added_up(caplog):
     call, hit = ModelCall("m", priced()), GuardHit("words", "word", "block", "answer", 2)
     call.add_guard_hits([hit])
     call.add_guard_hits([hit, GuardHit("words", "word", "block", "request", 1)])
+    logged = [(record.place, record.count) for record in caplog.records if record.message == "guard_hit"]
 
     assert [(found.place, found.count) for found in call.guard_hits] == [("answer", 4), ("request", 1)]
+    assert logged == [("answer", 2), ("answer", 2), ("request", 1)]
 
 
 # What a model can do
@@ -246,6 +248,19 @@ def test_no_call_begins_without_time_for_it(total_s, calls):
         list(stream)
 
     assert len(provider.requests) == calls
+
+
+def test_three_calls_half_a_second_apart_are_made_and_no_wait_beyond_fifteen_seconds():
+    assert RetryPolicy() == RetryPolicy(calls=3, first_pause_s=0.5, longest_pause_s=15.0)
+
+
+def test_a_refusal_for_load_counts_against_the_model_if_a_user_waits():
+    store = MemoryCircuits()
+    router, _ = router_of(ProviderBusy("acme", retry_after_s=60.0), store=store)
+    with pytest.raises(ProviderBusy):
+        list(router.ask([candidate("one")], FULL, user_id=new_id(), total_s=60))
+
+    assert [circuit.failures for circuit in store.circuits.values()] == [1]
 
 
 def test_with_all_circuits_open_the_shortest_wait_is_named():

@@ -315,7 +315,7 @@ def test_models_of_one_server_have_circuits_of_their_own(ask):
 
 def test_with_every_circuit_open_the_caller_learns_when_to_retry(ask):
     for _ in range(2):
-        with pytest.raises(ProviderFailed):
+        with pytest.raises(ProviderFailed, match="no connection"):  # also of the call that opened the circuit
             list(ask(one=[[UNREACHABLE], [UNREACHABLE], [UNREACHABLE]])[0])
     with pytest.raises(ProviderBusy) as caught:
         list(ask(one=[HELLO])[0])
@@ -407,3 +407,12 @@ def test_an_answer_of_the_first_choice_counts_nothing(ask, capsys):
     text_of(ask([ONE, TWO], one=[HELLO])[0])
 
     assert read_metrics(capsys.readouterr().out) == []
+
+
+def test_the_first_text_of_a_probe_lets_others_call_the_model(ask, store):
+    key = "openai-compatible http://one.example/v1 one"
+    store.circuits[key] = Circuit("open", opened_at=store.now - COOLDOWN)
+    stream, _ = ask(one=[HELLO])
+    events = [next(stream), next(stream)]
+
+    assert (events[1], CircuitBreaker(store).admit(key)) == (HELLO[0], 0)

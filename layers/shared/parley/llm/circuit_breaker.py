@@ -66,9 +66,7 @@ class Circuit:
             return None
         return replace(self, state="half_open", probe_at=now)
 
-    def failed(
-        self, now: datetime, *, failed_by: int | None, is_outage: bool = False, is_probe: bool = False, earlier_successes: int = 0
-    ) -> "Circuit":
+    def failed(self, now: datetime, *, failed_by: int | None, is_outage: bool, is_probe: bool, earlier_successes: int) -> "Circuit":
         """Return the circuit after a failure, preceded by `earlier_successes` that were not counted yet.
 
         Only the probe's failure opens a half-open circuit again: other calls started before it opened.

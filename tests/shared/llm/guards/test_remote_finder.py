@@ -201,6 +201,10 @@ def assessed(action="GUARDRAIL_INTERVENED", **policy):
         (assessed(regexes=[{"match": "met", "action": "ANONYMIZED"}]), [(4, 7, "data", "mask")]),
         (assessed(piiEntities=[{"type": "NAME", "match": "Bob", "action": "ANONYMIZED"}]), [(0, 11, "content", "block")]),
         (assessed(piiEntities=[{"type": "NAME", "match": "", "action": "ANONYMIZED"}]), [(0, 11, "content", "block")]),
+        (
+            assessed(piiEntities=[{"type": "NAME", "match": match, "action": "ANONYMIZED"} for match in ("Bob", "met")]),
+            [(0, 11, "name", "block"), (4, 7, "name", "mask")],
+        ),
         (assessed("NONE", piiEntities=[{"type": "NAME", "match": "Bob", "action": "NONE"}]), []),
         (assessed(piiEntities=[{"type": "NAME", "match": "met", "action": "BLOCKED"}]), [(0, 11, "personal_data", "block")]),
     ],

@@ -11,7 +11,7 @@ from parley.llm.guards import call, remote_finder
 from parley.llm.messages import Message, ModelRequest, TextDelta, ToolCall, ToolDefinition
 from parley.llm.model import GuardHit, PresidioGuard
 from parley.llm.provider_registry import ProviderRegistry
-from tests.fakes.vendor import refuses, streams
+from tests.fakes.vendor import refuses, resets, streams
 from tests.fakes.wire_formats.guard_services import asked, bedrock_guardrail, beside, presidio_analyzer
 from tests.shared.llm.guards.test_guarded_calls import as_message, text_of, tool_call
 
@@ -27,7 +27,7 @@ base_url = "{url}/v1"
 [guard.bedrock]
 guardrail = "gr1"
 version = "3"
-region = "eu-west-1"
+region = "us-east-2"
 base_url = "{url}"
 """
 PRESIDIO = '[guard.presidio]\nurl = "{url}"\n'
@@ -65,6 +65,7 @@ def test_the_guardrail_is_asked_with_its_version_and_the_functions_role(called, 
 
     assert headers["x-path"] == "/guardrail/gr1/version/3/apply"
     assert headers["authorization"].startswith("AWS4-HMAC-SHA256")
+    assert "/us-east-2/bedrock/" in headers["authorization"]
     assert body == {"source": "INPUT", "content": [{"text": {"text": "Hi"}}]}
     assert vendor.requests[-1][1]["source"] == "OUTPUT"
 
@@ -85,6 +86,24 @@ def test_names_reach_the_model_as_placeholders_and_the_reader_as_they_were(calle
 
     assert body["messages"][0]["content"] == f"I am [{kind}_1], [{kind}_1] L."
     assert text_of(events) == "Dear Ada"
+
+
+def test_an_analyzer_looks_only_for_the_entities_that_the_operator_names(called, vendor):
+    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(), analyzer=presidio_analyzer())
+    for entities in ("", 'entities = ["PERSON"]\n'):
+        called("Hi", settings=PRESIDIO + entities)
+
+    assert [body.get("entities") for headers, body in vendor.requests if headers["x-path"] == "/analyze"] == [None, ["PERSON"]]
+
+
+@pytest.mark.parametrize(("start", "end", "sent"), [(0, 2, "[PERSON_1]"), (1, 1, "Hi"), (1, 3, "Hi"), (-1, 2, "Hi")])
+def test_an_analyzer_may_find_a_whole_text_and_nothing_beyond_it(called, vendor, start, end, sent):
+    found = refuses(200, document=[{"start": start, "end": end, "entity_type": "PERSON"}])
+    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(), analyzer=found)
+    called("Hi", settings=PRESIDIO)
+    (body,) = [body for headers, body in vendor.requests if headers["x-path"].startswith("/v1")]
+
+    assert body["messages"][0]["content"] == sent
 
 
 def test_a_match_that_is_only_reported_changes_nothing(called, vendor):
@@ -211,13 +230,20 @@ def test_a_placeholder_of_another_guard_is_not_replaced_again(called, vendor):
     assert text_of(events) == "Dear ada@example.org"
 
 
-@pytest.mark.parametrize("script", [refuses(500), refuses(403, headers={"x-amzn-errortype": "AccessDeniedException"})])
-def test_a_service_that_is_away_fails_the_call_unless_the_operator_wants_to_go_on(called, vendor, script):
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (refuses(500), "500"),
+        (refuses(403, headers={"x-amzn-errortype": "AccessDeniedException"}), "AccessDeniedException"),
+        (resets, "ConnectionClosedError"),
+    ],
+)
+def test_a_service_that_is_away_fails_the_call_unless_the_operator_wants_to_go_on(called, vendor, script, reason):
     vendor.script = beside(streams("Hello"), guardrail=script)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match=rf"guardrail \({reason}\)"):
         called("Hi")
 
-    assert not [headers for headers, _ in vendor.requests if headers["x-path"].startswith("/v1")]
+    assert [headers["x-path"] for headers, _ in vendor.requests] == ["/guardrail/gr1/version/3/apply"]
     assert text_of(called("Hi", settings='on_error = "pass"\n')) == "Hello"
 
 

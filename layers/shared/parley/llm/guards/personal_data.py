@@ -129,7 +129,7 @@ def _is_dni(text: str) -> bool:
     match = _DNI.fullmatch(text)
     if match is None or len(match[1]) + len(match[2]) != 8:
         return False
-    number = int("XYZ".index(match[1]) if match[1] else 0) * 10**7 + int(match[2])
+    number = "XYZ".index(match[1]) * 10**7 + int(match[2])  # without a letter, the index is 0
     return "TRWAGMYFPDXBNJZSQVHLCKE"[number % 23] == match[3]
 
 
