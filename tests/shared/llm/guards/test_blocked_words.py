@@ -24,8 +24,13 @@ def streamed(finder, *pieces):
     return replaced_pieces(finder, lambda _span, _text: "#", pieces)
 
 
-def test_a_word_is_found_although_a_longer_one_that_ends_with_it_is_within_another():
-    assert masked(WordFinder(["b c", "c"]), "ab c") == "ab #"
+@pytest.mark.parametrize("words", [["b c", "c"], ["zoo", "b c", "c"]])
+def test_a_word_is_found_although_a_longer_one_that_ends_with_it_is_within_another(words):
+    assert masked(WordFinder(words), "ab c") == "ab #"
+
+
+def test_the_end_of_one_word_and_the_beginning_of_another_are_none():
+    assert masked(WordFinder(["cat", "dog x"]), "dog at") == "dog at"
 
 
 @pytest.mark.parametrize(
@@ -39,6 +44,7 @@ def test_a_word_is_found_although_a_longer_one_that_ends_with_it_is_within_anoth
         (f"project{' ' * 8}tern", "#"),
         (f"project{' ' * 9}tern", f"project{' ' * 9}tern"),
         ("我看见夜莺了", "我看见#了"),
+        ("\u1000cat\u30ff", "\u1000#\u30ff"),
         ("C++, c++11 and xc++", "#, #11 and xc++"),
         ("ſtraße PROJECT TERN", "# #"),
         ("", ""),

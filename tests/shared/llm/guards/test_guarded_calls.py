@@ -23,6 +23,7 @@ from parley.llm.model import GuardHit
 from parley.llm.provider_registry import ProviderRegistry
 from tests.fakes.vendor import replies, sends, streams
 from tests.fakes.wire_formats.chat import chunk
+from tests.shared.llm.guards.conftest import as_message
 
 MODELS = """
 [roles]
@@ -72,10 +73,6 @@ def called(vendor):
         return list(called.events)
 
     return called
-
-
-def as_message(message):
-    return Message("user", message) if isinstance(message, str) else message
 
 
 def text_of(events):
@@ -215,7 +212,9 @@ def test_reasoning_is_guarded_and_stays_before_the_text(called, vendor):
     reasoning = [chunk({"reasoning_content": text}) for text in ("Is [EMA", "IL_1] a night")]
     vendor.script = sends([*reasoning, chunk({"content": "ingale"}), chunk({}, finish="stop"), b"data: [DONE]\n\n"])
     events = called(f"{MAIL}?", shows_reasoning=True)
+    kinds = [type(event) for event in events]
 
+    assert kinds.index(TextDelta) > max(position for position, kind in enumerate(kinds) if kind is ReasoningDelta)
     assert "".join(event.text for event in events if isinstance(event, ReasoningDelta)) == f"Is {MAIL} a night"
     assert text_of(events) == "ingale"
 

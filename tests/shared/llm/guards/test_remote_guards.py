@@ -7,43 +7,24 @@ import pytest
 from parley.errors import Unavailable
 from parley.llm.catalogue import Catalogue, CatalogueInvalid
 from parley.llm.errors import GuardBlocked
-from parley.llm.guards import call, remote_finder
-from parley.llm.messages import Message, ModelRequest, TextDelta, ToolCall, ToolDefinition
-from parley.llm.model import GuardHit, PresidioGuard
-from parley.llm.provider_registry import ProviderRegistry
+from parley.llm.guards import remote_finder
+from parley.llm.messages import Message, TextDelta, ToolCall, ToolCallDelta, ToolDefinition
+from parley.llm.model import GuardHit
 from tests.fakes.vendor import refuses, resets, streams
 from tests.fakes.wire_formats.guard_services import asked, bedrock_guardrail, beside, presidio_analyzer
-from tests.shared.llm.guards.test_guarded_calls import as_message, text_of, tool_call
-
-MODELS = """
-[roles]
-chat = "vendor"
-
-[models.vendor]
-provider = "openai-compatible"
-name = "m"
-base_url = "{url}/v1"
-
-[guard.bedrock]
-guardrail = "gr1"
-version = "3"
-region = "us-east-2"
-base_url = "{url}"
-"""
-PRESIDIO = '[guard.presidio]\nurl = "{url}"\n'
+from tests.shared.llm.guards.conftest import BEDROCK, MODELS, PRESIDIO
+from tests.shared.llm.guards.test_guarded_calls import text_of, tool_call
 
 
 @pytest.fixture
-def called(vendor):
-    """Call a model behind a guard; return its events. The keywords are fields of the request."""
-    providers = vendor.closing(ProviderRegistry({}))
-    call.guards_of.cache_clear()
+def called(called_behind):
+    """Call a model behind the guardrail, and behind the guards of further settings; return its events."""
 
     def called(*messages, settings="", **fields):
-        catalogue = (MODELS + settings).format(url=vendor.root)
-        model = Catalogue.parse(catalogue, source="test").models["vendor"]
-        called.events = providers(model).stream(model.name, ModelRequest([as_message(message) for message in messages], **fields))
-        return list(called.events)
+        try:
+            return called_behind(BEDROCK + settings, *messages, **fields)
+        finally:
+            called.events = called_behind.events
 
     return called
 
@@ -86,24 +67,6 @@ def test_names_reach_the_model_as_placeholders_and_the_reader_as_they_were(calle
 
     assert body["messages"][0]["content"] == f"I am [{kind}_1], [{kind}_1] L."
     assert text_of(events) == "Dear Ada"
-
-
-def test_an_analyzer_looks_only_for_the_entities_that_the_operator_names(called, vendor):
-    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(), analyzer=presidio_analyzer())
-    for entities in ("", 'entities = ["PERSON"]\n'):
-        called("Hi", settings=PRESIDIO + entities)
-
-    assert [body.get("entities") for headers, body in vendor.requests if headers["x-path"] == "/analyze"] == [None, ["PERSON"]]
-
-
-@pytest.mark.parametrize(("start", "end", "sent"), [(0, 2, "[PERSON_1]"), (1, 1, "Hi"), (1, 3, "Hi"), (-1, 2, "Hi")])
-def test_an_analyzer_may_find_a_whole_text_and_nothing_beyond_it(called, vendor, start, end, sent):
-    found = refuses(200, document=[{"start": start, "end": end, "entity_type": "PERSON"}])
-    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(), analyzer=found)
-    called("Hi", settings=PRESIDIO)
-    (body,) = [body for headers, body in vendor.requests if headers["x-path"].startswith("/v1")]
-
-    assert body["messages"][0]["content"] == sent
 
 
 def test_a_match_that_is_only_reported_changes_nothing(called, vendor):
@@ -222,12 +185,40 @@ def test_a_text_longer_than_a_request_is_read_in_parts(called, vendor, monkeypat
     assert max(map(len, asked(vendor))) == 400
 
 
-def test_a_placeholder_of_another_guard_is_not_replaced_again(called, vendor):
-    vendor.script = beside(streams("Dear [EMAIL_1]"), guardrail=bedrock_guardrail(names=("EMAIL",)))
+@pytest.mark.parametrize("name", ["EMAIL", "[EMAIL", "_1]"])
+def test_a_placeholder_of_another_guard_is_not_replaced_again(called, vendor, name):
+    vendor.script = beside(streams("Dear [EMAIL_1]"), guardrail=bedrock_guardrail(names=(name,)))
     events = called("I am ada@example.org", settings="[guard.personal_data]\n")
 
     assert vendor.requests[-2][1]["messages"][0]["content"] == "I am [EMAIL_1]"
     assert text_of(events) == "Dear ada@example.org"
+
+
+def test_the_original_of_a_name_contains_that_of_another_guards_placeholder(called, vendor):
+    vendor.script = beside(streams("Dear [NAME_1]"), guardrail=bedrock_guardrail(names=("Ada [EMAIL_1]",)))
+    events = called("I am Ada ada@example.org", settings="[guard.personal_data]\n")
+
+    assert vendor.requests[-2][1]["messages"][0]["content"] == "I am [NAME_1]"
+    assert text_of(events) == "Dear Ada ada@example.org"
+
+
+def test_a_tool_call_has_the_letters_and_quotes_of_the_original(called, vendor):
+    vendor.script = beside(tool_call('{"to": "[NA', 'ME_1]"}'), guardrail=bedrock_guardrail(names=('Zoë "Z" L',)))
+    events = called('Write to Zoë "Z" L', tools=[ToolDefinition("t", "", {"type": "object"})], shows_call_deltas=True)
+    pieces = "".join(event.arguments for event in events if isinstance(event, ToolCallDelta))
+
+    assert [pieces, *(event.arguments for event in events if isinstance(event, ToolCall))] == [r'{"to": "Zoë \"Z\" L"}'] * 2
+
+
+def test_a_call_that_is_closed_while_the_guardrail_reads_does_not_reach_the_model(called_behind, vendor):
+    def closes(handler):
+        called_behind.events.close()
+        bedrock_guardrail()(handler)
+
+    vendor.script = beside(streams("Hello"), guardrail=closes)
+
+    assert called_behind(BEDROCK, "Hi") == []
+    assert [headers["x-path"] for headers, _ in vendor.requests] == ["/guardrail/gr1/version/3/apply"]
 
 
 @pytest.mark.parametrize(
@@ -258,30 +249,10 @@ def test_a_text_that_passed_while_the_service_was_away_is_read_when_it_is_back(c
     assert vendor.requests[-2][1]["messages"][-1]["content"] == "I am [NAME_1]"
 
 
-@pytest.mark.parametrize("answer", [refuses(500), refuses(200, document={"error": "?"}), refuses(200, document=[{"start": 0}])])
-def test_an_analyzer_that_answers_nonsense_fails_the_call(called, vendor, answer):
-    vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(), analyzer=answer)
-
-    with pytest.raises(Unavailable):
-        called("Hi", settings=PRESIDIO)
-
-
 @pytest.mark.parametrize(
     ("right", "wrong", "field"),
     [('version = "3"', 'version = "latest"', "version"), ('"gr1"', '"arn:aws:s3:::x"', "guardrail")],
 )
 def test_a_guardrail_that_cannot_exist_is_named_with_its_line(right, wrong, field):
     with pytest.raises(CatalogueInvalid, match=rf"guard\.bedrock\.{field}"):
-        Catalogue.parse(MODELS.format(url="http://vendor").replace(right, wrong), source="test")
-
-
-@pytest.mark.parametrize(("min_score", "is_valid"), [(-0.1, False), (0, True), (1, True), (1.1, False)])
-def test_a_score_of_presidio_is_between_zero_and_one(min_score, is_valid):
-    guard = {"url": "http://127.0.0.1:5001"}
-    assert PresidioGuard.model_validate(guard).min_score == 0.5
-    try:
-        PresidioGuard.model_validate(guard | {"min_score": min_score})
-    except ValueError:
-        assert not is_valid
-    else:
-        assert is_valid
+        Catalogue.parse((MODELS + BEDROCK).format(url="http://vendor").replace(right, wrong), source="test")
