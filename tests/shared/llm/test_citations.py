@@ -14,6 +14,7 @@ CITING = {
     "the-same-twice": ("[1] and [1]", {1}),
     "behind-a-block": ("```\nx[2]\n```\nSee [1].", {1}),
     "behind-a-span": ("Call `f[2]` as in [1].", {1}),
+    "between-two-spans": ("Call `f` [1] `g`.", {1}),
     "before-a-colon": ("As said in [1]: thirty.", {1}),
     "before-brackets": ("Thirty [1] (a year).", {1}),
     "a-lone-backtick": ("It is 5` wide [1].", {1}),

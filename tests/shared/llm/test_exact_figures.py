@@ -174,16 +174,16 @@ def test_a_model_is_available_if_its_key_and_its_function_are(fields, environmen
 
 
 def test_the_first_able_model_is_asked_and_those_after_it_that_can_serve_its_request():
-    first, second, _, fourth = candidates = [Candidate(id, priced()) for id in ("a", "b", "c", "d")]
+    first, second, third, fourth = candidates = [Candidate(id, priced()) for id in ("a", "b", "c", "d")]
 
     def build(candidate):
         if candidate is first:
             raise ContextTooLong("a", tokens=2, limit=1)
         return ModelRequest([], system=candidate.id)
 
-    able, request = able_candidates(candidates, build, lambda candidate, request: candidate is fourth)
+    able, request = able_candidates(candidates, build, lambda candidate, request: candidate is not fourth)
 
-    assert (able, request.system) == ([second, fourth], "b")
+    assert (able, request.system) == ([second, third], "b")
     with pytest.raises(ContextTooLong):
         able_candidates([first, first], build, lambda *_: True)
 

@@ -85,6 +85,12 @@ def test_the_parameter_replaces_the_shipped_catalogue(parameter, clock):
     assert from_parameter(clock)().roles["chat"] == "one"
 
 
+def test_a_parameter_may_be_encrypted(parameter, clock):
+    boto3.client("ssm").put_parameter(Name=NAME, Value=OTHER, Type="SecureString", Overwrite=True)
+
+    assert from_parameter(clock)().roles["chat"] == "another"
+
+
 def test_a_changed_parameter_takes_effect_after_a_minute_and_is_not_fetched_before(parameter, clock):
     catalogue = from_parameter(clock)
     parameter(OTHER)

@@ -78,9 +78,9 @@ def test_a_message_or_request_says_nothing_that_its_author_did_not_say():
 
 
 def test_tools_are_equal_if_their_fields_are_and_the_text_is_written_once():
-    tool = ToolDefinition("clock", "Tells the time.", {"type": "object"})
+    tool = ToolDefinition("clock", "Tells the time.", {"type": "object", "required": []})
 
-    assert tool == ToolDefinition("clock", "Tells the time.", {"type": "object"})
+    assert tool == ToolDefinition("clock", "Tells the time.", {"required": [], "type": "object"})
     assert repr(tool).count("Tells the time.") == 1
 
 

@@ -100,6 +100,7 @@ def test_a_failure_before_the_first_text_falls_back_immediately(ask, fault):
     assert text_of(stream) == "Hello"
     assert scripts.called == ["one", "two"]
     assert [call.error_code for call in stream.calls] == [fault.code, None]
+    assert stream.calls[0].usage == Usage()
 
 
 @pytest.mark.parametrize(("asked", "limit"), [(None, 50), (80, 50), (20, 20)])
@@ -227,7 +228,7 @@ def test_a_model_that_does_not_respond_falls_back(store):
 def test_an_answer_that_exceeds_the_deadline_is_interrupted(store):
     stream = routed(store, {"one": Silent(TextDelta("Hel"))}).ask([ONE], ASKED, user_id=new_id(), total_s=0.1)
     events = [next(stream), next(stream)]
-    with pytest.raises(ProviderTimeout):
+    with pytest.raises(ProviderTimeout, match="no time left"):
         next(stream)
 
     assert events[1:] == [TextDelta("Hel")]

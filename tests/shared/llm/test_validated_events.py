@@ -20,6 +20,17 @@ def test_usable_events_pass_with_storable_text():
     assert list(validated_events(iter(events), provider="acme")) == [TextDelta("ab"), *events[1:]]
 
 
+@pytest.mark.parametrize(("cached", "written", "is_usable"), [(4, 6, True), (10, 0, True), (5, 6, False), (8, 4, False)])
+def test_no_more_tokens_can_be_cached_than_were_read(cached, written, is_usable):
+    finished = Finished("stop", Usage(10, 1, cached_input_tokens=cached, cache_write_tokens=written))
+    try:
+        assert list(validated_events(iter([finished]), provider="acme")) == [finished]
+    except UnusableAnswer:
+        assert not is_usable
+    else:
+        assert is_usable
+
+
 def test_more_tokens_than_the_ledger_can_hold_make_the_answer_unusable():
     most, too_many = (Finished("stop", Usage(tokens, 1)) for tokens in (2**31 - 1, 2**31))
 

@@ -8,6 +8,7 @@ import pytest
 
 from parley.llm.embedder import EmbeddingResult, embedding_batches
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured
+from parley.llm.tokens import estimate_tokens
 from parley.llm.vendors.bedrock import BedrockEmbedder
 from parley.llm.vendors.offline_search import OfflineEmbedder
 from parley.llm.vendors.openai import OpenAIEmbedder
@@ -59,6 +60,19 @@ def test_long_texts_make_smaller_batches(openai):
     texts = ["x" * 200, "y" * 200, "z" * 900, "short"]
 
     assert list(embedding_batches(openai, texts)) == [[text] for text in texts]
+
+
+def test_texts_that_fill_a_batch_exactly_share_it(openai):
+    openai.batch_tokens = 2 * estimate_tokens("abc")
+
+    assert list(embedding_batches(openai, ["abc"] * 3)) == [["abc", "abc"], ["abc"]]
+
+
+def test_tokens_are_estimated_if_the_server_reports_none(vendor, openai):
+    vendor.script = replies(openai_document(usage=None))
+    embedded = embed(openai, "m", ["a", "b"], purpose="document")
+
+    assert (embedded.input_tokens, embedded.is_estimated) == (2 * estimate_tokens("a"), True)
 
 
 def test_an_empty_list_of_texts_needs_no_call(vendor, openai):

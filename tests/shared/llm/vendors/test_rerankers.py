@@ -40,6 +40,13 @@ def test_usage_is_estimated_if_the_server_reports_none(vendor, reranker):
     assert (done.input_tokens, done.is_estimated) == (estimate_rerank_tokens("q", ["a", "b", "c"]), True)
 
 
+def test_a_server_may_bill_no_tokens(vendor, reranker):
+    vendor.script = replies({"results": ROWS, "usage": {"total_tokens": 0}})
+    done = reranker.rerank("m", "q", ["a", "b", "c"])
+
+    assert (done.input_tokens, done.is_estimated) == (0, False)
+
+
 def test_texts_without_a_score_come_last_in_their_order(vendor, reranker):
     vendor.script = replies({"results": ROWS[:1]})
 
