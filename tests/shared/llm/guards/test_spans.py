@@ -24,3 +24,9 @@ def test_words_that_overlap_are_held_back_wherever_the_piece_has_them(monkeypatc
     monkeypatch.setattr(spans, "MAX_OVERLAPS", 20)
 
     assert streamed(["red alert", "alert now", "now or never"], "x" * 30 + " red alert now or", " later") == "x" * 30 + " ## or later"
+
+
+def test_beyond_the_limit_only_the_word_that_may_go_on_is_held_back(monkeypatch):
+    monkeypatch.setattr(spans, "MAX_OVERLAPS", 3)
+
+    assert streamed(["子甲", "甲乙丙", "丙丁", "丁戊己"], "子甲乙丙丁戊", "己") == "###"
