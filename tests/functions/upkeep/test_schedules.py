@@ -125,7 +125,7 @@ def test_an_alarm_waits_on_without_the_database(worker, queue, monkeypatch):
 def test_a_run_whose_start_was_lost_is_started_again_and_at_last_given_up(worker, engine, alice, started, postgres):
     run_id = add_run(engine, alice, add_schedule(engine, alice, next_at=utc_now() + timedelta(days=1)))
     aged = f"UPDATE schedule_runs SET sent_at = now() - interval '3 minutes', leased_until = NULL, attempts = {{}} WHERE id = '{run_id}'"
-    postgres.execute(aged.format(1))
+    postgres.execute(aged.format(2))
     worker.recover()
     postgres.execute(aged.format(3))
     worker.recover()

@@ -36,6 +36,15 @@ def test_a_repeated_statement_is_prepared_and_planned_once(preparing, alice, rol
     assert [is_planned_once for sql, is_planned_once in prepared(preparing[role]).items() if "parley.user_id" in sql] == [True]
 
 
+@pytest.mark.parametrize(("runs", "prepared_statements"), [(1, 0), (2, 1)])
+def test_a_statement_is_prepared_when_it_runs_again(preparing, alice, runs, prepared_statements):
+    for _ in range(runs):
+        with user_scope(preparing["app"], alice.id):
+            pass
+
+    assert len(prepared(preparing["app"])) == prepared_statements
+
+
 def test_only_a_deployment_that_allows_it_prepares_statements(engine, preparing, alice):
     for choice in (engine, preparing["owner"]):
         for _ in range(ENOUGH):
