@@ -118,10 +118,11 @@ def _operators(*arguments: str, stdin: str = "") -> Iterator[dict[str, Any]]:
 def is_behaviour(mutant: Mutant) -> bool:
     """Return whether a change may be noticed.
 
-    Not noticed are those of a signature, whose `*` is no product, of `frozen`, of a pause by a second, and of a clock by an instant.
+    Not noticed are those of a signature, whose `*` is no product, of `frozen`, of a pause by a second, of a clock by an instant, and of
+    the imports that only the type checker needs.
     """
     head = mutant.before[: _equal(mutant.before, mutant.after)]
-    if mutant.before.startswith("*,", len(head)):  # in a signature of several lines
+    if mutant.before.startswith(("*,", "TYPE_CHECKING"), len(head)):  # the star is in a signature of several lines
         return False
     if mutant.operator in _BOUNDS and _NOW.match(mutant.before, len(head)):
         return False

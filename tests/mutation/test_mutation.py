@@ -195,6 +195,7 @@ def test_every_group_has_files():
         ("if deadline.left_s <= 0:", "if deadline.left_s <= 1:", False),
         ("if deadline.left_s <= 0:", "if not deadline.left_s <= 0:", True),
         ("if timeout_s > 0:", "if timeout_s >= 0:", True),
+        ("if TYPE_CHECKING:", "if not TYPE_CHECKING:", False),
     ],
 )
 def test_signatures_frozen_classes_pauses_and_moments_are_not_changed(before, after, is_changed):
