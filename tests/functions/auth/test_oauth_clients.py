@@ -119,6 +119,12 @@ def test_an_unusable_registration_is_refused_in_the_format_of_oauth(auth, body):
     assert answer.json["error_description"]
 
 
+def test_an_unusable_registration_names_the_field(auth):
+    answer = auth.post("/oauth/register", {"redirect_uris": "x"})
+
+    assert answer.json["error_description"].startswith("redirect_uris: ")
+
+
 def test_a_name_cannot_reorder_the_text_around_it(auth, alice):
     app = OAuthApp.registered(auth, name="Par\u202eley\n")
 

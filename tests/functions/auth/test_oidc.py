@@ -208,6 +208,7 @@ def test_an_issuer_that_is_broken_or_redirects_is_named(browser, issuer, status)
 
     expected = {302: "oidc_unavailable", 404: "oidc_invalid", 500: "oidc_unavailable"}[status]
     assert error_of(browser.auth.get("/auth/oidc/corp/start")) == expected
+    assert issuer.fetched == ["/.well-known/openid-configuration"]
 
 
 def test_an_issuer_that_is_not_configured_is_not_found(auth, browser):

@@ -127,6 +127,14 @@ def test_a_code_works_once_and_only_for_its_address(auth, set_registration_polic
     assert auth.post("/auth/verify", {"email": email, "code": code}).json["code"] == "invalid_code"
 
 
+def test_a_sign_up_waits_for_its_mail_for_an_hour(auth, set_registration_policy, postgres):
+    set_registration_policy(verifies_email=True)
+    register(auth, email := address())
+    left = f"SELECT round(extract(epoch FROM expires_at - now()) / 60)::int FROM signups WHERE email = '{email}'"
+
+    assert postgres.execute(left, dbname="parley") == [(60,)]
+
+
 def test_an_expired_code_is_refused(auth, set_registration_policy, queued, engines, postgres):
     set_registration_policy(verifies_email=True)
     email, code = signed_up(auth, queued, engines)
