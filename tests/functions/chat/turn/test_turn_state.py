@@ -27,6 +27,7 @@ from parley.llm.candidates import Candidate
 from parley.llm.model import Model, ModelCall
 from parley.metering.limits import BillingSubject
 from parley.tools.outcome import AskedForm, ToolOutcome
+from tests.fakes.cloudwatch import read_metrics, total
 from tests.support.turns import RecordingQueue
 
 MODEL = Model(provider="offline", name="m", input_usd_per_mtok=Decimal(2), output_usd_per_mtok=Decimal(10))
@@ -236,17 +237,20 @@ class SlowBox:
         return ToolOutcome(True, name, 0.0)
 
 
-def test_a_call_that_overstays_is_given_up_and_its_late_result_dropped(monkeypatch):
+def test_a_call_that_overstays_is_given_up_and_its_late_result_dropped(monkeypatch, capsys):
     monkeypatch.setattr("functions.chat.turn.tools.TOOL_GRACE_S", 0.01)
     box, calls = SlowBox(), [ParsedToolCall(name, name, {}) for name in ("slow", "quick")]
     running, ended = ParallelToolCalls(box, {calls[0]: 0.05, calls[1]: 5.0}, {}), {}
     while running.is_running:
         call, outcome = running.next(timeout_s=0.02) or (None, None)
         ended |= {call.name: outcome} if call else {}
+    # A process that waited for this thread would never end.
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "tool"] == [True]
     box.let_go.set()
 
     assert {name: outcome.ok for name, outcome in ended.items()} == {"quick": True, "slow": False}
     assert 50 <= ended["slow"].elapsed_ms < 5_000
+    assert total(read_metrics(capsys.readouterr().out), "ToolErrors") == 1
     assert (running.is_running, running.next(timeout_s=0.5)) == (False, None)
 
 
