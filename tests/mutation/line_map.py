@@ -9,7 +9,7 @@ import ast
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from itertools import zip_longest
@@ -34,6 +34,9 @@ _WORD = re.compile(r"[a-z]+")
 _COMMON_WORDS = {"tests", "test", "functions", "layers", "shared", "parley", "py", "the", "a", "an", "is", "of", "and", "in", "to", "not"}
 _LEAST_S = 0.03
 _CASES_S = 1.5
+
+
+type _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @cache
@@ -174,12 +177,14 @@ def _is_described(file: str, source: str, line: int) -> bool:
 def lines_of_change(source: str, line: int) -> set[int]:
     """Return the lines whose run depends on `line`: those of its statement, and of the functions that use a name assigned there.
 
-    Outside of functions, these are also the methods of the class that the line is in.
+    Outside of functions, these are also the methods of the class that the line is in. Of a function with a cache, which only the first
+    test of a process runs, they are those of the functions that use it.
     """
     tree = ast.parse(source)
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    if any(line in body_of(node) for node in functions):
-        return set(statement_at(tree, line))
+    around = [node for node in functions if line in body_of(node)]
+    if around:
+        return {*statement_at(tree, line), *_lines_of_users(functions, around)}
     names, before = _defined(tree, lambda node: line in _extent(node)), set[str]()
     while names != before:
         before = names
@@ -187,7 +192,15 @@ def lines_of_change(source: str, line: int) -> set[int]:
     inside = [node for node in functions if _used(node) & names or line in _extent(node)]
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and line in _extent(node)]
     inside += [method for node in classes for method in node.body if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return {number for node in inside for number in body_of(node)}
+    return {*(number for node in inside for number in body_of(node)), *_lines_of_users(functions, inside)}
+
+
+def _lines_of_users(functions: Iterable[_Function], used: Iterable[_Function]) -> Iterator[int]:
+    """Yield the lines of the functions that use those of `used` that have a cache."""
+    cached = {node.name for node in used if any(_used(decorator) & {"cache", "lru_cache"} for decorator in node.decorator_list)}
+    for node in functions:
+        if _used(node) & cached:
+            yield from body_of(node)
 
 
 def lines_after(source: str, line: int) -> range:
@@ -206,7 +219,7 @@ def lines_after(source: str, line: int) -> range:
     return range(head.start, max(ends, default=line) + 1)
 
 
-def body_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> range:
+def body_of(function: _Function) -> range:
     """Return the lines of a function's body."""
     return range(function.body[0].lineno, (function.end_lineno or 0) + 1)
 

@@ -84,6 +84,15 @@ def test_every_name_of_a_pair_that_is_assigned_together_is_followed_to_its_uses(
     assert lines_of_change(source, 1) == {5, 9}
 
 
+@pytest.mark.parametrize("line", [1, 6])
+def test_the_functions_that_use_one_with_a_cache_depend_on_its_lines(line):
+    source = (
+        "SIZE = 3\n\n\n@lru_cache(5)\ndef cached():\n    return SIZE\n\n\ndef user():\n    return cached()\n\n\ndef other():\n    pass\n"
+    )
+
+    assert lines_of_change(source, line) == {6, 10}
+
+
 def test_a_change_inside_a_statement_of_several_lines_belongs_to_all_of_them():
     assert lines_of_change("def one():\n    if (\n        a\n        and b\n    ):\n        return f(\n            1,\n        )\n", 4) == {
         2,
