@@ -11,7 +11,7 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from functions.auth import passwords as module
 from functions.auth.errors import WeakPassword
-from functions.auth.password_strength import is_guessable, personal_words, word_weights
+from functions.auth.password_strength import collapse_repeats, is_guessable, personal_words, word_weights
 from functions.auth.passwords import MAX_LENGTH, Passwords
 
 EMAIL = "ada.lovelace@analytical-engines.example"
@@ -126,9 +126,29 @@ def test_the_weight_of_a_password_is_bounded(words, words_and_more, is_refused):
     assert is_mostly_guessable(lambda: words(**chosen) + more) is is_refused
 
 
+@pytest.mark.parametrize(
+    ("password", "is_refused"),
+    [
+        ("photography", True),
+        ("photographyж", False),
+        ("photography-i-cooking", True),
+        ("asdfootball-kirby", True),
+        ("abcdefgh", True),
+        ("acegikmo", False),
+    ],
+    ids=["a word", "a word and a letter", "a word of one letter", "a walk into a word", "neighbours", "every other letter"],
+)
+def test_every_character_is_covered_by_a_word_or_a_run(password, is_refused):
+    assert is_guessable(password, personal=frozenset()) is is_refused
+
+
 def test_symbols_are_separators_if_there_are_few_kinds_of_them():
     assert refusal("p-a_s.s wordpass")
     assert refusal("p-a_s.s w,ordpass") is None
+
+
+def test_a_repeated_unit_is_reduced_to_one():
+    assert [collapse_repeats(text) for text in ("aaaaaaaa", "abababab", "abcdefgh")] == ["a", "ab", "abcdefgh"]
 
 
 def test_a_unit_that_is_repeated_once_with_a_short_tail_counts_once():

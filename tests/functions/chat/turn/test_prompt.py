@@ -224,9 +224,16 @@ def test_thoughts_are_counted_and_kept_if_results_are_cut():
         assert -40 < request_tokens(request, window(3_000).model) - 3_000 - ANSWER_TOKENS <= 0
 
 
-@pytest.mark.parametrize(("may_call", "choice"), [(True, "auto"), (False, "none")])
-def test_the_last_round_describes_the_tools_and_forbids_their_use(may_call, choice):
-    request = build_request(context(question=WITH_TOOLS, offered=TOOLBOX.offered), window(5_000), may_call=may_call)
+def test_thoughts_of_an_answer_that_fits_are_sent():
+    thought = {"type": "thought", "origin": "acme/m", "payload": "sealed"}
+    request = build_request(context(question=WITH_TOOLS, offered=TOOLBOX.offered), window(3_000), [thought, CALL, RESULT])
+
+    assert llm.Thought("acme/m", "sealed") in request.messages[1].parts
+
+
+@pytest.mark.parametrize(("fields", "choice"), [({}, "auto"), ({"may_call": True}, "auto"), ({"may_call": False}, "none")])
+def test_the_last_round_describes_the_tools_and_forbids_their_use(fields, choice):
+    request = build_request(context(question=WITH_TOOLS, offered=TOOLBOX.offered), window(5_000), **fields)
 
     assert (request.tool_choice, len(request.tools)) == (choice, 2)
 
@@ -284,12 +291,12 @@ def test_only_a_project_with_a_memory_of_its_own_limits_memory():
     assert [context(project=one).memory_project_id for one in (None, shared, own)] == [None, None, own.id]
 
 
-def test_the_four_newest_messages_are_sent_with_their_images():
+def test_the_four_newest_messages_and_the_question_are_sent_with_their_images():
     history = [said("user", str(number), IMAGE) for number in range(5)]
-    request = build_request(context(*history), window(50_000))
+    request = build_request(context(*history, question=Question("hello", images=[IMAGE])), window(50_000))
     blind = build_request(context(*history), window(50_000, abilities=()))
 
-    assert [message.has_images for message in request.messages] == [False, True, True, True, True, False]
+    assert [message.has_images for message in request.messages] == [False, True, True, True, True, True]
     assert [message.text for message in blind.messages][:2] == [f"{IMAGE_NOTE}\n0", f"{IMAGE_NOTE}\n1"]
     assert request.messages[0].text == f"{IMAGE_NOTE}\n0"
 
