@@ -133,10 +133,19 @@ def test_the_weight_of_a_password_is_bounded(words, words_and_more, is_refused):
         ("photographyж", False),
         ("photography-i-cooking", True),
         ("asdfootball-kirby", True),
+        ("970hunter1784", True),
         ("abcdefgh", True),
         ("acegikmo", False),
     ],
-    ids=["a word", "a word and a letter", "a word of one letter", "a walk into a word", "neighbours", "every other letter"],
+    ids=[
+        "a word",
+        "a word and a letter",
+        "a word of one letter",
+        "a walk into a word",
+        "loose digits around",
+        "neighbours",
+        "every other letter",
+    ],
 )
 def test_every_character_is_covered_by_a_word_or_a_run(password, is_refused):
     assert is_guessable(password, personal=frozenset()) is is_refused
