@@ -3,6 +3,7 @@
 import json
 import re
 from io import BytesIO
+from itertools import islice
 from pathlib import PurePath
 from typing import Literal
 from zipfile import BadZipFile, ZipFile
@@ -15,7 +16,7 @@ type Format = Literal["pdf", "docx", "html", "markdown", "csv", "json", "code", 
 # A book of a thousand pages takes about 20 MB.
 MAX_XML_BYTES = 50 * 1024 * 1024
 _ENCRYPTED_PART = "EncryptedPackage".encode("utf-16-le")
-_CHARSET_SAMPLE_BYTES = 1 << 16
+_CHARSET_SAMPLE_WORDS, _CHARSET_SAMPLE_BYTES = 5_000, 1 << 16
 # Possessive quantifiers and the atomic group prevent backtracking: a text may begin with thousands of comments.
 _HTML = re.compile(r"\s*+(<\?xml[^>]*+>\s*+)?+((?><!--.*?-->)\s*+)*+<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 _MARKDOWN = re.compile(r"^(#{1,6} \S|```|[ \t]*[-*] \[[ x]\] )", re.MULTILINE)
@@ -59,10 +60,16 @@ def decode_text(content: bytes, name: str) -> str:
         if "\0" in text:
             break
         return text
-    guess = None if b"\0" in content else from_bytes(content[:_CHARSET_SAMPLE_BYTES]).best()
+    guess = None if b"\0" in content else from_bytes(_charset_sample(content)).best()
     if guess is None:
         raise Unsupported(name)
     return content.decode(guess.encoding, "replace")
+
+
+def _charset_sample(content: bytes) -> bytes:
+    """Return the first words with other bytes than ASCII. Many words of ASCII, which say nothing about the charset, mislead the guess."""
+    words = (match[0] for match in re.finditer(rb"\S+", content) if not match[0].isascii())
+    return b" ".join(islice(words, _CHARSET_SAMPLE_WORDS))[:_CHARSET_SAMPLE_BYTES]
 
 
 def _zip_format(content: bytes, name: str) -> Format:

@@ -21,6 +21,8 @@ from tests.support import document_files
         (b"#!/bin/sh\nls", "script", "code"),
         ("Grüße".encode("latin-1") * 9, "letter", "text"),
         ("Text".encode("utf-16"), "letter", "text"),
+        (b"[draft] Notes", "notes", "text"),
+        (b"42", "notes", "text"),
     ],
 )
 def test_a_format_is_detected_by_content(content, name, detected):
@@ -51,3 +53,15 @@ def test_an_unreadable_file_is_refused_with_a_reason(content, refused):
 
 def test_a_text_in_an_old_encoding_keeps_its_letters():
     assert decode_text(("Die Grüße aus Köln, schöne Tage. " * 5).encode("latin-1"), "letter").startswith("Die Grüße aus Köln")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "foreign"),
+    [("latin-1", "Das Büro öffnet übermorgen für schöne Tage in Köln."), ("cp1251", "Пришлите, пожалуйста, документы до конца сентября.")],
+    ids=["German", "Russian"],
+)
+@pytest.mark.parametrize("words", [200, 20_000])
+def test_a_text_in_an_old_encoding_may_have_many_words_of_plain_english(encoding, foreign, words):
+    text = f"{'office ' * words}\n{foreign}\n{'office ' * words}\n{foreign}"
+
+    assert decode_text(text.encode(encoding), "letter") == text
