@@ -6,14 +6,14 @@ from parley.errors import ParleyError
 class Unreadable(ParleyError):
     """The document cannot be read, and a retry will not help."""
 
-    status, code = 422, "unreadable"
+    code = "unreadable"
     public_message = "The file cannot be read."
 
 
 class Unsupported(Unreadable):
     """The file's format is not supported."""
 
-    status, code = 415, "unsupported_format"
+    code = "unsupported_format"
     public_message = "The format is not supported. Upload text, Markdown, HTML, PDF, DOCX, CSV, JSON or source code."
 
 

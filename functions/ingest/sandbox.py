@@ -104,7 +104,7 @@ def _start_parser(path: str, name: str, cpu_s: int) -> subprocess.Popen[str]:
 def _hide_process_memory() -> None:
     """On Linux, prevent other processes of this user, such as the parser, from reading this process's memory and environment."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
 
 
 def _check_exit(end: object, status: int, name: str) -> None:

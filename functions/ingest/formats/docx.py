@@ -1,6 +1,5 @@
 """Word documents (DOCX)."""
 
-import logging
 from collections.abc import Iterator
 from io import BytesIO
 from xml.parsers.expat import ExpatError
@@ -15,7 +14,6 @@ def read(content: bytes) -> Iterator[Block]:
     """Yield the blocks of a document, without its images. Raises Corrupt."""
     import mammoth
 
-    logging.getLogger("mammoth").disabled = True
     try:
         converted = mammoth.convert_to_html(BytesIO(content), convert_image=mammoth.images.img_element(lambda _: {"src": ""}))
     except (BadZipFile, ExpatError, KeyError, ValueError, AttributeError) as exc:

@@ -8,7 +8,7 @@ from parley.errors import ParleyError
 class ImportFailed(ParleyError):
     """The file cannot be imported, and a retry will not help. Its user sees `code` and `public_message`."""
 
-    status, code = 422, "unreadable"
+    code = "unreadable"
     public_message = "The file cannot be read."
 
 
