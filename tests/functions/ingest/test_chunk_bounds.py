@@ -72,9 +72,9 @@ def test_a_block_that_just_fits_is_left_as_it_is(spare, segment):
     assert segments("One.  Two." + " " * 20, estimate_tokens("One.  Two." + " " * 20) + spare)[0].rstrip() == segment
 
 
-@pytest.mark.parametrize(("size", "lengths"), [(30, [61, 30]), (29, [30, 30, 30])])
+@pytest.mark.parametrize(("size", "lengths"), [(30, [61, 61]), (29, [30, 30, 30, 30]), (15, [30, 30, 30, 30])])
 def test_sentences_share_a_segment_that_they_fill_exactly(size, lengths):
-    assert [len(segment) for segment in segments(" ".join(["x" * 29 + "."] * 3), size)] == lengths
+    assert [len(segment) for segment in segments(" ".join(["x" * 29 + "."] * 4), size)] == lengths
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,9 @@ def test_sentences_share_a_segment_that_they_fill_exactly(size, lengths):
         ("x" * 11 + " " + "y" * 24, ["x" * 11, "y" * 12, "y" * 12]),
         ("x" * 6 + " " + "y" * 36, ["xxxxxx " + "y" * 12, "y" * 12, "y" * 12]),
         ("x" * 5 + " " + "y" * 36, ["xxxxx yyyyyy", "y" * 12, "y" * 12 + " " + "y" * 6]),
+        ("x" * 12 + "y" * 8 + " " + "z" * 30, ["x" * 12 + " " + "y" * 8, "z" * 12, "z" * 12 + " " + "z" * 6]),
+        ("x" * 12 + "y" * 3 + " " + "z" * 30, ["x" * 12, "yyy " + "z" * 8, "z" * 12, "z" * 10]),
+        ("x" * 36 + " " + "y" * 8 + " zzz", ["x" * 12, "x" * 12, "x" * 12, "y" * 8 + " zzz"]),
     ],
 )
 def test_a_text_without_sentences_is_divided_at_the_last_space_in_the_second_half_of_a_segment(text, expected):

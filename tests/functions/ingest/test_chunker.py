@@ -115,6 +115,12 @@ def test_long_headings_are_truncated_and_the_outermost_dropped():
     assert [(title[0], len(title)) for title in chunk.headings] == [(level, 200) for level in "34567"]
 
 
+def test_a_heading_path_has_a_thousand_letters_and_not_one_more():
+    (chunk,) = chunks_of(heading("A", 1), *(heading("B" * 200, level) for level in range(2, 7)), paragraph("Deep."))
+
+    assert chunk.headings == ("B" * 200,) * 5
+
+
 @settings(max_examples=50, deadline=None)
 @given(TEXTS)
 def test_no_chunk_exceeds_its_size(texts):

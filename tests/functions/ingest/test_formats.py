@@ -1,6 +1,7 @@
 """The parser of each format."""
 
 import pytest
+from fpdf import FPDF
 
 from functions.ingest.block import Block
 from functions.ingest.errors import Corrupt, Encrypted, Scanned
@@ -33,6 +34,26 @@ def test_the_lines_of_a_pdf_are_joined_to_paragraphs(tmp_path):
     path = stored(tmp_path, document_files.pdf([f"{long}\nShort end.\n{long}"]))
 
     assert [len(block.text.splitlines()) for block in pdf.read(path)] == [1, 1]
+
+
+def test_the_outline_of_a_pdf_gives_headings_of_six_levels_and_none_without_a_title(tmp_path):
+    document = FPDF()
+    document.set_font("Helvetica")
+    document.add_page()
+    for level, title in [*enumerate("ABCDEFG"), (0, " ")]:
+        document.start_section(title, level=level)
+    document.cell(text="One.")
+    path = stored(tmp_path, bytes(document.output()))
+
+    assert [(block.text, block.level) for block in pdf.read(path)] == [*zip("ABCDEF", range(1, 7), strict=True), ("One.", 0)]
+
+
+@pytest.mark.parametrize(("length", "paragraphs"), [(8, 1), (7, 2)])
+def test_a_sentence_ends_a_paragraph_of_a_pdf_if_it_ends_before_four_fifths_of_the_line(tmp_path, length, paragraphs):
+    lines = ["x" * 10, "x" * (length - 1) + ".", "y" * 10, "y" * 9 + ".", "z" * 10]
+    path = stored(tmp_path, document_files.pdf(["\n".join(lines)]))
+
+    assert len(list(pdf.read(path))) == paragraphs
 
 
 def test_a_pdf_without_text_counts_as_scanned(tmp_path):
@@ -94,6 +115,17 @@ def test_markdown_gives_headings_code_and_tables():
     ]
 
 
+def test_html_in_markdown_is_read_as_html():
+    assert list(markdown.read("<div>In a <i>box</i></div>\n\nand <b>bold</b>.")) == [
+        Block("paragraph", "In a box"),
+        Block("paragraph", "and bold."),
+    ]
+
+
+def test_the_lines_of_a_cell_are_one_line_of_a_table():
+    assert list(csv.read('name,note\nAda,"two\nlines"')) == [Block("table", "name | note\nAda | two lines")]
+
+
 @pytest.mark.parametrize("between", [",", ";", "\t"])
 def test_each_segment_of_a_table_has_the_column_names(between):
     rows = [f"{number}{between}=SUM(A1)" for number in range(120)]
@@ -110,12 +142,12 @@ def test_json_gives_each_value_with_its_path():
 def test_code_is_split_at_definitions():
     read = list(code.read("import os\n\n\ndef first():\n    pass\n\n\nclass Second:\n    x = 1\n"))
 
-    assert [(block.kind, block.text.split("\n")[0]) for block in read] == [
-        ("code", "import os"),
-        ("heading", "def first"),
-        ("code", "def first():"),
-        ("heading", "class Second"),
-        ("code", "class Second:"),
+    assert [(block.kind, block.level, block.text.split("\n")[0]) for block in read] == [
+        ("code", 0, "import os"),
+        ("heading", 1, "def first"),
+        ("code", 0, "def first():"),
+        ("heading", 1, "class Second"),
+        ("code", 0, "class Second:"),
     ]
 
 
