@@ -221,20 +221,3 @@ def test_a_slow_model_gets_smaller_batches_and_in_the_end_a_note(documents, inge
     shown = documents.get(f"/conversations/imports/{import_id}", as_=alice).json
 
     assert (shown["status"], left_out(shown).keys() & {"vectors"}) == ("ready", code)
-
-
-def test_too_many_attempts_without_progress_end_an_import(import_export, postgres, ingest, documents, environment, alice):
-    from functions.ingest.app import services
-
-    import_id = documents.post("/conversations/imports", {"filename": "a.json", "bytes": 2}, as_=alice).json["id"]
-    postgres.execute(f"UPDATE imports SET failures = {run.MAX_FAILURES} WHERE id = '{import_id}'")
-    run.run_import(replace(services), ImportMessage(alice.id, UUID(import_id)), deadline=Deadline.after(300))
-
-    assert documents.get(f"/conversations/imports/{import_id}", as_=alice).json["error_code"] == "given_up"
-
-
-def test_an_import_without_its_file_waits(documents, ingest, alice):
-    import_id = documents.post("/conversations/imports", {"filename": "a.json", "bytes": 2}, as_=alice).json["id"]
-    ingest.deliver(json.dumps({"Records": [{"s3": {"object": {"key": f"imports/{alice.id}/{import_id}"}}}]}))
-
-    assert documents.get(f"/conversations/imports/{import_id}", as_=alice).json["status"] == "queued"

@@ -71,6 +71,19 @@ def test_a_value_over_a_limit_is_left_out_and_the_next_is_read(monkeypatch, limi
     assert (whole.value, whole.size, after.value) == ({"a": [["text"]]} if is_kept else None, 261, {})
 
 
+@pytest.mark.parametrize(("levels", "is_kept"), [(4_000, True), (4_001, False)])
+def test_a_value_has_four_thousand_levels_at_most(levels, is_kept):
+    (item,) = items(f"[{'[' * levels}{']' * levels}]")
+
+    assert item.value == ({} if is_kept else None)
+
+
+def test_numbers_of_a_file_are_no_decimals():
+    (item,) = items('[{"at": 1756000000.25}]')
+
+    assert type(item.value["at"]) is float
+
+
 def test_a_report_keeps_five_titles_of_a_hundred_letters():
     report = Report(None, 0, Counter(), 0)
     for number in range(7):

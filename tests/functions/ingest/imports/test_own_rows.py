@@ -45,6 +45,23 @@ def test_conversations_are_read_with_their_messages_in_order():
     assert (other.conversation.is_pinned, other.conversation.is_archived) == (True, False)
 
 
+@pytest.mark.parametrize("flag", ["is_title_automatic", "is_incognito", "is_pinned", "is_archived"])
+@pytest.mark.parametrize(("value", "is_set"), [(True, True), (False, False), ("yes", False), (None, False)])
+def test_a_flag_of_a_conversation_is_set_only_by_true(flag, value, is_set):
+    (read,) = read_export(("conversations", row(**{flag: value})))
+
+    assert getattr(read.conversation, flag) is is_set
+
+
+@pytest.mark.parametrize(("count", "is_read"), [(2, True), (3, False)])
+def test_a_conversation_has_as_many_messages_as_allowed(monkeypatch, count, is_read):
+    monkeypatch.setattr("functions.ingest.imports.parley_export.MAX_MESSAGES", 2)
+    talk = row()
+    (read,) = read_export(("conversations", talk), *(("messages", message_row(talk, seq)) for seq in range(1, count + 1)))
+
+    assert (getattr(read, "code", None) == "too_large") is not is_read
+
+
 @pytest.mark.parametrize(
     ("rows", "is_read"),
     [
@@ -60,6 +77,9 @@ def test_conversations_are_read_with_their_messages_in_order():
         ([{"seq": 1, "parts": [{"type": "tool_call", "call_id": "c", "name": "n", "arguments": {}}]}], True),
         ([{"seq": 1, "parts": [{"type": "tool_call", "call_id": "c", "name": "n", "arguments": "{}"}]}], False),
         ([{"seq": 1, "parts": [{"type": "tool_result", "call_id": "c"}]}], False),
+        ([{"seq": 1, "parts": [{"type": "video"}]}], False),
+        ([{"seq": 1, "parts": ["text"]}], False),
+        ([{"seq": 1, "parts": None}], False),
     ],
 )
 def test_a_conversation_with_a_row_that_does_not_fit_is_left_out(rows, is_read):
@@ -86,6 +106,7 @@ def test_the_rows_before_the_messages_have_a_bounded_size(monkeypatch):
     monkeypatch.setattr("functions.ingest.imports.parley_export.MAX_ROWS_BYTES", 200)
     assert len(read_export(("conversations", row()), ("projects", row()))) == 1
     for table in ("conversations", "prompts"):
+        assert len(read_export(("conversations", row()), (table, row()))) == 2
         with pytest.raises(ExportTooLarge):
             read_export(("conversations", row()), ("projects", row()), (table, row()))
 
@@ -133,6 +154,7 @@ def prompt_rows(*, name="trip", **version):
         ({"version": 2**31}, False),
         ({"version": "1"}, False),
         ({"text": ""}, False),
+        ({"text": "x"}, True),
         ({"text": "x" * 16_000}, True),
         ({"text": "x" * 16_001}, False),
         ({"created_at": None}, False),
@@ -151,3 +173,12 @@ def test_a_prompts_versions_are_in_order_and_an_empty_description_is_none():
     (read,) = read_export(prompt, second, first)
 
     assert [(each.version, bool(each.description)) for each in read.versions] == [(1, True), (2, False)]
+
+
+@pytest.mark.parametrize(("count", "is_read"), [(2, True), (3, False)])
+def test_a_prompt_has_as_many_versions_as_allowed(monkeypatch, count, is_read):
+    monkeypatch.setattr("functions.ingest.imports.parley_prompts.MAX_VERSIONS", 2)
+    prompt, (table, first) = prompt_rows()
+    (read,) = read_export(prompt, *((table, first | {"version": number}) for number in range(1, count + 1)))
+
+    assert isinstance(read, PromptLeftOut) is not is_read

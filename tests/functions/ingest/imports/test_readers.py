@@ -38,6 +38,44 @@ def test_the_part_that_is_read_grows_from_file_to_file_up_to_all(tmp_path):
     assert done == [pytest.approx(0.25, abs=0.1), 0.5, 1.0]
 
 
+@pytest.mark.parametrize(
+    ("item", "program"),
+    [
+        ({"mapping": {}}, "chatgpt"),
+        ({"current_node": "a"}, "chatgpt"),
+        ({"conversation_id": "c"}, "chatgpt"),
+        ({"chat_messages": []}, "claude"),
+        ({"chat": {}}, "open-webui"),
+        ({"chat": "about"}, None),
+        ({"conversationId": "c", "messages": []}, "librechat"),
+        ({"conversationId": "c", "messagesTree": []}, "librechat"),
+        ({"conversationId": "c"}, None),
+        ({"messages": []}, None),
+    ],
+)
+def test_the_fields_of_a_value_tell_the_program_that_wrote_it(tmp_path, item, program):
+    (tmp_path / "export.json").write_text(json.dumps([item]))
+    with Archive.opened(str(tmp_path / "export.json")) as archive:
+        (result,) = read_conversations(ExportSource(uuid4(), archive), has_image=lambda _key: False)
+
+    assert result.program == program
+
+
+def test_what_parleys_own_export_has_is_called_by_its_title_or_name(tmp_path):
+    row = {"id": str(uuid4()), "created_at": "2025-08-24T00:00:00Z", "updated_at": "2025-08-24T00:00:00Z"}
+    version = row | {"prompt_id": row["id"], "version": 1, "text": "Go."}
+    tables = {
+        "conversations": [row | {"title": "Talk"}, row | {"id": "damaged", "title": "Lost"}],
+        "prompts": [row | {"name": "trip"}],
+        "prompt_versions": [version],
+    }
+    (tmp_path / "export.json").write_text(json.dumps({"parley_export": 1, "tables": tables}))
+    with Archive.opened(str(tmp_path / "export.json")) as archive:
+        results = list(read_conversations(ExportSource(uuid4(), archive), has_image=lambda _key: False))
+
+    assert [(result.program, result.title) for result in results] == [("parley", "Talk"), ("parley", ""), ("parley", "trip")]
+
+
 # ChatGPT
 
 
