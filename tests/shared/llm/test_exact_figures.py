@@ -251,7 +251,9 @@ def test_no_call_begins_without_time_for_it(total_s, calls):
 
 
 def test_three_calls_half_a_second_apart_are_made_and_no_wait_beyond_fifteen_seconds():
-    assert RetryPolicy() == RetryPolicy(calls=3, first_pause_s=0.5, longest_pause_s=15.0)
+    router, _ = router_of()
+
+    assert router.retry_policy == RetryPolicy(calls=3, first_pause_s=0.5, longest_pause_s=15.0)
 
 
 def test_a_refusal_for_load_counts_against_the_model_if_a_user_waits():
