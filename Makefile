@@ -19,8 +19,8 @@ ATTACKS := tests/contract/test_isolation.py tests/contract/test_logged_text.py t
   tests/functions/documents/test_hostile_names.py tests/functions/ingest/test_bombs.py tests/functions/toolrunner/test_isolation.py
 # Tests in which requests or workers compete. `make races` also runs them beside processes that keep the processors busy.
 RACES := tests/functions/auth tests/shared/db/test_isolation.py tests/shared/db/metering/test_quota_races.py tests/shared/db/groups/test_pools.py \
-  tests/functions/chat/test_order.py tests/functions/chat/test_idempotency.py tests/functions/chat/test_interruption.py tests/functions/chat/test_stop.py \
-  tests/functions/chat/test_regenerate.py tests/functions/chat/test_approvals.py tests/functions/chat/test_stream_limits.py tests/functions/chat/test_writers.py \
+  tests/functions/chat/turn/test_order.py tests/functions/chat/turn/test_idempotency.py tests/functions/chat/turn/test_interruption.py tests/functions/chat/turn/test_stop.py \
+  tests/functions/chat/turn/test_regenerate.py tests/functions/chat/turn/test_approvals.py tests/functions/chat/turn/test_stream_limits.py tests/functions/chat/test_writers.py \
   tests/functions/chat/responses_api/test_background.py tests/functions/documents/test_races.py tests/functions/documents/test_idempotency.py tests/functions/ingest/test_burst.py \
   tests/functions/ingest/test_killed_workers.py tests/functions/ingest/test_fair_share.py tests/functions/summarize tests/functions/upkeep/test_sweep.py \
   tests/functions/tools/test_mcp_servers.py tests/functions/migrate/test_upgrade.py tests/local/queues tests/local/triggers

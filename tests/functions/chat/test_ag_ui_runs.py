@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from parley.db.turn import turn_begin
 from parley.ids import new_id
-from tests.functions.chat.test_approvals import BOTH, over_http, toolbox  # noqa: F401 - fixtures
+from tests.functions.chat.turn.test_approvals import BOTH, over_http, toolbox  # noqa: F401 - fixtures
 from tests.support.concurrency import closing_engine
 from tests.support.images import PNG_DATA_URL
 from tests.support.toolbox import DONE, ScriptedRounds, tool_calls_answer

@@ -166,7 +166,7 @@ def test_a_request_without_a_connection_is_refused_within_three_seconds(workers,
 
 @pytest.mark.skipif(not IS_THOROUGH, reason="takes 40 seconds: make chaos")
 def test_forty_seconds_of_silence_are_bridged_by_pings(workers, alice, provider):
-    """The usual test run covers this in a fifth of a second: tests/functions/chat/test_interruption.py."""
+    """The usual test run covers this in a fifth of a second: tests/functions/chat/turn/test_interruption.py."""
     sent = workers.send("POST", "/chat", {"message": "waits 1silence"}, as_=alice)
     threading.Timer(40, provider.gates[answer_pieces("waits 1silence", 1)[0]].set).start()
     answer = sent.answer()

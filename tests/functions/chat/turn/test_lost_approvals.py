@@ -5,9 +5,9 @@ from functions.chat.turn.approvals import Decision
 from functions.chat.turn.events import TurnWaiting
 from parley.deadline import Deadline
 from parley.errors import Unavailable
-from tests.functions.chat.test_approvals import BOTH
-from tests.functions.chat.test_approvals import other as other
-from tests.functions.chat.test_approvals import toolbox as toolbox
+from tests.functions.chat.turn.test_approvals import BOTH
+from tests.functions.chat.turn.test_approvals import other as other
+from tests.functions.chat.turn.test_approvals import toolbox as toolbox
 from tests.support.toolbox import ScriptedRounds
 from tests.support.turns import make_services, take
 

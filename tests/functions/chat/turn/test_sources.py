@@ -22,8 +22,8 @@ from parley.tools.mcp_registry import McpRegistry
 from tests.fakes.reranker import ranks_last_first, with_reranker
 from tests.fakes.vendor import refuses, running_vendor
 from tests.functions.chat.statements import recorded_statements
-from tests.functions.chat.test_approvals import decide
-from tests.functions.chat.test_recall import Embedder, embedding
+from tests.functions.chat.turn.test_approvals import decide
+from tests.functions.chat.turn.test_recall import Embedder, embedding
 from tests.support.builders import add_document, add_memory
 from tests.support.hijack.scenario import HEADER_CIPHER
 from tests.support.toolbox import DONE, RecordingToolbox, ScriptedRounds, tool_calls_answer

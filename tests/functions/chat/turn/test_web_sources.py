@@ -11,7 +11,7 @@ from parley.llm.vendor_keys import VendorKeys
 from parley.metering.embeddings import MeteredEmbedder
 from parley.tools.mcp_registry import McpRegistry
 from parley.tools.web_search import WebSearch
-from tests.functions.chat.test_sources import NoRunner, numbers
+from tests.functions.chat.turn.test_sources import NoRunner, numbers
 from tests.support.hijack.scenario import HEADER_CIPHER
 from tests.support.toolbox import DONE, RecordingToolbox, ScriptedRounds, tool_calls_answer
 from tests.support.turns import make_services, stored_messages, take

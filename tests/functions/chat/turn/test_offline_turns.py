@@ -7,7 +7,7 @@ import pytest
 from functions.chat.turn.events import AnswerDelta, SourceGiven
 from parley.llm.vendors.offline import OfflineProvider
 from parley.metering.embeddings import QUERY_CALLS
-from tests.functions.chat.test_recall import Embedder, embedding
+from tests.functions.chat.turn.test_recall import Embedder, embedding
 from tests.support.builders import add_document, add_memory
 from tests.support.turns import make_services, stored_messages, take
 
