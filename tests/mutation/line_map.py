@@ -131,17 +131,29 @@ class LineMap:
 
     def _candidates(self, file: str, source: str, line: int) -> list[str]:
         """Return the tests that may decide about a line, in the order in which they are asked."""
-        covering = self._running(file, lines_of_change(source, line))
-        if not covering:
-            return cheapest(file, self._namesakes(file), self.seconds)
+        covering = self._running(file, lines_of_change(source, line)) or set(self._namesakes(file))
         later = {frozenset(self._running(file, {number})) for number in lines_after(source, line)}
         rare = sorted((tests for tests in later if 0 < 2 * len(tests) <= len(covering)), key=lambda tests: (len(tests), sorted(tests)))
-        turns = zip_longest(*(cheapest(file, tests, self.seconds) for tests in (covering, *rare[:_MAX_WAYS])))
+        # The value of a class's field, or of a constant of another module, runs no line of a function here.
+        naming = self._naming(names_at(source, line))
+        turns = zip_longest(*(cheapest(file, tests, self.seconds) for tests in (covering, naming, *rare[:_MAX_WAYS])))
         return list(dict.fromkeys(test for turn in turns for test in turn if test))
 
     def _running(self, file: str, lines: Iterable[int]) -> set[str]:
         by_line = self.tests.get(file, {})
         return {test for number in lines for test in by_line.get(number, ()) if is_present(test)}
+
+    def _naming(self, names: Iterable[str]) -> set[str]:
+        """Return the tests in whose files one of the names stands."""
+        word = re.compile(rf"\b(?:{'|'.join(names)})\b") if names else None
+        return {test for path, tests in self._by_path.items() if word and word.search(_text_of(path)) for test in tests if is_present(test)}
+
+    @cached_property
+    def _by_path(self) -> dict[str, list[str]]:
+        found = defaultdict[str, list[str]](list)
+        for test in self.seconds:
+            found[test.partition("::")[0]].append(test)
+        return found
 
     def _with_all_cases(self, case: str) -> str:
         """Return the name that runs all cases of a test with parameters, unless they take long: often only one notices a change."""
@@ -193,6 +205,13 @@ def lines_of_change(source: str, line: int) -> set[int]:
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and line in _extent(node)]
     inside += [method for node in classes for method in node.body if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)]
     return {*(number for node in inside for number in body_of(node)), *_lines_of_users(functions, inside)}
+
+
+def names_at(source: str, line: int) -> set[str]:
+    """Return the names of the module's variables and classes that a line outside of functions belongs to."""
+    tree = ast.parse(source)
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return set() if any(line in body_of(node) for node in functions) else _defined(tree, lambda node: line in _extent(node))
 
 
 def _lines_of_users(functions: Iterable[_Function], used: Iterable[_Function]) -> Iterator[int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.line_map import DESCRIPTION, LineMap, cheapest, lines_after, lines_of_change
+from tests.mutation.line_map import DESCRIPTION, LineMap, cheapest, lines_after, lines_of_change, names_at
 from tests.mutation.mutants import Mutant, changed_lines, is_behaviour, verdicts
 from tests.mutation.run import score
 from tests.mutation.scope import GROUPS, ROOT, files_in_scope
@@ -106,6 +106,17 @@ def test_the_cheapest_tests_of_a_line_decide():
     lines = LineMap({MODULE: {75: [SLOW, GONE, QUICK]}}, {QUICK: 0.1, GONE: 0.01, SLOW: 60.0})
 
     assert lines.tests_for(MODULE, 75) == [QUICK]
+
+
+def test_the_tests_that_name_a_class_decide_about_its_fields():
+    module = "layers/shared/parley/llm/errors.py"
+    line = next(number for number, text in enumerate((ROOT / module).read_text().splitlines(), 1) if '"provider_timeout"' in text)
+    naming = "tests/functions/embedder/test_app.py::test_texts_become_vectors_in_their_order_with_the_models_tokens"
+    other = f"{HERE}::test_every_group_has_files"
+    lines = LineMap({module: {line: [other]}}, {other: 0.1, naming: 0.1})
+
+    assert names_at((ROOT / module).read_text(), line) == {"ProviderTimeout"}
+    assert naming in lines.tests_for(module, line)
 
 
 def test_the_few_tests_for_which_a_condition_holds_decide_about_it_too():
