@@ -86,6 +86,7 @@ LIES = {
     "a key that it does not publish": {"key": rsa_key("other")},
     "a kid that it does not publish": {"kid": "k9"},
     "a critical extension": {"headers": {"crit": ["x"], "x": 1}},
+    "a critical extension that PyJWT knows": {"headers": {"crit": ["b64"], "b64": True}},
     "a logout token as ID token": {"headers": {"typ": "logout+jwt"}},
     "another issuer": changed(iss="https://evil.example"),
     "no issuer": changed(iss=None),
