@@ -357,6 +357,10 @@ def test_the_question_chooses_tools_and_its_assistant_those_of_a_question_that_n
     assert names(Question("hello", **options)) == offered
 
 
+def test_a_question_wants_neither_tools_nor_documents_unless_it_says_so():
+    assert (HELLO.tools, HELLO.documents, HELLO.asks_user) == (False, False, False)
+
+
 def test_a_turn_without_memory_does_not_search_the_past():
     assert names(Question("hello", tools=True), remembers=False) == ["clock"]
 
