@@ -128,8 +128,8 @@ class QuestionWithHistory:
     question: Question
     message_id: UUID
     history: Sequence[HistoryMessage]
-    summary: str | None = None
-    is_history_truncated: bool = False
+    summary: str | None
+    is_history_truncated: bool
 
 
 def add_history(connection: Connection, conversation: Conversation | None, question: Question, *, user_id: UUID) -> QuestionWithHistory:

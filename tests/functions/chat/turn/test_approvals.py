@@ -9,7 +9,7 @@ import pytest
 from functions.chat import routes
 from functions.chat.errors import AlreadyDecided, ConversationBusy, NotWaiting
 from functions.chat.openai_api.errors import PREFIX, openai_error_response
-from functions.chat.turn import run, tool_loop
+from functions.chat.turn import question, run, tool_loop
 from functions.chat.turn.approvals import Decision
 from functions.chat.turn.events import TurnCompleted, TurnStopped, TurnWaiting
 from parley import turn_recovery
@@ -265,6 +265,17 @@ def test_untrusted_text_of_an_earlier_turn_taints_this_turn(engine, alice, toolb
     *_, last = take(services, alice, "and now?", conversation_id=started.conversation_id, model="handy", tools=True)
 
     assert (last.name, toolbox.names) == ("turn.waiting", ["clock"])
+
+
+@pytest.mark.parametrize(("limit", "ended"), [(3, "turn.completed"), (2, "turn.waiting")])
+def test_messages_that_are_too_many_to_be_read_taint_this_turn(engine, alice, toolbox, monkeypatch, limit, ended):
+    monkeypatch.setattr(question, "MAX_MESSAGES", limit)
+    toolbox.add("note", lambda: "kept", writes=True)
+    services = make_services(engine, ScriptedRounds(DONE, tool_calls_answer(("a", "note", {})), DONE), toolbox=toolbox)
+    started, *_ = take(services, alice, model="handy", tools=True)
+    *_, last = take(services, alice, "and now?", conversation_id=started.conversation_id, model="handy", tools=True)
+
+    assert last.name == ended
 
 
 def test_a_users_setting_makes_a_harmless_tool_need_an_approval(engine, alice):
