@@ -58,7 +58,7 @@ def _exact_digits(value: Fraction) -> str:
         except Inexact:
             return ""
     places = -min(int(digits.as_tuple().exponent), 0)
-    return f"{digits:f}" if digits.adjusted() < _MAX_EXACT_DIGITS - places and places <= _MAX_PLACES else ""
+    return f"{digits:f}" if digits.adjusted() < _MAX_EXACT_DIGITS and places <= _MAX_PLACES else ""
 
 
 def _rounded_digits(value: Fraction) -> str:

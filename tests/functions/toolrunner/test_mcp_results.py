@@ -3,6 +3,7 @@
 import asyncio
 from types import SimpleNamespace
 
+import httpx2
 import pytest
 from mcp.types import CallToolResult, ElicitRequest, ElicitRequestFormParams, ElicitRequestURLParams, InputRequiredResult, ListRootsRequest
 
@@ -10,6 +11,7 @@ from functions.toolrunner import mcp_client
 from functions.toolrunner.requests import parse_request
 from parley.tools.guarded_http.egress_filter import EgressFilter
 from parley.tools.guarded_http.errors import FetchFailed
+from parley.tools.guarded_http.transport import AsyncGuardedTransport
 
 
 def block(type, **fields):
@@ -47,7 +49,7 @@ class PagedServer:
     ("server", "tools", "pages"),
     [
         (PagedServer(50), 100, 2),
-        (PagedServer(49), 147, 3),
+        (PagedServer(33), 132, 4),
         (PagedServer(1), 10, 10),
         (PagedServer(30, last=2), 60, 2),
         (PagedServer(120), 120, 1),
@@ -62,6 +64,23 @@ def test_a_list_is_read_until_it_ends_has_a_hundred_tools_or_ten_pages(server, t
     assert (len(listed), len(server.cursors)) == (tools, pages)
     assert server.cursors[:2] == [None, "1"][: len(server.cursors)]
     assert listed[0] == {"name": "echo", "description": "", "parameters": {"type": "object"}}
+
+
+@pytest.mark.parametrize(("size", "is_taken"), [(5_000_000, True), (5_000_001, False)])
+def test_a_response_has_five_megabytes_at_most(monkeypatch, size, is_taken):
+    async def respond(transport, request):
+        return httpx2.Response(200, stream=httpx2.ByteStream(b"x" * size))
+
+    async def read():
+        async with httpx2.AsyncClient(transport=mcp_client._bounded_transport(EgressFilter())) as http:
+            return len((await http.get("http://notes.example/")).content)
+
+    monkeypatch.setattr(AsyncGuardedTransport, "handle_async_request", respond)
+    if is_taken:
+        assert asyncio.run(read()) == size
+    else:
+        with pytest.raises(FetchFailed, match="larger than 5 MB"):
+            asyncio.run(read())
 
 
 class MCPError(Exception):

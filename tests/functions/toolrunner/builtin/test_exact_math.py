@@ -32,6 +32,7 @@ def value_of(expression):
         ("cbrt(2)", "1.2599210498948731648"),
         ("cbrt(-2)", "-1.2599210498948731648"),
         ("cbrt(0)", "0"),
+        ("cbrt(0.5)", "0.79370052598409973738"),
         ("cbrt(27)", "3"),
         ("4^0.5", "2"),
         ("4^1.5", "8"),
@@ -39,9 +40,13 @@ def value_of(expression):
         ("2^0.5", "1.4142135623730950488"),
         ("0^0", "1"),
         ("0^0.5", "0"),
+        ("0^100000", "0"),
         ("1^100000", "1"),
         ("(-1)^100001", "-1"),
         ("log10(1000) + log2(8) + ln(1) + exp(0)", "7"),
+        ("log10(11)", "1.0413926851582250408"),
+        ("log2(2^199) / 3", "66.333333333333333333 (rounded; exactly 199/3)"),
+        ("log2(2^200) / 3", "66.666666666666666667"),
         ("log(2, 8) * 3", "1"),
         ("degrees(1)", "57.295779513082320877"),
         ("degrees(pi)", "180"),
@@ -84,6 +89,12 @@ def test_a_number_has_sixteen_thousand_bits_at_most(expression, is_small_enough)
     else:
         with pytest.raises(ToolFailed, match="too large"):
             evaluate(expression)
+
+
+def test_a_number_that_is_not_exact_has_four_thousand_places_at_most():
+    assert value_of("exp(9211)").endswith("E+4000")
+    with pytest.raises(ToolFailed, match="too large"):
+        evaluate("exp(9213)")
 
 
 @pytest.mark.parametrize(
