@@ -47,7 +47,7 @@ def running_sentry_server() -> Iterator[SentryServer]:
         def log_message(self, *_: Any) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     sentry.dsn = f"http://public-key@127.0.0.1:{server.server_port}/42"
     try:
         yield sentry

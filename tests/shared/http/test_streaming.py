@@ -189,6 +189,13 @@ def test_closing_the_stream_cancels_the_app():
     assert ended == [True]
 
 
+def test_an_event_of_another_function_is_not_a_request(api):
+    handler = streaming_handler(app_of(Response("hello")), on_invoke=lambda event, context: event)
+
+    assert handler({"turn_id": "t"}, None) == {"turn_id": "t"}
+    assert b"hello" in b"".join(handler(EVENT, None))
+
+
 async def work_after_the_response(scope: Scope, receive: Receive, send: Send, work) -> None:
     await Response("hello")(scope, receive, send)
     work()
@@ -227,7 +234,7 @@ def test_events_are_read_as_awss_client_reads_them(event):
     sent = [json.dumps(event).encode(), json.dumps(event, ensure_ascii=False).encode()]
 
     assert [marshaller.unmarshal_request(each, "application/json") for each in sent] == [event, event]
-    assert marshaller.unmarshal_request(b"raw", "text/plain") == b"raw"
+    assert [marshaller.unmarshal_request(each, "text/plain") for each in sent] == sent
 
 
 def test_an_event_that_is_no_json_is_the_clients_own_error():
