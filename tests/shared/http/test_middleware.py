@@ -4,7 +4,7 @@ import pytest
 from fastapi import APIRouter, Response
 from pydantic import ValidationError
 
-from parley.errors import Forbidden, NotFound, Unavailable
+from parley.errors import Forbidden, NotFound, ParleyError, Unavailable
 from parley.http.app import create_app
 from parley.http.lambda_entry import buffered_handler
 from parley.http.schemas import ForgivingInput, Input
@@ -36,6 +36,7 @@ def fail(kind: str) -> None:
         "denied": Forbidden("no scope"),
         "away": Unavailable("database", retry_after_s=1.2),
         "bug": ValueError("secret detail"),
+        "broken": ParleyError("a row of another version"),
     }
     raise errors[kind]
 
@@ -149,6 +150,12 @@ def test_a_body_at_the_limit_passes(app):
     assert app.post("/echo", body + " " * (1024 - len(body))).status == 200
 
 
+def test_a_body_has_256_kibibytes_at_most_unless_its_function_takes_more():
+    app, body = Function(buffered_handler(create_app(router, settings=HttpSettings(allowed_origin="*")))), '{"name": "a"}'
+
+    assert [app.post("/echo", body.ljust(size)).status for size in (262_144, 262_145)] == [200, 413]
+
+
 def test_deeply_nested_json_is_not_a_server_error(app):
     assert app.post("/echo", "[" * 400 + "]" * 400).status in (400, 422)
 
@@ -171,12 +178,19 @@ def test_a_crash_is_logged_once(app, caplog):
     assert caplog.text.count("request_crashed") == 1
 
 
-def test_a_refusal_is_logged_once_with_its_code(app, caplog):
+@pytest.mark.parametrize(
+    ("path", "event", "code"),
+    [
+        ("/denied", "request_refused", "forbidden"),
+        ("/away", "request_failed", "unavailable"),
+        ("/broken", "request_failed", "server_error"),
+    ],
+)
+def test_a_refusal_or_a_failure_is_logged_once_with_its_code(app, caplog, path, event, code):
     caplog.set_level("INFO")
-    app.get("/denied")
+    app.get(path)
 
-    refusals = [record for record in caplog.records if record.getMessage() == "request_refused"]
-    assert [record.problem for record in refusals] == ["forbidden"]
+    assert [(record.getMessage(), record.problem) for record in caplog.records if hasattr(record, "problem")] == [(event, code)]
 
 
 def test_a_wrong_method_is_405(app):

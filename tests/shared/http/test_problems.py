@@ -2,8 +2,8 @@
 
 import pytest
 
-from parley.errors import InvalidInput, Unauthorized, Unavailable
-from parley.http.problems import _client_loc, _from_validation, problem_response, retry_after
+from parley.errors import Forbidden, InvalidInput, NotFound, ScopeMissing, Unauthorized, Unavailable
+from parley.http.problems import _client_loc, _from_validation, error_responses, problem_response, retry_after
 
 
 @pytest.mark.parametrize(("seconds", "header"), [(0, "1"), (0.2, "1"), (1, "1"), (1.2, "2"), (30, "30")])
@@ -19,6 +19,13 @@ def test_a_response_says_when_to_come_back_and_how_to_sign_in(error, wait, chall
     headers = problem_response(error, request_id="r").headers
 
     assert (headers.get("retry-after"), headers.get("www-authenticate")) == (wait, challenge)
+
+
+def test_a_route_declares_its_errors_by_their_codes_and_the_first_lines_of_their_docstrings():
+    declared = error_responses(Forbidden, ScopeMissing, NotFound)
+
+    assert list(declared) == [403, 404]
+    assert declared[404]["x-codes"] == {"not_found": "The resource does not exist, or belongs to another user: both cases must look alike."}
 
 
 def at(*loc, type="x", body=None):

@@ -10,7 +10,7 @@ from parley.db.transactions import global_scope, user_scope
 from parley.ids import new_id
 from parley.llm.model import GuardHit, Model, ModelCall
 from parley.metering import limits
-from parley.metering.limits import BillingSubject, DefaultLimits, RateLimited
+from parley.metering.limits import BillingSubject, BudgetExhausted, DefaultLimits, RateLimited
 
 MODEL = Model(provider="anthropic", name="m", max_output_tokens=200, input_usd_per_mtok=Decimal(2), output_usd_per_mtok=Decimal(10))
 
@@ -58,3 +58,15 @@ def test_a_call_too_many_within_a_minute_is_429_and_says_when_to_come_again(engi
             limits.admit(connection, BillingSubject(alice.id), defaults, amount_usd=Decimal(0))
 
     assert (caught.value.status, 0 < caught.value.retry_after_s <= 60) == (429, True)
+
+
+def test_a_further_call_of_a_turn_counts_against_the_budget_and_not_as_a_request(engine, alice):
+    defaults, subject = DefaultLimits(rate_per_minute=1, budget_usd=Decimal(5)), BillingSubject(alice.id)
+    with user_scope(engine, alice.id) as connection:
+        limits.admit(connection, subject, defaults, amount_usd=Decimal(3))
+        limits.reserve(connection, subject, defaults, amount_usd=Decimal(2))
+        with pytest.raises(BudgetExhausted) as caught:
+            limits.reserve(connection, subject, defaults, amount_usd=Decimal("0.01"))
+
+    assert caught.value.status == 402
+    assert f"renews on {caught.value.resets_at:%Y-%m-}01 (UTC)" in caught.value.public_message
