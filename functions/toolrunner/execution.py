@@ -110,5 +110,5 @@ def _failure(reason: str) -> dict[str, Any]:
 
 
 def _describe_errors(error: ValidationError) -> str:
-    problems = error.errors(include_input=False, include_url=False)[:_MAX_PROBLEMS]
+    problems = error.errors()[:_MAX_PROBLEMS]
     return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)

@@ -57,6 +57,10 @@ def run(made, **arguments):
     return run_tool(Registry([made]), request, GuardedHttp())
 
 
+def test_a_result_is_a_success():
+    assert run(echo, text="noon") == {"ok": True, "content": "noon"}
+
+
 def test_of_many_wrong_arguments_five_are_named():
     failure = run(six, a="x", b="x", c="x", d="x", e="x", f="x")
 
@@ -94,6 +98,16 @@ def test_files_with_an_underscore_are_no_plugins(tmp_path):
 
     assert list(find_plugins(tmp_path))[:2] == ["a.py", "b.py"]
     assert not {"_c.py", "d.txt"} & set(find_plugins(tmp_path))
+
+
+def test_a_plugin_of_an_installed_package_is_named_by_its_package(tmp_path, monkeypatch):
+    information = tmp_path / "acme_tools-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-tools\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[parley.tools]\necho = acme:echo\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert list(find_plugins(tmp_path / "plugins")) == ["acme:echo of acme-tools"]
 
 
 # Pages and search engines

@@ -47,6 +47,19 @@ def test_a_page_is_decoded_by_its_meta_tag(web):
     assert read(web, page.encode("windows-1251"), "text/html") == "Пчёлы"
 
 
+@pytest.mark.parametrize(("size", "text"), [(1_024, "Пчёлы"), (1_025, "\ufffd" * 5)])
+def test_a_meta_tag_is_looked_for_in_the_first_1024_bytes_and_not_against_the_server(web, size, text):
+    meta = '<meta charset="windows-1251">'
+    page = f"{' ' * (size - len(meta) + len('\">'))}{meta}<body>Пчёлы</body>"
+
+    assert read(web, page.encode("windows-1251"), "text/html") == text
+    assert read(web, f"{meta}<body>Пчёлы</body>") == "Пчёлы"
+
+
+def test_a_page_may_be_anywhere_so_each_user_turns_the_tool_on():
+    assert (fetch_url.spec.egress, fetch_url.spec.is_enabled) == (True, False)
+
+
 @pytest.mark.parametrize("kind", ["image/png", "application/pdf", "application/octet-stream", ""])
 def test_a_page_that_is_not_text_is_refused(web, kind):
     with pytest.raises(ToolFailed, match="not text but"):

@@ -95,6 +95,12 @@ def test_each_code_of_a_forecast_has_its_words(weather, web):
     assert [line.partition(",")[0] for line in lines] == [f"{code}: {sky}" for code, sky in SKIES.items()]
 
 
+def test_a_forecast_that_lacks_values_of_a_day_has_the_days_before(weather, web):
+    web.put("/forecast", FORECAST | {"daily": FORECAST["daily"] | {"precipitation_probability_max": [80]}})
+
+    assert weather("Lisbon").splitlines()[1:-1] == ["2026-11-22: light rain, 12.3 to 18.1 °C, rain 80 %."]
+
+
 def test_a_location_has_one_to_two_hundred_letters_and_leaves_the_deployment():
     spec = weather_tool(geocoding_url="", forecast_url="").spec
 
