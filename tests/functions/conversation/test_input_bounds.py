@@ -1,18 +1,22 @@
 """What requests may contain: the longest texts, the most items, the combinations, and the defaults."""
 
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from pydantic import ValidationError
 
+from functions.conversation.assistants.assistants import TooManyAssistants
 from functions.conversation.assistants.schemas import AssistantChanges, AssistantIn
 from functions.conversation.links.routes import LinkIn
+from functions.conversation.links.shared_links import MAX_SNAPSHOT_BYTES, TooLongToShare, TooManyLinks
 from functions.conversation.projects.routes import ProjectIn
 from functions.conversation.prompts.schemas import PromptChanges, PromptIn
+from functions.conversation.ratings.routes import FeedbackIn
 from functions.conversation.schedules.routes import ScheduleChange, ScheduleIn
 from functions.conversation.schemas import ConversationChanges, ConversationIn, ForkIn, FoundPassageOut, MemoryIn, RollbackIn
 from parley.db.search import FoundPassage
+from parley.http.schemas import ShareIn
 
 DAY = datetime(2026, 11, 2, tzinfo=UTC)
 GROUP = str(uuid4())
@@ -89,6 +93,8 @@ def test_an_assistant_and_a_project_have_a_hundred_documents(count, is_allowed):
         (LinkIn, "expires_in_days", [1, 365], [0, 366]),
         (LinkIn, "upto_seq", [1, 2**31 - 1, None], [0, 2**31]),
         (ScheduleChange, "every_minutes", [1, 527_040, None], [0, 527_041]),
+        (AssistantIn, "tools", [["x"], ["x" * 100]], [[""], ["x" * 101]]),
+        (AssistantIn, "starters", [["x"], ["x" * 300]], [[""], ["x" * 301], [" "]]),
         (AssistantIn, "picture", ["📜", "👩‍🚀", "1️⃣", "📜" * 12], ["x", "1", "📜x", "📜" * 13]),
     ],
 )
@@ -99,6 +105,38 @@ def test_a_value_is_within_its_bounds(model, field, allowed, refused):
     for value in refused:
         with pytest.raises(ValidationError):
             model.model_validate(least | {field: value})
+
+
+@pytest.mark.parametrize(
+    ("model", "least", "field"),
+    [
+        (AssistantIn, {}, "name"),
+        (AssistantIn, ASSISTANT, "description"),
+        (ProjectIn, {}, "name"),
+        (PromptIn, PROMPT, "description"),
+        (MemoryIn, {}, "text"),
+        (FeedbackIn, {"rating": "bad"}, "reason"),
+    ],
+)
+def test_spaces_around_a_name_a_description_and_a_fact_are_dropped(model, least, field):
+    assert getattr(model.model_validate(least | {field: " a b\n"}), field) == "a b"
+
+
+def test_spaces_around_a_starter_and_a_tag_are_dropped():
+    assert AssistantIn.model_validate(ASSISTANT | {"starters": [" a b "]}).starters == ["a b"]
+    assert ConversationIn.model_validate({"tags": [" a b "]}).tags == ["a b"]
+
+
+def test_the_ids_of_a_request_are_texts():
+    assert ShareIn.model_validate({"group_id": GROUP}).group_id == UUID(GROUP)
+    assert ConversationIn.model_validate({"assistant_id": GROUP, "project_id": GROUP}).project_id == UUID(GROUP)
+
+
+def test_who_has_too_much_reads_how_much_is_allowed():
+    assert TooManyAssistants.public_message.startswith("You have 200 assistants.")
+    assert TooManyLinks.public_message.startswith("You have 200 shared links.")
+    assert "up to 1,000 messages and 1 MiB" in TooLongToShare.public_message
+    assert MAX_SNAPSHOT_BYTES == 2**20
 
 
 def test_fields_that_are_left_out_have_their_defaults():

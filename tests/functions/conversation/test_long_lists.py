@@ -1,5 +1,7 @@
 """Lists of long items: every page fits into a response, and the pages together show every item once."""
 
+from itertools import islice
+
 import pytest
 
 from parley.db import conversations, messages
@@ -66,6 +68,38 @@ def test_conversations_with_long_system_prompts_come_in_pages_that_fit(conversat
 
     assert sorted(map(int, shown(found, "title"))) == list(range(60))
     assert max(len(page.body) for page in found) <= PAGE_BYTES + 1000
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/assistants", {"name": "{}"}),
+        ("/projects", {"name": "{}"}),
+        ("/prompts", {"name": "p{}", "text": "Go."}),
+        ("/memories", {"text": "I have {} cats."}),
+        ("/schedules", {"prompt": "{}"}),
+    ],
+)
+def test_a_page_of_one_is_followed_by_the_next(conversation, alice, path, body):
+    for number in range(2):
+        made = conversation.post(path, {name: text.format(number) for name, text in body.items()}, as_=alice)
+        assert made.status == 201, made.body
+    first, second = islice(pages(conversation, alice, f"{path}?limit=1"), 2)
+
+    # Other users may have shared objects with everybody.
+    assert [len(page.json["items"]) for page in (first, second)] == [1, 1]
+    assert first.json["items"] != second.json["items"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "change"),
+    [("/assistants", {"name": "Reader"}, {"instructions": "Be brief."}), ("/prompts", {"name": "trip", "text": "Go."}, {"text": "Stay."})],
+)
+def test_the_versions_of_an_assistant_or_a_prompt_come_page_by_page(conversation, alice, path, body, change):
+    id = conversation.post(path, body, as_=alice).json["id"]
+    conversation.patch(f"{path}/{id}", change, as_=alice)
+
+    assert shown(pages(conversation, alice, f"{path}/{id}/versions?limit=1"), "version") == [2, 1]
 
 
 def test_a_page_of_exactly_all_messages_has_no_cursor(conversation, chat, alice):

@@ -1,7 +1,12 @@
 """Links to snapshots of conversations: who may read them, for how long, and what they show."""
 
+import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
 import pytest
 
+from functions.conversation.links.shared_links import TooLongToShare, _snapshot
 from tests.support.api_gateway import Person
 
 
@@ -207,6 +212,17 @@ def test_the_limit_of_a_link_counts_the_bytes_of_a_text_in_any_script(chat, conv
     monkeypatch.setattr("functions.conversation.links.shared_links.MAX_SNAPSHOT_BYTES", 4500)
 
     assert conversation.post(f"/conversations/{id}/links", {"audience": "public"}, as_=alice).status == 201
+
+
+def test_a_snapshot_may_have_exactly_as_many_bytes_as_are_allowed(monkeypatch):
+    message = SimpleNamespace(role="user", text="Grüße", parts=[], created_at=datetime(2026, 11, 2, tzinfo=UTC))
+    size = len(json.dumps(_snapshot([message]), ensure_ascii=False).encode())
+    monkeypatch.setattr("functions.conversation.links.shared_links.MAX_SNAPSHOT_BYTES", size)
+    assert len(_snapshot([message])) == 1
+
+    monkeypatch.setattr("functions.conversation.links.shared_links.MAX_SNAPSHOT_BYTES", size - 1)
+    with pytest.raises(TooLongToShare):
+        _snapshot([message])
 
 
 def test_the_audit_names_the_group_of_a_link(share, group, alice, postgres):

@@ -50,7 +50,7 @@ def test_a_page_is_decoded_by_its_meta_tag(web):
 @pytest.mark.parametrize(("size", "text"), [(1_024, "Пчёлы"), (1_025, "\ufffd" * 5)])
 def test_a_meta_tag_is_looked_for_in_the_first_1024_bytes_and_not_against_the_server(web, size, text):
     meta = '<meta charset="windows-1251">'
-    page = f"{' ' * (size - len(meta) + len('\">'))}{meta}<body>Пчёлы</body>"
+    page = f"{' ' * (size - len(meta) + len('">'))}{meta}<body>Пчёлы</body>"
 
     assert read(web, page.encode("windows-1251"), "text/html") == text
     assert read(web, f"{meta}<body>Пчёлы</body>") == "Пчёлы"
