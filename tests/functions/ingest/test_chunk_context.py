@@ -1,86 +1,20 @@
 """Descriptions of chunks: they are searched, never shown, billed, and dispensable."""
 
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
-from uuid import UUID
 
 import pytest
 
-from functions.ingest import pipeline
-from functions.ingest.chunk_context import DESCRIBE_PROMPT, MAX_DESCRIPTION_CHARACTERS, MAX_PAUSES
-from functions.ingest.messages import DocumentMessage
+from functions.ingest.chunk_context import DESCRIBE_PROMPT
 from functions.ingest.pipeline import NO_DESCRIPTIONS
 from parley.db.chunks import search_chunks
 from parley.db.transactions import user_scope
-from parley.deadline import Deadline
-from parley.llm import messages as llm
-from parley.llm.catalogue import Catalogue
-from parley.llm.circuit_breaker import CircuitBreaker
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderTimeout
-from parley.llm.router import ModelRouter, RetryPolicy
 from parley.llm.tokens import estimate_tokens
 from parley.llm.vendors.offline import OfflineProvider
 from parley.metering.limits import BudgetExhausted
 from parley.metering.metered_call import MeteredCall
-from tests.fakes.circuits import MemoryCircuits
-from tests.support.builders import upload_document
-
-MODELS = """
-[roles]
-chat = "small"
-[models.small]
-provider = "offline"
-name = "offline"
-context_tokens = 8000
-max_output_tokens = 500
-input_usd_per_mtok = 1.0
-"""
-LONG = "\n\n".join(f"# Part {number}\n\n" + f"Sentence {number} tells a little of it. " * 40 for number in range(3))
-
-
-@dataclass
-class DescribingProvider:
-    """A model that calls `first` with the number of the request, and then answers `says`."""
-
-    says: str = "From the chapter on zanzibar."
-    first: Any = lambda count: None
-    requests: list[llm.ModelRequest] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
-
-    def stream(self, model_name: str, request: llm.ModelRequest) -> Any:
-        self.requests.append(request)
-        self.names.add(model_name)
-        self.first(len(self.requests))
-        yield llm.TextDelta(self.says)
-        yield llm.Finished("stop", llm.Usage(100, 10))
-
-
-@dataclass
-class DelayRecordingQueue:
-    """A queue that records the delay of each message."""
-
-    delays: list[float] = field(default_factory=list)
-
-    def send(self, *_: Any, delay_s: float = 0, **__: Any) -> None:
-        self.delays.append(delay_s)
-
-
-@pytest.fixture
-def read(ingest, documents, alice):
-    """Upload a text and ingest it with this model; return its id. With `id`, continue that document."""
-    from functions.ingest.app import services
-
-    def read(writer, *, content=LONG, id=None, describes_chunks=True, models=MODELS, **fields):
-        id = id or upload_document(documents, alice, content, filename="notes.md").json["id"]
-        router = ModelRouter(lambda model: writer, CircuitBreaker(MemoryCircuits()), retry_policy=RetryPolicy(calls=1, first_pause_s=0.0))
-        catalogue = Catalogue.parse(models, source="test")
-        given = replace(services, describes_chunks=describes_chunks, router=router, catalogue=lambda: catalogue, **fields)
-        pipeline.ingest(given, DocumentMessage(alice.id, UUID(id)), deadline=Deadline.after(300))
-        return id
-
-    return read
+from tests.functions.ingest.descriptions import LONG, MODELS, DelayRecordingQueue, DescribingProvider
 
 
 def score_by_document(owner, words):
@@ -162,7 +96,7 @@ def test_a_description_is_stored_as_one_short_line(read, postgres):
     ((description,),) = postgres.execute(f"SELECT description FROM chunks WHERE document_id = '{id}'")
 
     assert description.startswith("Of the sea. Of the sea.")
-    assert len(description) <= MAX_DESCRIPTION_CHARACTERS
+    assert len(description) == 400
 
 
 def test_a_resumed_run_describes_only_the_remaining_chunks(read, postgres, alice):
@@ -237,7 +171,12 @@ def test_a_fully_read_file_is_not_read_again(documents, read, resume, monkeypatc
 
 @pytest.mark.parametrize(
     ("attempts", "failure", "wait_s"),
-    [(0, ProviderFailed("acme", "down"), 60), (4, ProviderTimeout("acme", "late"), 900), (0, ProviderBusy("acme", retry_after_s=90), 90)],
+    [
+        (0, ProviderFailed("acme", "down"), 60),
+        (4, ProviderTimeout("acme", "late"), 900),
+        (0, ProviderBusy("acme", retry_after_s=90), 90),
+        (0, ProviderBusy("acme", retry_after_s=900), 900),
+    ],
 )
 def test_delays_grow_and_respect_the_vendors_wish(read, resume, attempts, failure, wait_s):
     id, queue = read(DescribingProvider(first=BUSY)), DelayRecordingQueue()
@@ -246,12 +185,19 @@ def test_delays_grow_and_respect_the_vendors_wish(read, resume, attempts, failur
     assert queue.delays[-1] == wait_s
 
 
-def test_after_too_many_delays_the_document_continues_without_descriptions(documents, read, resume, alice):
+def test_after_eight_delays_the_document_continues_without_descriptions(documents, read, resume, alice):
     id = read(DescribingProvider(first=BUSY))
-    resume(id, DescribingProvider(first=BUSY), attempts=MAX_PAUSES - 1)
+    resume(id, DescribingProvider(first=BUSY), attempts=7)
     shown = documents.get(f"/documents/{id}", as_=alice).json
 
     assert (shown["status"], shown["note"]) == ("ready", NO_DESCRIPTIONS)
+
+
+def test_a_model_that_asks_for_more_than_a_quarter_of_an_hour_is_not_waited_for(documents, read, resume, alice):
+    id = read(DescribingProvider(first=BUSY))
+    resume(id, DescribingProvider(first=failing(ProviderBusy("acme", retry_after_s=901))), attempts=0)
+
+    assert documents.get(f"/documents/{id}", as_=alice).json["note"] == NO_DESCRIPTIONS
 
 
 def test_a_document_that_once_continued_without_descriptions_never_waits_again(documents, read, resume, postgres, alice):

@@ -11,11 +11,13 @@ import pytest
 from functions.ingest import pipeline
 from functions.ingest.messages import DocumentMessage
 from functions.ingest.pipeline import NO_BUDGET, NO_MODEL
+from functions.ingest.services import DocumentFileStore
 from parley.deadline import Deadline
 from parley.ingest_queue import IngestQueue
 from parley.llm.errors import ProviderFailed
 from parley.metering.limits import BudgetExhausted
 from tests.conftest import embedding_catalogue
+from tests.functions.ingest.descriptions import DelayRecordingQueue
 from tests.support import document_files
 from tests.support.builders import upload_document
 
@@ -127,7 +129,7 @@ def test_a_document_deleted_during_ingestion_leaves_no_row(documents, read_with,
     assert postgres.execute(f"SELECT count(*) FROM chunks WHERE document_id = '{deleted[0]}'") == [(0,)]
 
 
-def test_a_document_longer_than_one_invocation_continues_in_the_next(documents, ingest, alice):
+def test_a_document_longer_than_one_invocation_continues_in_the_next(documents, ingest, postgres, alice):
     from functions.ingest.app import services
 
     sqs = boto3.client("sqs")
@@ -142,6 +144,7 @@ def test_a_document_longer_than_one_invocation_continues_in_the_next(documents, 
     assert (halfway["status"], 0 < halfway["progress"] < 1) == ("processing", True)
     shown = documents.get(f"/documents/{document_id}", as_=alice).json
     assert (shown["status"], shown["chunks"] > 64) == ("ready", True)
+    assert postgres.execute(f"SELECT count(*) FROM chunks WHERE document_id = '{document_id}'") == [(shown["chunks"],)]
 
 
 def test_a_concurrent_second_delivery_leaves_the_document_to_the_first(documents, ingest, postgres, alice):
@@ -162,14 +165,42 @@ def test_a_file_of_another_size_than_declared_is_refused(documents, ingest, envi
     assert documents.get(f"/documents/{document_id}", as_=alice).json["error_code"] == "size_mismatch"
 
 
-@pytest.mark.parametrize(("hours", "status"), [(1, "queued"), (25, "failed")])
-def test_a_document_whose_file_never_arrives_fails_after_a_day(documents, ingest, postgres, alice, hours, status):
-    body = {"filename": "big.pdf", "content_type": "application/pdf", "bytes": 5_000_000}
-    document_id = documents.post("/documents/uploads", body, as_=alice).json["id"]
-    postgres.execute(f"UPDATE documents SET created_at = now() - interval '{hours} hours' WHERE id = '{document_id}'")
-    ingest.read(alice, document_id)
+@pytest.mark.parametrize(
+    ("minutes", "status", "delays_s"), [(74, "queued", [900]), (76, "queued", []), (24 * 60 - 1, "queued", []), (24 * 60 + 1, "failed", [])]
+)
+def test_a_document_whose_file_never_arrives_fails_after_a_day(documents, ingest, postgres, alice, minutes, status, delays_s):
+    from functions.ingest.app import services
 
-    assert documents.get(f"/documents/{document_id}", as_=alice).json["status"] == status
+    body, queue = {"filename": "big.pdf", "content_type": "application/pdf", "bytes": 5_000_000}, DelayRecordingQueue()
+    document_id = documents.post("/documents/uploads", body, as_=alice).json["id"]
+    postgres.execute(f"UPDATE documents SET created_at = now() - interval '{minutes} minutes' WHERE id = '{document_id}'")
+    pipeline.ingest(replace(services, queue=queue), DocumentMessage(alice.id, UUID(document_id)), deadline=Deadline.after(300))
+
+    assert (documents.get(f"/documents/{document_id}", as_=alice).json["status"], queue.delays) == (status, delays_s)
+
+
+@pytest.mark.parametrize(("attempts", "repeats"), [(18, [900]), (19, [])])
+def test_a_model_that_does_not_answer_is_asked_again_twenty_times(documents, ingest, postgres, alice, attempts, repeats):
+    from functions.ingest.app import services
+
+    queue, embedding = DelayRecordingQueue(), FailingEmbedding(raising(ProviderFailed("acme", "down")))
+    document_id = upload_document(documents, alice, "Trains are paid for in second class.").json["id"]
+    postgres.execute(f"UPDATE documents SET attempts = {attempts} WHERE id = '{document_id}'")
+    given = replace(services, queue=queue, embedding=embedding)
+    pipeline.ingest(given, DocumentMessage(alice.id, UUID(document_id)), deadline=Deadline.after(300))
+
+    assert queue.delays[1:] == repeats
+
+
+@pytest.mark.parametrize(("spare", "code"), [(0, None), (-1, "too_large")])
+def test_a_file_may_be_as_large_as_allowed(documents, ingest, environment, alice, spare, code):
+    from functions.ingest.app import services
+
+    document_id = upload_document(documents, alice, "Doors close at nine.").json["id"]
+    files = DocumentFileStore(environment["PARLEY_FILES_BUCKET"], max_bytes=len("Doors close at nine.") + spare)
+    pipeline.ingest(replace(services, files=files), DocumentMessage(alice.id, UUID(document_id)), deadline=Deadline.after(300))
+
+    assert documents.get(f"/documents/{document_id}", as_=alice).json["error_code"] == code
 
 
 def test_the_upload_policy_fixes_key_type_and_exact_size(documents, alice):

@@ -1,10 +1,12 @@
 """How long an ingestion waits for a busy model, for its deadline, and what delays it names to the queue."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
 from functions.ingest import chunk_context, pipeline
+from functions.ingest import lease as leases
 from functions.ingest.lease import schedule_takeover
 from parley.deadline import Deadline
 from parley.ids import new_id
@@ -67,6 +69,18 @@ def test_another_worker_looks_after_the_deadline_and_the_lease(left_s, delay_s):
     schedule_takeover(queue, DOCUMENT, deadline=Deadline.after(left_s))
 
     assert sent == [(DOCUMENT.id, DOCUMENT.user_id, pytest.approx(delay_s, abs=0.5))]
+
+
+@pytest.mark.parametrize(("age_s", "renewals"), [(14.9, 0), (15.0, 1)])
+def test_a_lease_is_renewed_between_short_steps_once_it_is_a_quarter_of_a_minute_old(monkeypatch, age_s, renewals):
+    now_s, renewed = [1000.0], []
+    monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    monkeypatch.setattr(leases.Lease, "renew", lambda lease: renewed.append(lease))
+    lease = leases.Lease(None, DOCUMENT, datetime.now(UTC))
+    now_s[0] += age_s
+    lease.keep()
+
+    assert len(renewed) == renewals
 
 
 @pytest.mark.parametrize(("text", "tokens", "length"), [("x" * 30, 15, 30), ("x" * 30, 14, 24), ("x" * 100, 10, 16)])
