@@ -7,7 +7,7 @@ import pytest
 from functions.ingest import parser_process, sandbox
 from functions.ingest.chunker import Chunker
 from functions.ingest.errors import DocumentTooLarge, Unreadable, Unsupported
-from functions.ingest.parser_process import MAX_CHARACTERS, MEMORY_BYTES
+from functions.ingest.parser_process import MAX_CHARACTERS
 from functions.ingest.sandbox import read_blocks
 from tests.functions.ingest import bombs
 from tests.functions.ingest.bombs import BOMBS
@@ -45,7 +45,8 @@ def test_the_parser_limits_its_memory_time_and_file_size(stored, tmp_path):
     import sys
 
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
-    assert output.split("\n")[0] == f"({MEMORY_BYTES}, {MEMORY_BYTES}) ({CPU_S}, {CPU_S}) (0, 0)"
+    megabytes = 2**20
+    assert output.split("\n")[0] == f"({400 * megabytes}, {400 * megabytes}) ({CPU_S}, {CPU_S}) (0, 0)"
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "notes.md"])

@@ -11,6 +11,7 @@ import pytest
 from functions.ingest import sandbox
 from functions.ingest.errors import Corrupt, DocumentTooLarge, EmptyFile, Unsupported
 from functions.ingest.sandbox import read_blocks
+from parley.deadline import Deadline
 from tests.support import document_files
 
 
@@ -86,11 +87,12 @@ def test_endless_nesting_is_parsed_or_refused(stored, content):
         list(read_blocks(stored(content), "deep.md", cpu_s=2))
 
 
-def test_time_spent_by_the_caller_does_not_count_as_silence(stored, monkeypatch):
+@pytest.mark.parametrize("deadline", [None, Deadline.after(3600)], ids=["without a deadline", "long before the deadline"])
+def test_time_spent_by_the_caller_does_not_count_as_silence(stored, monkeypatch, deadline):
     now, seen = [0.0], []
     monkeypatch.setattr(sandbox, "_POLL_S", 0.001)
     monkeypatch.setattr(sandbox, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    for block in read_blocks(stored(b"\n\n".join([b"word " * 2000] * 200)), "notes.txt"):
+    for block in read_blocks(stored(b"\n\n".join([b"word " * 2000] * 200)), "notes.txt", deadline=deadline):
         seen.append(block.text)
         now[0] += 1000
 

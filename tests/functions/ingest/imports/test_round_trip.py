@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from functions.ingest.imports import parley_prompts
 from functions.upkeep.user_data import export_document
 from parley.clock import utc_now
 from parley.db.transactions import user_scope
@@ -112,6 +113,16 @@ def test_an_imported_prompt_replaces_none_and_is_private(import_export, export_o
 
     assert left_out(first) == {"prompts": 1}
     assert (shown["name"], shown["version"], shown["shared"], shown["is_own"]) == ("trip", 2, False, True)
+
+
+@pytest.mark.parametrize(("limit", "missing"), [(2, {}), (1, {"prompts": 1})])
+def test_a_user_with_as_many_prompts_as_allowed_imports_none(
+    import_export, export_of, conversation, alice, bob, prompt, monkeypatch, limit, missing
+):
+    monkeypatch.setattr(parley_prompts, "MAX_PROMPTS", limit)
+    conversation.post("/prompts", {"name": "mine", "text": "Mine."}, as_=bob)
+
+    assert left_out(import_export(bob, export_of(alice))) == missing
 
 
 def test_export_deletion_and_import_make_no_difference(import_export, export_of, conversation, alice, talk):

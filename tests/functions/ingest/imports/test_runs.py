@@ -175,6 +175,7 @@ def test_images_of_an_import_that_is_deleted_meanwhile_are_deleted(requested, ra
     def put_and_delete(key, content, *, media_type):
         keys.append(key)
         put(key, content, media_type=media_type)
+        assert services.import_files.has(key)
         postgres.execute(f"DELETE FROM imports WHERE id = '{message.import_id}'")
 
     monkeypatch.setattr(services.import_files, "put", put_and_delete)
