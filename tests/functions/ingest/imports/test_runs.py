@@ -13,6 +13,7 @@ from parley.clock import utc_now
 from parley.db.vectors import Vector
 from parley.deadline import Deadline
 from parley.errors import NotFound
+from parley.llm.catalogue import NoModel
 from parley.llm.errors import ProviderTimeout
 from tests.fakes.chat_exports import chatgpt_conversation, chatgpt_message, chatgpt_photo, zipped
 
@@ -37,11 +38,17 @@ class ReadyEmbedding:
         return [Vector("lexical", [1.0]) for _text in texts]
 
 
+@dataclass
 class FailingEmbedding(ReadyEmbedding):
     """An embedding model that never answers."""
 
+    failure: Exception
+
     def vectors(self, texts, **_):
-        raise ProviderTimeout("acme", "too slow")
+        raise self.failure
+
+
+TOO_SLOW = ProviderTimeout("acme", "too slow")
 
 
 def talks(count, **fields):
@@ -143,9 +150,19 @@ def test_the_progress_of_an_import_grows_with_its_conversations_and_their_passag
 def test_a_model_that_fails_gets_64_passages_then_16_then_four(requested, ran, monkeypatch):
     sizes, read = [], run.passages.without_vector
     monkeypatch.setattr(run.passages, "without_vector", lambda *args, **options: sizes.append(options["limit"]) or read(*args, **options))
-    ran(requested(talks(1)), embedding=FailingEmbedding(), queue=RecordingQueue())
+    ran(requested(talks(1)), embedding=FailingEmbedding(TOO_SLOW), queue=RecordingQueue())
 
     assert sizes == [64, 16, 4]
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "delays_s"), [(TOO_SLOW, "processing", [60]), (NoModel("none"), "ready", [])], ids=["fails", "does not exist"]
+)
+def test_a_model_that_fails_is_asked_again_in_a_minute_and_one_that_does_not_exist_never(requested, ran, failure, status, delays_s):
+    queue = RecordingQueue()
+    shown = ran(requested(talks(1)), embedding=FailingEmbedding(failure), queue=queue)
+
+    assert (shown["status"], queue.delays_s[1:]) == (status, delays_s)
 
 
 @pytest.mark.parametrize(("age_days", "added"), [(29, 1), (31, 0)])
