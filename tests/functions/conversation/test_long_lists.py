@@ -8,6 +8,10 @@ from parley.db import conversations, messages
 from parley.db.transactions import user_scope
 from parley.http.paging import PAGE_BYTES
 from parley.ids import new_id
+from parley.llm.messages import Usage
+from parley.llm.model import Model, ModelCall
+from parley.metering import limits
+from parley.metering.limits import BillingSubject
 
 LONG = "wörd " * 150_000  # 750,000 characters in 900 KB
 
@@ -100,6 +104,15 @@ def test_the_versions_of_an_assistant_or_a_prompt_come_page_by_page(conversation
     conversation.patch(f"{path}/{id}", change, as_=alice)
 
     assert shown(pages(conversation, alice, f"{path}/{id}/versions?limit=1"), "version") == [2, 1]
+
+
+def test_the_usage_of_several_models_comes_page_by_page(conversation, engine, alice):
+    model = Model(provider="offline", name="m")
+    calls = [ModelCall(name, model, usage=Usage(10)) for name in ("large", "small")]
+    with user_scope(engine, alice.id) as connection:
+        limits.settle(connection, BillingSubject(alice.id), calls, reservations=[])
+
+    assert sorted(shown(pages(conversation, alice, "/usage?limit=1"), "model")) == ["large", "small"]
 
 
 def test_a_page_of_exactly_all_messages_has_no_cursor(conversation, chat, alice):

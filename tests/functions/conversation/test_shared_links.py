@@ -233,6 +233,15 @@ def test_the_audit_names_the_group_of_a_link(share, group, alice, postgres):
     assert postgres.execute(shared) == [(group,), (None,)]
 
 
+def test_the_links_of_a_user_come_page_by_page(conversation, share, alice):
+    ids = [share()["id"] for _ in range(2)]
+    first = conversation.get("/links?limit=1", as_=alice).json
+    second = conversation.get(f"/links?limit=1&cursor={first['next_cursor']}", as_=alice).json
+
+    assert [item["id"] for item in first["items"] + second["items"]] == ids[::-1]
+    assert second["next_cursor"] is None
+
+
 def test_the_number_of_links_is_bounded(conversation, share, alice, talk, monkeypatch):
     monkeypatch.setattr("functions.conversation.links.shared_links.MAX_LINKS", 2)
     for _ in range(2):
