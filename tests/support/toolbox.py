@@ -25,10 +25,11 @@ class FakeOfferedTool:
 
 @dataclass
 class RecordingToolbox:
-    """Runs Python functions as tools and records the calls."""
+    """Runs Python functions as tools, and records the calls and the seconds that each may take."""
 
     tools: dict[str, tuple[FakeOfferedTool, Callable[..., Any]]] = field(default_factory=dict)
     ran: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    timeouts_s: list[float] = field(default_factory=list)
 
     def add(
         self, name: str, function: Callable[..., Any] = lambda **_: "ok", *, user_requires_approval: bool | None = None, **options: Any
@@ -43,6 +44,7 @@ class RecordingToolbox:
 
     def run(self, name: str, arguments: Mapping[str, Any], *, timeout_s: float, elicitation: Any = None) -> ToolOutcome:
         self.ran.append((name, arguments))
+        self.timeouts_s.append(timeout_s)
         return ToolOutcome(True, str(self.tools[name][1](**arguments)), 0.0)
 
     @property

@@ -113,6 +113,14 @@ def test_a_tool_that_hangs_times_out(take_turn, monkeypatch):
     ]
 
 
+@pytest.mark.parametrize(("timeout_s", "given_s"), [(2.0, 2.0), (10.0, 9.5)])
+def test_a_tool_and_its_grace_take_ten_seconds_at_most(take_turn, timeout_s, given_s):
+    toolbox = RecordingToolbox().add("clock", lambda: "noon", timeout_s=timeout_s)
+    take_turn(tool_calls_answer(("a", "clock", {})), DONE, toolbox=toolbox)
+
+    assert toolbox.timeouts_s == [given_s]
+
+
 def test_a_result_is_truncated_to_64_kib_with_a_note():
     long = truncate_result("ä" * 40_000)
 
