@@ -1,5 +1,6 @@
 """Forms of MCP servers: the turn pauses, and the call continues with the answers."""
 
+import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -20,17 +21,20 @@ FORM = form_of_server("Book?", {"properties": {"agrees": {"type": "boolean"}}, "
 
 @dataclass
 class AskingToolbox:
-    """A tool of an MCP server that asks its user a number of times before it has a result."""
+    """A tool of an MCP server that asks its user a number of times before it has a result, and one that takes longer and asks nothing."""
 
     questions: int = 1
     elicitations: list = field(default_factory=list)
 
     @property
     def offered(self):
-        spec = ToolSpec("trips.book", "Book.", {"type": "object"}, "mcp", egress=True, writes=True)
-        return [FakeOfferedTool(spec, user_requires_approval=False)]
+        specs = [ToolSpec(name, "Book.", {"type": "object"}, "mcp", egress=True, writes=True) for name in ("trips.book", "trips.list")]
+        return [FakeOfferedTool(spec, user_requires_approval=False) for spec in specs]
 
     def run(self, name, arguments, *, timeout_s, elicitation=None):
+        if name == "trips.list":
+            time.sleep(0.3)
+            return ToolOutcome(True, "three trips", 0.0)
         self.elicitations.append(elicitation)
         number = len(self.elicitations)
         if elicitation and elicitation.may_ask and number <= self.questions:
@@ -70,6 +74,15 @@ def test_the_turn_waits_with_a_form_that_names_the_server(asked):
     assert (question.call_id, question.form["server"], question.form["message"]) == ("b", "trips", "Book?")
     assert waiting.call_ids == [question.question_id]
     assert "state" not in str(question.data())
+
+
+def test_a_question_does_not_cut_off_the_calls_beside_it(engine, alice, toolbox):
+    calls = tool_calls_answer(("b", "trips.book", {"city": "Lyon"}), ("l", "trips.list", {}))
+    services = make_services(engine, ScriptedRounds(calls), toolbox=toolbox)
+    events = take(services, alice, "Book a room", model="handy", tools=True, asks_user=True)
+
+    assert [event.call_id for event in events if event.name == "tool.result"] == ["l"]
+    assert events[-1].name == "turn.waiting"
 
 
 @pytest.mark.parametrize("answers", [{"agrees": True}, None])
