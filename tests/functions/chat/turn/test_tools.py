@@ -1,6 +1,7 @@
 """The tool loop of a turn: the model's tool calls are run, and the model is called again with the results."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -8,12 +9,31 @@ from functions.chat.turn.events import TurnCompleted, TurnInterrupted, TurnStopp
 from parley import turn_recovery
 from parley.errors import InvalidInput
 from parley.llm import messages as llm
+from parley.llm.catalogue import Catalogue
 from parley.llm.errors import ProviderFailed
 from parley.llm.prompts import TOOL_RESULT_HEADING
 from parley.tools.outcome import MAX_RESULT_BYTES, truncate_result
 from parley.turn_recovery import interrupt_if_stale
 from tests.support.toolbox import DONE, RecordingToolbox, ScriptedRounds, tool_calls_answer, tool_results
 from tests.support.turns import events_of, make_services, stored_messages, take, take_numbered
+
+EITHER = """
+[roles]
+chat = "first"
+[models.first]
+provider = "openai-compatible"
+name = "first"
+base_url = "http://127.0.0.1:9/v1"
+abilities = ["tools"]
+[models.second]
+provider = "openai-compatible"
+name = "second"
+base_url = "http://127.0.0.1:9/v1"
+abilities = ["tools"]
+[strategies.either]
+kind = "fallback"
+models = ["first", "second"]
+"""
 
 
 @pytest.fixture
@@ -138,12 +158,37 @@ def test_after_eight_rounds_the_model_is_called_once_more_without_tools(take_tur
     assert isinstance(events[-1], TurnCompleted)
 
 
-def test_an_answer_calls_at_most_sixteen_tools(take_turn):
+@pytest.mark.parametrize(("calls", "refused", "choice"), [(15, 0, "auto"), (16, 0, "none"), (20, 4, "none")])
+def test_an_answer_calls_at_most_sixteen_tools(take_turn, calls, refused, choice):
     toolbox = RecordingToolbox().add("clock", lambda: "noon")
-    _, (_, second) = take_turn(tool_calls_answer(*((f"c{number}", "clock", {}) for number in range(20))), DONE, toolbox=toolbox)
+    _, (_, second) = take_turn(tool_calls_answer(*((f"c{number}", "clock", {}) for number in range(calls))), DONE, toolbox=toolbox)
 
-    assert (len(toolbox.ran), second.tool_choice) == (16, "none")
-    assert [one.is_error for one in tool_results(second)] == [False] * 16 + [True] * 4
+    assert (len(toolbox.ran), second.tool_choice) == (calls - refused, choice)
+    assert [one.is_error for one in tool_results(second)] == [False] * (calls - refused) + [True] * refused
+
+
+class FirstModelDown(ScriptedRounds):
+    """A vendor whose model `first` is down. Records which models were called."""
+
+    def __init__(self, *scripts):
+        super().__init__(*scripts)
+        self.called = []
+
+    def stream(self, model_name, request):
+        self.called.append(model_name)
+        if model_name == "first":
+            raise ProviderFailed("acme", "500")
+        yield from super().stream(model_name, request)
+
+
+def test_the_model_that_answered_is_called_first_in_the_next_round(engine, alice):
+    vendor, toolbox = FirstModelDown(tool_calls_answer(("c", "clock", {})), DONE), RecordingToolbox().add("clock")
+    catalogue = Catalogue.parse(EITHER, source="test")
+    services = replace(make_services(engine, vendor, toolbox=toolbox), catalogue=lambda: catalogue)
+    events = take(services, alice, model="either", tools=True)
+
+    assert isinstance(events[-1], TurnCompleted)
+    assert vendor.called[vendor.called.index("second") :] == ["second", "second"]
 
 
 def test_the_calls_of_an_answer_that_breaks_off_are_never_run(take_turn):
