@@ -176,6 +176,12 @@ def test_the_last_of_librechats_equally_new_messages_is_current(source):
     assert told(librechat.read({"conversationId": "c", "messages": messages}, source)) == [("user", "Why?"), ("assistant", "two")]
 
 
+def test_the_newest_of_librechats_messages_is_current_wherever_it_stands(source):
+    messages = [libre_message("q", "", "Why?", 1), libre_message("a", "q", "newer", 3), libre_message("b", "q", "older", 2)]
+
+    assert told(librechat.read({"conversationId": "c", "messages": messages}, source)) == [("user", "Why?"), ("assistant", "newer")]
+
+
 def webui_message(id, role, content, parent=None, **fields):
     return {"id": id, "role": role, "content": content, "parentId": parent} | fields
 
@@ -207,7 +213,8 @@ def test_open_webuis_images_belong_to_questions_and_other_files_are_counted(sour
     messages = [webui_message("q", "user", "Why?", files=files), webui_message("a", "assistant", "So.", "q", files=files[:1])]
     read = open_webui.read(webui_chat(*messages, webui_message("s", "system", "x", "a")), source)
 
-    assert (told(read), len(read.images)) == ([("user", "Why?"), ("assistant", "So.")], 1)
+    parts = [[part["type"] for part in message.parts] for message in read.conversation.messages]
+    assert (told(read), parts) == ([("user", "Why?"), ("assistant", "So.")], [["image", "text"], ["text"]])
     assert counted(source) == {"attachments": 1, "tools_and_reasoning": 1}
 
 
