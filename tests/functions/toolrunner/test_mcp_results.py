@@ -83,6 +83,15 @@ def test_a_response_has_five_megabytes_at_most(monkeypatch, size, is_taken):
             asyncio.run(read())
 
 
+@pytest.mark.parametrize(("header", "sent"), [("Region", {"mcp-param-region": "eu"}), ("not a header", {})])
+def test_the_first_request_of_a_call_has_the_header_that_its_schema_names(header, sent):
+    parameters = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": header}}}
+    call = {"op": "mcp_call", "server": {"url": "https://notes.example"}, "name": "echo", "parameters": parameters}
+    headers = mcp_client._parameter_headers(parse_request(call | {"arguments": {"region": "eu"}, "timeout_s": 5}))
+
+    assert {name.lower(): value for name, value in headers.items()} == sent
+
+
 class MCPError(Exception):
     """An error of the client, which is known by its name."""
 
