@@ -246,3 +246,13 @@ def test_a_batch_that_is_slower_than_others_leaves_the_database_for_longer(clock
     clock.passed_s(between_s)
     with share.transaction("chunks", rows=64):
         assert clock.pauses_s[1:] == pytest.approx(pauses_s)
+
+
+def test_the_quickest_batch_of_all_tells_which_are_slow(clock):
+    share = DatabaseShare(documents=2)
+    for seconds in (0.2, 0.1, 0.2):
+        with share.transaction("chunks", rows=64):
+            clock.passed_s(seconds)
+    share.wait()
+
+    assert clock.pauses_s == pytest.approx([0.2, 0.1, 0.6])
