@@ -20,7 +20,8 @@ from tests.mutation.sql_operators import changes_of
 
 FOLDER = Path(__file__).parent
 PYTHON = ROOT / ".tools" / "mutation" / "bin" / "python"
-VERDICTS = FOLDER / "verdicts.toml"
+# A file for each group of modules. `before` and `after` are the changed lines, without indentation.
+VERDICTS = FOLDER / "verdicts"
 _BATCH = 250
 # The text before the number of a pause: `CONNECT_TIMEOUT_S = ` or `read_timeout_s=`.
 _PAUSE = re.compile(r"_[mM]?[sS] ?= ?$|^[A-Z_, ]+_M?S = ")
@@ -142,5 +143,5 @@ def is_python(source: str) -> bool:
 
 def verdicts() -> dict[tuple[str, str, str], str]:
     """Return the reason why each mutant with a verdict changes nothing that a user could notice."""
-    written = tomllib.loads(VERDICTS.read_text()).get("equivalent", [])
+    written = (one for path in VERDICTS.rglob("*.toml") for one in tomllib.loads(path.read_text())["equivalent"])
     return {(one["file"], one["before"], one["after"]): one["reason"] for one in written}

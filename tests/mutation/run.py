@@ -2,7 +2,7 @@
 
 Python is changed by Cosmic Ray's operators, SQL by our own (`sql_operators.py`). For each change, the cheapest tests that run the
 changed line decide (`line_map.py`), in processes that `worker.py` forks. A change that they do not notice survives, unless
-`verdicts.toml` argues that nobody could notice it. Prints the survivors and the score of each group of modules.
+`verdicts` argues that nobody could notice it. Prints the survivors and the score of each group of modules.
 """
 
 import argparse

@@ -1,14 +1,15 @@
 """The lane of mutations: the operators for SQL, the map from lines to tests, the worker, and the verdicts."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.mutation.line_map import DESCRIPTION, LineMap, cheapest, lines_after, lines_of_change, names_at
-from tests.mutation.mutants import Mutant, changed_lines, is_behaviour, verdicts
+from tests.mutation.mutants import VERDICTS, Mutant, changed_lines, is_behaviour, verdicts
 from tests.mutation.run import score
-from tests.mutation.scope import GROUPS, ROOT, files_in_scope
+from tests.mutation.scope import GROUPS, ROOT, files_in_scope, group_of
 from tests.mutation.sql_operators import sql_changes, unique
 from tests.mutation.worker import MutantJob, Worker
 
@@ -240,6 +241,15 @@ def test_every_verdict_is_about_a_line_that_is_still_there():
     texts = {file: " ".join(line.strip() for line in Path(ROOT, file).read_text().splitlines()) for file, _, _ in verdicts()}
 
     assert [key for key in verdicts() if key[1] not in texts[key[0]]] == []
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_verdicts_on_a_group_stand_in_its_file(group):
+    path = VERDICTS / f"{group}.toml"
+    files = [one["file"] for one in tomllib.loads(path.read_text())["equivalent"]] if path.exists() else []
+
+    assert {group_of(file) for file in files} <= {group}
+    assert files == sorted(files)
 
 
 @pytest.fixture

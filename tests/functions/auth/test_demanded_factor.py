@@ -11,6 +11,7 @@ from tests.functions.auth import test_second_factor as second_factor
 from tests.functions.auth.authenticator import Authenticator
 from tests.functions.auth.refresh_tokens import refresh
 from tests.functions.auth.test_email_change import ask, code_for, confirm
+from tests.functions.auth.test_oidc import CHALLENGE, LOOPBACK, VERIFIER
 from tests.functions.auth.test_passkeys import add, sign_in, store
 from tests.support.api_gateway import PASSWORD, Person
 from tests.support.time_limits import HANG_S
@@ -95,6 +96,15 @@ def test_a_login_at_an_issuer_counts_as_a_second_factor(auth, conversation, brow
 
     assert tokens["needs_second_factor"] is False
     assert conversation.get("/conversations", as_=strong).status == 200
+
+
+def test_a_programs_login_at_an_issuer_counts_as_a_second_factor(auth, conversation, browser, issuer, demanded):
+    browser.start(redirect_uri=LOOPBACK, code_challenge=CHALLENGE)
+    code = browser.finish().headers["location"].removeprefix(f"{LOOPBACK}?code=")
+    tokens = auth.post("/auth/oidc/token", {"code": code, "code_verifier": VERIFIER}).json
+
+    assert tokens["needs_second_factor"] is False
+    assert conversation.get("/conversations", as_=Person.of(issuer.person["email"], tokens)).status == 200
 
 
 @pytest.fixture

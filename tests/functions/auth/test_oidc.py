@@ -5,6 +5,7 @@ from http.cookies import SimpleCookie
 
 import pytest
 
+from functions.auth.oidc.login import BrowserStep
 from parley.auth.one_time_codes import OneTimeCode
 from tests.fakes.oidc_issuer import (
     FakeIssuer,
@@ -152,6 +153,12 @@ def test_the_answer_of_another_issuer_is_refused(browser, issuer, configure):
         browser.id = "other"
 
         assert error_of(browser.finish(iss=None)) == "oidc_invalid"
+
+
+def test_a_step_of_a_login_does_not_show_its_secrets():
+    assert (
+        repr(BrowserStep("https://issuer.example", browser="secret", tokens="secret")) == "BrowserStep(location='https://issuer.example')"
+    )
 
 
 def test_a_state_works_once(browser):
