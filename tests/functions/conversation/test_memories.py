@@ -128,8 +128,9 @@ def test_current_facts_are_searched_by_words_and_meaning(conversation, meaning, 
     assert "I live in Paris" not in [item["text"] for item in found["items"]]
 
 
-def test_embedding_a_fact_is_billed(conversation, engine, meaning, alice):
-    write(conversation, alice, "I live in Lyon.")
+def test_a_fact_is_embedded_and_billed_only_when_it_is_new(conversation, engine, meaning, alice):
+    for fact in ("I live in Lyon.", "i live in LYON"):
+        write(conversation, alice, fact)
     with user_scope(engine, alice.id) as connection:
         found = connection.execute(text("SELECT purpose, model, status FROM usage WHERE user_id = :id"), {"id": alice.id}).all()
 

@@ -174,12 +174,14 @@ def test_the_job_of_a_deleted_conversation_is_dropped(engines, engine, say, conv
     assert rows("SELECT count(*) FROM outbox WHERE id = :id", id=job.entry_id) == [(0,)]
 
 
-def test_a_requested_summary_is_queued_at_once(summarize, say, conversation, environment, waiting, alice):
+def test_a_requested_summary_is_queued_at_once(summarize, say, conversation, environment, waiting, rows, alice):
     id = say(alice, "hello")
     before = waiting()
 
     assert conversation.post(f"/conversations/{id}/summarize", as_=alice).status == 202
     assert waiting() == before + 2  # for the summary and for the facts
+    # If the message is lost, the sweep sends it again soon.
+    assert rows("SELECT count(*) FROM outbox WHERE subject_id = :id AND due_at < now() + interval '1 hour'", id=id) == [(2,)]
 
 
 def test_another_users_conversation_cannot_be_read_or_summarised(say, conversation, alice, bob):
