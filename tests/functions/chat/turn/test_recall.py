@@ -243,6 +243,13 @@ def test_six_passages_are_recalled_at_most(engine, services, alice):
     assert kinds == ["passage"] * 6
 
 
+def test_twenty_facts_are_recalled_at_most(engine, services, alice):
+    for number in range(22):
+        add_memory(engine, alice, f"storm {number}")
+
+    assert [kind for kind, _ in recalled(take(services, alice, "the storm"))] == ["fact"] * 20
+
+
 def test_a_budget_that_does_not_cover_memory_continues_the_turn_without_memory(engine, services, alice):
     for number in range(20):
         add_memory(engine, alice, f"fact number {number} " + "word " * 30)
