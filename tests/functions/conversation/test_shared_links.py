@@ -214,8 +214,18 @@ def test_the_limit_of_a_link_counts_the_bytes_of_a_text_in_any_script(chat, conv
     assert conversation.post(f"/conversations/{id}/links", {"audience": "public"}, as_=alice).status == 201
 
 
+def said(role, text):
+    return SimpleNamespace(role=role, text=text, parts=[], created_at=datetime(2026, 11, 2, tzinfo=UTC))
+
+
+def test_a_snapshot_leaves_out_results_of_tools_and_messages_without_text():
+    messages = [said("user", "Grüße"), said("tool", "42"), said("user", " "), said("assistant", "Hallo")]
+
+    assert [message["text"] for message in _snapshot(messages)] == ["Grüße", "Hallo"]
+
+
 def test_a_snapshot_may_have_exactly_as_many_bytes_as_are_allowed(monkeypatch):
-    message = SimpleNamespace(role="user", text="Grüße", parts=[], created_at=datetime(2026, 11, 2, tzinfo=UTC))
+    message = said("user", "Grüße")
     size = len(json.dumps(_snapshot([message]), ensure_ascii=False).encode())
     monkeypatch.setattr("functions.conversation.links.shared_links.MAX_SNAPSHOT_BYTES", size)
     assert len(_snapshot([message])) == 1
