@@ -34,7 +34,7 @@ _AWS_SERVICES = ("s3", "sesv2", "sqs", "ssm")
 _TEMPLATE = "parley_template"
 _OPTIONS = ("-q", "-p", "no:cacheprovider", "--assert=plain", "-o", "timeout=0")
 # A mutant that computes for so long probably loops; one that waits for so long probably waits for ever.
-_LEAST_CPU_S, _LEAST_WAIT_S = 8.0, 45.0
+_LEAST_CPU_S, _LEAST_WAIT_S = 8.0, 25.0
 # Each changed source has a later time than every other version, or Python would run the bytecode of an earlier one.
 _FUTURE_S = 10**6
 
