@@ -1,10 +1,13 @@
 """How clients find this server and identify themselves: metadata, registration, and documents that describe a client."""
 
+from contextlib import nullcontext
+
 import pytest
 from mcp.client.auth.utils import build_oauth_authorization_server_metadata_discovery_urls
 from mcp.shared.auth import OAuthMetadata, ProtectedResourceMetadata
 
 from functions.auth.oauth import clients
+from functions.auth.oauth.errors import OAuthError
 from tests.fakes.oauth_client import ISSUER, OAuthApp, parameters_of
 from tests.support.api_gateway import rest_event
 
@@ -129,6 +132,16 @@ def test_a_name_cannot_reorder_the_text_around_it(auth, alice):
     app = OAuthApp.registered(auth, name="Par\u202eley\n")
 
     assert auth.post("/auth/authorizations/preview", {"query": app.query()}, as_=alice).json["client_name"] == "Parley"
+
+
+@pytest.mark.parametrize(("letters", "is_allowed"), [(0, True), (-1, False)])
+def test_the_id_of_a_registered_application_has_a_bounded_length(monkeypatch, letters, is_allowed):
+    metadata = clients.ClientMetadata(redirect_uris=[CALLBACK], client_name="Ünï")
+    id = clients.register(metadata, secret=b"secret").id
+    monkeypatch.setattr(clients, "MAX_REGISTERED_LENGTH", len(id) + letters)
+
+    with nullcontext() if is_allowed else pytest.raises(OAuthError):
+        assert clients.register(metadata, secret=b"secret").id == id
 
 
 def test_a_registration_of_another_deployment_is_unknown(auth, alice):

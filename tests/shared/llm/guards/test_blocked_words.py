@@ -43,6 +43,7 @@ def test_the_end_of_one_word_and_the_beginning_of_another_are_none():
         ("project\n  tern!", "#!"),
         (f"project{' ' * 8}tern", "#"),
         (f"project{' ' * 9}tern", f"project{' ' * 9}tern"),
+        (f"project{' ' * 9}cat", f"project{' ' * 9}#"),
         ("我看见夜莺了", "我看见#了"),
         ("\u1000cat\u30ff", "\u1000#\u30ff"),
         ("C++, c++11 and xc++", "#, #11 and xc++"),
