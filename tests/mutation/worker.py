@@ -34,7 +34,7 @@ _AWS_SERVICES = ("s3", "sesv2", "sqs", "ssm")
 _TEMPLATE = "parley_template"
 _OPTIONS = ("-q", "-p", "no:cacheprovider", "--assert=plain", "-o", "timeout=0")
 # A mutant that computes for so long probably loops; one that waits for so long probably waits for ever.
-_LEAST_CPU_S, _LEAST_WAIT_S = 8.0, 25.0
+_LEAST_CPU_S, _LEAST_WAIT_S = 5.0, 12.0
 # Each changed source has a later time than every other version, or Python would run the bytecode of an earlier one.
 _FUTURE_S = 10**6
 
@@ -200,8 +200,8 @@ class Worker:
         os._exit(0)
 
     def _test(self, job: MutantJob, report: Path) -> None:
-        signal.setitimer(signal.ITIMER_PROF, _LEAST_CPU_S + 3 * job.seconds)
-        signal.setitimer(signal.ITIMER_REAL, _LEAST_WAIT_S + 5 * job.seconds)
+        signal.setitimer(signal.ITIMER_PROF, _LEAST_CPU_S + 2 * job.seconds)
+        signal.setitimer(signal.ITIMER_REAL, _LEAST_WAIT_S + 3 * job.seconds)
         recorder = Recorder(self._server, report, stops=job.stops)
         options = [*_OPTIONS, f"--rootdir={self._root}", f"--basetemp={self._folder / 'pytest'}"]
         os.chdir(self._root)
