@@ -89,14 +89,14 @@ races: $(STACK)  ## Run many concurrent clients against sessions, codes and gues
 poisoned: $(STACK)  ## Check that searches never find other users' best-matching documents, far more often than `make test` (QUERIES=10000)
 	PARLEY_TEST_QUERIES=$(or $(QUERIES),10000) $(PY) -m pytest --timeout 0 tests/shared/db/test_poison.py
 
-security: $(STACK) .tools/security/.installed .tools/node/.installed  ## Search the code for holes, send hostile strings to every parameter, header and field of every route, run sqlmap and the attacks of `make test` for longer, time logins (NAUGHTY=515, ROUTES=25)
+security: $(STACK) .tools/security/.installed .tools/node/.installed  ## Search the code for holes, send hostile strings to every parameter, header and field of every route, run sqlmap and the attacks of `make test` for longer, time logins, rotate keys (NAUGHTY=515, ROUTES=25, RATE=200)
 	$(SEMGREP) --test tests/security/semgrep
 	$(SEMGREP) --error --quiet --config tests/security/semgrep/parley.yaml layers/shared/parley functions
 	$(PY) -m tests.security.sql_injection --routes $(or $(ROUTES),25)
 	PARLEY_TEST_NAUGHTY=$(or $(NAUGHTY),25) $(PY) -m pytest -n 0 --timeout 0 tests/contract/check_injection.py
 	PARLEY_TEST_QUERIES=10000 $(PY) -m pytest --timeout 0 $(ATTACKS)
 	$(PY) -m bench.auth.accounts --timing-only
-	$(PY) -m bench.auth.key_rotation
+	$(PY) -m bench.auth.key_rotation --rate $(or $(RATE),150)
 	$(PY) -m tests.security.advisories
 	@echo "Not checked here: advisories on Python packages, which no maintained package carries. Dependabot reports them."
 

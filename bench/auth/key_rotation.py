@@ -1,7 +1,8 @@
-"""Rotate the signing keys under 200 requests per second: `python -m bench.auth.key_rotation`. Exits with 1 if a request was refused.
+"""Rotate the signing keys under 200 requests per second: `python -m bench.auth.key_rotation`.
 
-A new key is published at once and signs after two minutes, so the traffic lasts longer than that. Each client renews its session every
-few seconds: the tokens in use are of every age and, after the two minutes, of both keys.
+Exits with 1 if a request was refused, or if the requests took longer than they should. A new key is published at once and signs after
+two minutes, so the traffic lasts longer than that. Each client renews its session every few seconds: the tokens in use are of every age
+and, after the two minutes, of both keys.
 """
 
 import argparse
