@@ -76,6 +76,17 @@ def test_a_corrected_fact_loses_the_vector_of_its_old_text(conversation, engine,
     assert tuple(stored) == (None, None)
 
 
+def test_a_corrected_fact_has_the_vector_of_its_new_text(conversation, engines, meaning, alice):
+    fact, vectors = write(conversation, alice, "I like tea")["id"], []
+    for _ in range(2):
+        with engines["owner"].connect() as connection:
+            vectors.append(connection.scalar(text("SELECT CAST(embedding AS text) FROM memories WHERE id = :id"), {"id": fact}))
+        conversation.patch(f"/memories/{fact}", {"text": "I fear the dark"}, as_=alice)
+
+    assert None not in vectors
+    assert vectors[0] != vectors[1]
+
+
 def test_deleting_a_fact_does_not_bring_back_the_fact_that_it_replaced(conversation, alice):
     older, newer = write(conversation, alice, "I live in Paris"), write(conversation, alice, "I moved to Lyon")
     assert conversation.delete(f"/memories/{newer['id']}", as_=alice).status == 204

@@ -42,6 +42,12 @@ def test_the_modes_differ_in_what_they_find(conversation, meaning, past, alice, 
     assert found["items"][0]["conversation_id"] == str(past[0])
 
 
+def test_only_the_hybrid_mode_counts_both_words_and_meaning(conversation, meaning, past, alice):
+    by_meaning, by_both = (find(conversation, alice, "storm", mode=mode)["items"][0]["score"] for mode in ("semantic", "hybrid"))
+
+    assert by_both > by_meaning
+
+
 @pytest.mark.parametrize("mode", ["semantic", "hybrid"])
 def test_without_an_embedding_service_search_falls_back_to_text(conversation, dead, past, alice, mode):
     found = find(conversation, alice, "storm", mode=mode)
