@@ -73,6 +73,14 @@ def test_the_next_turn_uses_and_records_the_newest_version(services, provider, c
     assert conversation.get(f"/conversations/{started.conversation_id}", as_=alice).json["assistant_version"] == 2
 
 
+def test_only_a_new_assistant_makes_a_conversation_forget_the_version_that_it_used(services, conversation, create, alice):
+    started, other = take(services, alice, assistant_id=create())[0], create()
+    path = f"/conversations/{started.conversation_id}"
+    changed = [conversation.patch(path, body, as_=alice).json for body in ({"title": "Birds"}, {"assistant_id": str(other)})]
+
+    assert [one["assistant_version"] for one in changed] == [1, None]
+
+
 def test_the_assistants_model_answers_unless_the_request_names_one(services, create, alice):
     id = create(model="seeing")
 
