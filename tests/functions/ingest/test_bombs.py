@@ -16,15 +16,6 @@ from tests.support import document_files
 CPU_S = 1
 
 
-@pytest.fixture
-def stored(tmp_path):
-    def store(content):
-        (tmp_path / "file").write_bytes(content)
-        return str(tmp_path / "file")
-
-    return store
-
-
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_parsed_within_its_limits_or_refused_with_a_reason(stored, name):
     characters, code = 0, None

@@ -15,15 +15,6 @@ from parley.deadline import Deadline
 from tests.support import document_files
 
 
-@pytest.fixture
-def stored(tmp_path):
-    def store(content):
-        (tmp_path / "file").write_bytes(content)
-        return str(tmp_path / "file")
-
-    return store
-
-
 def test_a_file_is_parsed_in_another_process(stored):
     assert [block.text for block in read_blocks(stored(b"One.\n\nTwo."), "notes.txt")] == ["One.", "Two."]
 

@@ -35,11 +35,6 @@ models = ["blind", "seeing"]
 
 
 @pytest.fixture
-def provider():
-    return ScriptedProvider(HELLO)
-
-
-@pytest.fixture
 def services(engine, provider):
     catalogue = Catalogue.parse(MODELS, source="test")
     return replace(make_services(engine, provider), catalogue=lambda: catalogue)

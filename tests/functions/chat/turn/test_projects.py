@@ -13,17 +13,7 @@ from parley.db.transactions import user_scope
 from parley.ids import new_id
 from tests.functions.chat.statements import recorded_statements
 from tests.support.builders import add_conversation, add_document, add_memory, first_message_id
-from tests.support.turns import HELLO, ScriptedProvider, make_services, take
-
-
-@pytest.fixture
-def provider():
-    return ScriptedProvider(HELLO)
-
-
-@pytest.fixture
-def services(engine, provider):
-    return make_services(engine, provider)
+from tests.support.turns import take
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from parley.llm.vendors.builtin import BuiltinEmbedder
 from parley.metering.embeddings import QUERY_CALLS
 from tests.conftest import ROOT
 from tests.support.builders import add_conversation, add_memory
-from tests.support.turns import HELLO, ScriptedProvider, make_services, take, take_numbered
+from tests.support.turns import take, take_numbered
 
 WITH_ROLE = (ROOT / "tests" / "models.toml").read_text().replace("[roles]", '[roles]\nembedding = "lexical"')
 
@@ -45,16 +45,6 @@ class Embedder:
 def unblocked(monkeypatch):
     """Forget the call of an earlier test that still hangs."""
     monkeypatch.setattr(QUERY_CALLS, "_timed_out", None)
-
-
-@pytest.fixture
-def provider():
-    return ScriptedProvider(HELLO)
-
-
-@pytest.fixture
-def services(engine, provider):
-    return make_services(engine, provider)
 
 
 def embedding(services, embedder):

@@ -36,6 +36,12 @@ def replay_of(chat, alice, finished):
     return lambda query="", **options: events(chat.get(f"/chat/turns/{turn_id}/events{query}", as_=alice, **options))
 
 
+def read(engine, person, turn_id):
+    """Read a turn's events from the first on."""
+    options = {"deadline": Deadline.after(20), "max_followers": 9, "repeats_last": True}
+    return replay.read_events(engine, person.principal, turn_id, after=0, **options)
+
+
 def text_of(found):
     return "".join(data["text"] for _, name, data in found if name == "text.delta")
 
@@ -151,9 +157,7 @@ def test_a_reader_waits_for_a_database_that_is_briefly_unavailable(engine, alice
     services = make_services(engine, provider)
     taken = take_numbered(services, alice)
     started = next(taken).event
-    reading = replay.read_events(
-        services.engine, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20), max_followers=9, repeats_last=True
-    )
+    reading = read(engine, alice, started.turn_id)
     first = next(reading)
     outage.extend([Unavailable("database")] * 2)
     provider.close(), list(taken)
@@ -169,11 +173,7 @@ def test_a_reader_is_refused_while_the_database_is_unavailable(engine, alice, fi
 
     monkeypatch.setattr(replay.turns, "progress", progress)
     with pytest.raises(Unavailable):
-        list(
-            replay.read_events(
-                engine, alice.principal, finished[0][2]["turn_id"], after=0, deadline=Deadline.after(20), max_followers=9, repeats_last=True
-            )
-        )
+        list(read(engine, alice, finished[0][2]["turn_id"]))
 
 
 def test_a_reader_of_a_deleted_turn_gets_turn_failed(engine, conversation, alice):
@@ -181,9 +181,7 @@ def test_a_reader_of_a_deleted_turn_gets_turn_failed(engine, conversation, alice
     services = make_services(engine, provider)
     taken = take_numbered(services, alice)
     started = next(taken).event
-    reading = replay.read_events(
-        services.engine, alice.principal, started.turn_id, after=0, deadline=Deadline.after(20), max_followers=9, repeats_last=True
-    )
+    reading = read(engine, alice, started.turn_id)
     next(reading)
     conversation.delete(f"/conversations/{started.conversation_id}", as_=alice)
     last = list(reading)[-1]

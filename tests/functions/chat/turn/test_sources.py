@@ -50,11 +50,6 @@ def provider():
 
 
 @pytest.fixture
-def services(engine, provider):
-    return make_services(engine, provider)
-
-
-@pytest.fixture
 def handbook(engine, alice):
     return add_document(engine, alice, LEAVE, TRAINS, SAFE)
 

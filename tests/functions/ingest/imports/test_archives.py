@@ -14,17 +14,6 @@ END_BYTES = 22
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-@pytest.fixture
-def stored(tmp_path):
-    """Return a function that stores a file and returns its path."""
-
-    def store(content):
-        (tmp_path / "export.zip").write_bytes(content)
-        return str(tmp_path / "export.zip")
-
-    return store
-
-
 @pytest.mark.parametrize("comment_bytes", [0, 65_535])
 def test_a_list_of_files_with_64_bit_numbers_is_not_read_whatever_comment_follows_it(stored, comment_bytes):
     content = zipped([chatgpt_trip()])
