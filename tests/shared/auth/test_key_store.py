@@ -61,6 +61,15 @@ def test_many_keys_are_read_and_deleted(path):
     assert delete_keys(path, keys) == names
 
 
+def test_at_most_ten_keys_are_deleted_at_a_time_as_the_store_demands(path):
+    sizes, calls = [], key_store._ssm().meta.events
+    calls.register("provide-client-params.ssm.DeleteParameters", lambda params, **_: sizes.append(len(params["Names"])), "sizes")
+    delete_keys(path, [SigningKey.generate(now=utc_now())] * 21)
+    calls.unregister("provide-client-params.ssm.DeleteParameters", unique_id="sizes")
+
+    assert sizes == [10, 10, 1]
+
+
 def test_the_keys_are_stored_as_secrets(path):
     ensure_keys(path)
     found = boto3.client("ssm").get_parameters_by_path(Path=path, Recursive=True)["Parameters"]
