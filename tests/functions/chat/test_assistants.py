@@ -98,12 +98,12 @@ def test_the_model_is_offered_the_assistants_tools_only(engine, create, alice):
     assert [tool.name for tool in provider.requests[0].tools] == ["clock"]
 
 
-def test_an_assistant_searches_its_documents(engine, services, create, alice):
-    safe = add_document(engine, alice, SAFE)
-    add_document(engine, alice, "The code of the other safe is 0815.")
-    found = sources(take(services, alice, QUESTION, assistant_id=create(documents=[str(safe)])))
+def test_an_assistant_searches_its_documents_unless_the_question_names_others(engine, services, create, alice):
+    safe, other = add_document(engine, alice, SAFE), add_document(engine, alice, "The code of the other safe is 0815.")
+    id = create(documents=[str(safe)])
+    found = [sources(take(services, alice, QUESTION, assistant_id=id, **named)) for named in ({}, {"documents": [other]})]
 
-    assert [source.document_id for source in found] == [safe]
+    assert [[source.document_id for source in one] for one in found] == [[safe], [other]]
 
 
 def test_a_shared_assistant_gives_no_private_document_of_its_owner(engine, services, create, share, alice, bob):

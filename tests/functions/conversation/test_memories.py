@@ -1,5 +1,8 @@
 """Facts about a user, over HTTP."""
 
+import json
+
+import boto3
 import pytest
 from sqlalchemy import text
 
@@ -137,6 +140,25 @@ def test_current_facts_are_searched_by_words_and_meaning(conversation, meaning, 
 
     assert (found["items"][0]["text"], found["mode"]) == ("I am allergic to peanuts", "hybrid")
     assert "I live in Paris" not in [item["text"] for item in found["items"]]
+
+
+def test_found_facts_come_page_by_page(conversation, meaning, alice):
+    for fact in ("I live in Lyon", "I like tea"):
+        write(conversation, alice, fact)
+    first = conversation.get("/memories/search?q=tea&limit=1", as_=alice).json
+    second = conversation.get(f"/memories/search?q=tea&limit=1&cursor={first['next_cursor']}", as_=alice).json
+
+    assert [item["text"] for item in first["items"] + second["items"]] == ["I like tea", "I live in Lyon"]
+    assert second["next_cursor"] is None
+
+
+def test_a_requested_summary_does_not_wait_for_further_messages(conversation, engine, environment, alice):
+    id, sqs, url = add_conversation(engine, alice, "I like tea"), boto3.client("sqs"), environment["PARLEY_MEMORY_QUEUE_URL"]
+    sqs.purge_queue(QueueUrl=url)
+    assert conversation.post(f"/conversations/{id}/summarize", as_=alice).status == 202
+    jobs = [json.loads(message["Body"]) for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
+
+    assert sorted(job["topic"] for job in jobs if job["subject_id"] == str(id)) == ["remember", "summary"]
 
 
 def test_a_fact_is_embedded_and_billed_only_when_it_is_new(conversation, engine, meaning, alice):

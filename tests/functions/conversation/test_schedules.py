@@ -32,6 +32,13 @@ def test_a_new_prompt_sets_the_alarm(add, environment):
     assert [body for body in bodies if '"alarm"' in body and made.json["next_at"][:19] in body]
 
 
+def test_a_repeated_request_with_its_key_adds_one_prompt(conversation, alice):
+    first, second = (conversation.post("/schedules", WISH, as_=alice, headers={"Idempotency-Key": "once"}) for _ in range(2))
+
+    assert (second.status, second.json) == (201, first.json)
+    assert conversation.get("/schedules", as_=alice).json["items"] == [first.json]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -7,7 +7,7 @@ import sys
 PLUGIN = '''
 import json
 from types import ModuleType
-from pydantic import BaseModel
+from pydantic import BaseModel, v1
 from langchain_core.tools import StructuredTool, BaseTool, tool
 
 from functions.toolrunner.execution import run_tool
@@ -19,6 +19,9 @@ from parley.tools.guarded_http.client import GuardedHttp
 class Sum(BaseModel):
     a: int
     b: int = 2
+
+class Distance(v1.BaseModel):
+    km: int
 
 class Shout(BaseTool):
     name: str = "shout"
@@ -44,10 +47,12 @@ def fails(text: str) -> str:
 
 module = ModuleType("plugin")
 add = StructuredTool.from_function(func=lambda a, b=2: a + b, name="add", description="Add.", args_schema=Sum)
-vars(module).update(add=add, shout=Shout(), whisper=whisper, later=later, fails=fails)
+walk = StructuredTool.from_function(func=lambda km: f"{km} km", name="walk", description="Walk.", args_schema=Distance)
+vars(module).update(add=add, shout=Shout(), whisper=whisper, later=later, fails=fails, walk=walk)
 registry = Registry([])
 registry.load({"plugin": lambda: module})
 requests = [("add", {"a": 1}), ("shout", {"text": "hi"}), ("whisper", {"text": "HI"}), ("later", {"text": "x"})]
+requests += [("walk", {"km": 3})]
 requests += [("fails", {"text": "x"}), ("add", {"a": "one"})]
 http, user = GuardedHttp(), new_id()
 results = [run_tool(registry, RunRequest(op="run", name=name, arguments=arguments, user_id=user), http) for name, arguments in requests]
@@ -70,8 +75,9 @@ def test_langchain_tools_are_adapted():
     assert specs["add"]["parameters"]["required"] == ["a"]
     assert (specs["whisper"]["description"], specs["whisper"]["egress"], specs["whisper"]["writes"]) == ("Say it softly.", True, True)
     assert (specs["shout"]["egress"], specs["shout"]["timeout_s"]) == (False, 2.5)
-    assert [result["content"] for result in output["results"][:4]] == ["3", "HI", "hi", "later: x"]
-    assert [result["ok"] for result in output["results"][4:]] == [False, False]
+    assert specs["walk"]["parameters"]["required"] == ["km"]
+    assert [result["content"] for result in output["results"][:5]] == ["3", "HI", "hi", "later: x", "3 km"]
+    assert [result["ok"] for result in output["results"][5:]] == [False, False]
 
 
 def test_langchain_is_not_imported_without_a_plugin(environment):

@@ -53,7 +53,7 @@ def test_what_just_fits_is_not_cut():
 @tool
 def explode() -> str:
     """Fail with a very long reason."""
-    raise ValueError("ä" * 100_000)
+    raise ValueError("x" + "ä" * 100_000)
 
 
 def test_the_reason_of_a_failure_is_cut_to_2000_bytes():
@@ -62,4 +62,4 @@ def test_the_reason_of_a_failure_is_cut_to_2000_bytes():
 
     assert not failure["ok"]
     assert len(failure["content"].encode()) <= 2000
-    assert failure["content"].startswith("The tool failed (ValueError: ää")
+    assert failure["content"].startswith("The tool failed (ValueError: xää")

@@ -220,6 +220,14 @@ def test_a_failure_after_the_response_does_not_change_the_response(api, caplog):
     assert "response_stream_failed" in caplog.text
 
 
+def test_the_client_is_patched_once():
+    enable_runtime_streaming()
+    post_result = LambdaRuntimeClient.post_invocation_result
+    enable_runtime_streaming()
+
+    assert LambdaRuntimeClient.post_invocation_result is post_result
+
+
 def test_plain_results_are_posted_unchanged(monkeypatch):
     enable_runtime_streaming()
     client = LambdaRuntimeClient("127.0.0.1:9")

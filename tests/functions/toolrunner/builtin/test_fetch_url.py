@@ -60,9 +60,17 @@ def test_a_page_may_be_anywhere_so_each_user_turns_the_tool_on():
     assert (fetch_url.spec.egress, fetch_url.spec.is_enabled) == (True, False)
 
 
-@pytest.mark.parametrize("kind", ["image/png", "application/pdf", "application/octet-stream", ""])
-def test_a_page_that_is_not_text_is_refused(web, kind):
-    with pytest.raises(ToolFailed, match="not text but"):
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        ("image/png", "image/png"),
+        ("Application/PDF; version=2", "application/pdf"),
+        ("application/zip", "application/zip"),
+        ("", "of an unknown type"),
+    ],
+)
+def test_a_page_that_is_not_text_is_refused(web, kind, named):
+    with pytest.raises(ToolFailed, match=f"not text but {named}."):
         read(web, b"\x89PNG", kind)
 
 
