@@ -5,6 +5,7 @@ In each test, a request stops with its locks held until the other one waits for 
 
 import secrets
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -13,10 +14,11 @@ from functions.auth.errors import InvalidCredentials
 from functions.auth.login import log_in
 from functions.auth.oidc import accounts as oidc_accounts
 from functions.auth.oidc.id_tokens import LogoutToken
+from functions.auth.passkeys import passkeys as own_passkeys
 from functions.auth.second_factor import totp
 from parley.auth.client_origin import ClientOrigin
 from parley.clock import utc_now
-from parley.db.accounts import authorization_codes, login_throttle, oidc, one_time_codes, second_factors, sessions, users
+from parley.db.accounts import authorization_codes, login_throttle, oidc, one_time_codes, passkeys, second_factors, sessions, users
 from parley.db.transactions import user_scope
 from tests.fakes.oauth_client import OAuthApp, parameters_of
 from tests.fakes.oidc_issuer import refresh_token_of
@@ -115,6 +117,16 @@ def test_a_passkey_is_not_removed_by_a_session_that_a_reset_ends(auth, alice, re
 
     assert removed().status == 401
     assert len(auth.get("/auth/passkeys", as_=Person.signed_in(auth, alice.email, password=NEW)).json["items"]) == 1
+
+
+def test_a_login_by_a_passkey_that_is_removed_at_the_same_moment_reports_no_copy(auth, alice, elsewhere, beside):
+    device = Authenticator()
+    passkey = test_passkeys.add(auth, alice, device).json["id"]
+    logged_in = beside(passkeys, "remove", test_passkeys.sign_in, auth, device, test_passkeys.sign_in_options(auth))
+    own_passkeys.remove(elsewhere, alice.principal, UUID(passkey), password=PASSWORD, origin=ORIGIN)
+
+    assert logged_in().status == 403
+    assert "passkey_cloned" not in str(auth.get("/auth/audit", as_=alice).json)
 
 
 def test_a_session_that_a_reset_ends_logs_nobody_out(auth, alice, reset, beside):

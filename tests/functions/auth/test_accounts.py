@@ -76,12 +76,15 @@ def test_composed_and_decomposed_letters_are_the_same_password(auth):
     assert auth.post("/auth/login", {"email": email, "password": "cafe\u0301 au lait please"}).status == 200
 
 
-def test_a_wrong_password_and_an_unknown_address_look_alike(auth, alice):
+def test_a_wrong_password_and_an_unknown_address_look_alike_except_in_the_log(auth, alice, caplog):
+    caplog.set_level("INFO")
     wrong = auth.post("/auth/login", {"email": alice.email, "password": "not the pass phrase"})
     unknown = auth.post("/auth/login", {"email": address(), "password": PASSWORD})
 
     assert (wrong.status, wrong.json | {"request_id": ""}) == (unknown.status, unknown.json | {"request_id": ""})
     assert wrong.json["code"] == "invalid_credentials"
+    reasons = [record.reason for record in caplog.records if record.getMessage() == "request_refused"]
+    assert reasons == [f"wrong password of {alice.id}", "unknown address"]
 
 
 def test_an_unknown_address_costs_a_hash_too(auth, monkeypatch):

@@ -7,6 +7,7 @@ from functions.auth.api_keys import MAX_API_KEYS, ApiKeyRequest, issue_key
 from parley.auth.client_origin import ClientOrigin
 from parley.db.accounts import api_keys
 from parley.db.transactions import principal_scope
+from parley.jobs import AccountNotice
 from tests.support.api_gateway import PASSWORD
 from tests.support.concurrency import closing_engine, meet_after, outcomes
 
@@ -145,6 +146,12 @@ def test_a_repeated_request_creates_one_key_and_shows_it_once(auth, alice):
 
     assert second == first | {"key": None}
     assert len(auth.get("/auth/api-keys", as_=alice).json["items"]) == 1
+
+
+def test_a_new_key_is_announced_by_mail_and_a_repeated_request_is_not(auth, alice, queued):
+    mails = [queued() for _ in range(2) if make(auth, alice, headers={"Idempotency-Key": "k1"})]
+
+    assert mails == [[AccountNotice("new_api_key", to=alice.email)], []]
 
 
 def test_an_idempotency_key_fits_one_request(auth, alice):

@@ -161,6 +161,7 @@ def test_an_admin_sets_a_groups_budget_and_its_members_see_it(auth, group, bob, 
 
     seen = auth.get(f"/auth/groups/{group}", as_=bob).json
     assert (seen["monthly_budget_usd"], seen["member_budget_usd"], seen["spent_usd"]) == (50, 10, 0)
+    assert fund(group, member_budget_usd=20).json["monthly_budget_usd"] == 50
     assert fund(group, monthly_budget_usd=None).json["monthly_budget_usd"] is None
 
 

@@ -149,6 +149,13 @@ def test_a_wrong_exchange_is_refused_and_the_code_still_works_for_its_client(app
     assert app.exchange(code).status == 200
 
 
+@pytest.mark.parametrize(("length", "status"), [(128, 200), (129, 400)])
+def test_a_verifier_has_128_characters_at_most(app, alice, length, status):
+    app.verifier = "v" * length
+
+    assert app.exchange(app.code(alice)).status == status
+
+
 def test_a_clients_code_is_not_exchanged_for_a_users_tokens(auth, app, alice):
     body = {"code": app.code(alice), "code_verifier": app.verifier}
     answer = auth.post("/auth/oidc/token", body)
@@ -184,6 +191,14 @@ def test_a_code_works_for_its_own_client_only(auth, app, alice):
     stranger = OAuthApp.registered(auth, name="Stranger")
 
     assert error_of(app.exchange(app.code(alice), client_id=stranger.client_id)) == (400, "invalid_grant")
+
+
+def test_the_log_says_why_a_code_is_refused_and_the_answer_does_not(app, alice, caplog):
+    caplog.set_level("INFO")
+    answer = app.exchange("not a code")
+
+    assert [record.reason for record in caplog.records if record.getMessage() == "request_refused"] == ["invalid_grant: malformed"]
+    assert "malformed" not in answer.json["error_description"]
 
 
 def test_a_code_expires_after_a_minute(app, alice, clock):

@@ -128,6 +128,12 @@ def test_an_unusable_registration_names_the_field(auth):
     assert answer.json["error_description"].startswith("redirect_uris: ")
 
 
+def test_an_unusable_registration_names_three_fields_at_most(auth):
+    answer = auth.post("/oauth/register", {"redirect_uris": [1, 2, 3, 4, 5]})
+
+    assert [fault.partition(":")[0] for fault in answer.json["error_description"].split("; ")] == [f"redirect_uris.{n}" for n in range(3)]
+
+
 def test_a_name_cannot_reorder_the_text_around_it(auth, alice):
     app = OAuthApp.registered(auth, name="Par\u202eley\n")
 

@@ -59,6 +59,12 @@ def test_the_page_receives_the_refresh_cookie_and_no_token_in_its_address(browse
     assert (cookie["path"], cookie["samesite"].lower(), cookie["httponly"]) == ("/prod/auth/refresh", "strict", True)
 
 
+def test_a_login_is_bound_to_its_browser_by_a_cookie_that_no_script_reads(auth, browser):
+    (cookie,) = SimpleCookie(auth.get("/auth/oidc/corp/start").headers["set-cookie"]).values()
+
+    assert (cookie["httponly"], cookie["secure"], cookie["samesite"], cookie["path"], cookie["max-age"]) == (True, True, "lax", "/", "600")
+
+
 def test_a_known_identity_needs_no_address(auth, browser, issuer):
     first = user_of(auth, browser.sign_in())
     issuer.person = {"sub": issuer.person["sub"]}

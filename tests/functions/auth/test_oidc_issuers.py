@@ -44,10 +44,11 @@ def test_a_mistake_in_an_issuers_configuration_is_named_by_its_place(change):
         parsed(CORP | change)
 
 
-def test_an_issuers_name_and_client_may_be_long():
-    (found,) = parsed(CORP | {"label": "x" * 60, "client_id": "x" * 500})
+@pytest.mark.parametrize(("label", "client_id"), [("x" * 60, "x" * 500), ("x", "7")])
+def test_an_issuers_name_and_client_may_be_long_or_one_character(label, client_id):
+    (found,) = parsed(CORP | {"label": label, "client_id": client_id})
 
-    assert (len(found.label), len(found.client_id)) == (60, 500)
+    assert (found.label, found.client_id) == (label, client_id)
 
 
 @pytest.mark.parametrize("second", [{"issuer": "https://other.example"}, {"id": "other"}])

@@ -12,7 +12,7 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 from functions.auth import passwords as module
 from functions.auth.errors import WeakPassword
 from functions.auth.password_strength import collapse_repeats, is_guessable, personal_words, word_weights
-from functions.auth.passwords import MAX_LENGTH, Passwords
+from functions.auth.passwords import MAX_LENGTH, NO_PASSWORD, Passwords
 
 EMAIL = "ada.lovelace@analytical-engines.example"
 LEET = {"a": "4@", "b": "8", "e": "3", "g": "9", "i": "1!|", "l": "1|7", "o": "0", "s": "$5", "t": "+7", "z": "2"}
@@ -270,6 +270,13 @@ def test_a_hash_with_other_parameters_needs_a_rehash(other):
 
     assert not cheap.needs_rehash(stored_hash)
     assert Passwords(**{"min_length": 15, "memory_kib": 8, "passes": 1} | other).needs_rehash(stored_hash)
+
+
+@pytest.mark.parametrize("password_hash", [None, NO_PASSWORD])
+def test_a_password_of_the_hash_that_replaces_a_missing_one_opens_nothing(monkeypatch, password_hash):
+    monkeypatch.setattr(cheap, "_dummy_hash", cheap.hash("any"))
+
+    assert not cheap.is_right("any", password_hash)
 
 
 @pytest.mark.parametrize("parameters", [{}, {"memory_kib": 64, "passes": 3, "lanes": 2}])

@@ -77,8 +77,11 @@ def test_ending_another_session_keeps_the_callers_session(auth, admin, alice, en
     assert opens(auth, keeper) == (True, True)
 
 
-def test_logout_needs_no_body(auth, alice):
+def test_a_logout_without_a_body_ends_this_session_alone(auth, alice):
+    other = Person.signed_in(auth, alice.email)
     assert auth.post("/auth/logout", as_=alice).status == 204
+
+    assert [auth.get("/auth/me", as_=person).status for person in (alice, other)] == [401, 200]
 
 
 def test_a_user_cannot_end_another_users_session(auth, alice, bob):

@@ -43,6 +43,13 @@ def user(provider, email):
     return provider.create(email, displayName="Barbara")
 
 
+def test_attributes_without_a_value_are_left_out_of_the_response(provider, user):
+    changed = provider.patch(f"/Users/{user['id']}", {"op": "replace", "path": "active", "value": True}).json
+    group = provider.create_group("Research")
+
+    assert [shown for shown in (user, changed, group) if None in shown.values()] == []
+
+
 def test_oktas_user_is_created_and_deactivated_without_a_path(provider, email):
     body = OKTA_USER | {"userName": email, "emails": work(email), "externalId": f"00u{email}"}
     answer = provider.call("POST", "/Users", body)
