@@ -34,7 +34,6 @@ class OAuthError(ParleyError):
         super().__init__(f"{code}: {evidence or description}")
         self.code = code
         self.public_message = description
-        self.status = 401 if code == "invalid_client" else 400
 
 
 class AuthorizationRefused(InvalidInput):

@@ -35,7 +35,6 @@ from parley.http.problems import error_responses
 from parley.http.stage_prefix import PublicUrl, StagePrefix
 
 REFUSED: dict[int | str, Any] = {400: {"model": OAuthErrorOut, "description": "The client's request is refused"}}
-UNKNOWN_CLIENT: dict[int | str, Any] = {401: {"model": OAuthErrorOut, "description": "The client is unknown"}}
 TOO_MANY = error_responses(TooManyClientRequests)
 REFUSED_CONSENT = error_responses(AuthorizationRefused, TooManyClientDocuments)
 OF_THE_USER = [Depends(requires("account")), Depends(require_live_session)]
@@ -112,9 +111,7 @@ def authorize_client(
     return RedirectOut(redirect_to=approve(services, principal, request, origin=origin))
 
 
-@router.post(
-    "/oauth/token", responses=REFUSED | UNKNOWN_CLIENT | TOO_MANY, openapi_extra=form_body("grant_type", "client_id", **FORM_FIELDS)
-)
+@router.post("/oauth/token", responses=REFUSED | TOO_MANY, openapi_extra=form_body("grant_type", "client_id", **FORM_FIELDS))
 def token(form: Form, services: AuthServicesDep, issuer: PublicUrl, origin: RequestOrigin, received_at: RequestTime) -> ClientTokensOut:
     """Exchange a code or a refresh token for a new pair of tokens (RFC 6749, 4.1.3 and 6).
 
