@@ -67,8 +67,8 @@ check-all-else:
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	.venv/bin/hadolint Dockerfile
 	$(PY) -m local.template .aws-sam/translated
-	.venv/bin/cfn-lint --regions eu-west-1 -- template.yaml pipelines/aws-roles.yaml stacks/*.yaml .aws-sam/translated/*.json
-	.tools/checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download --file .aws-sam/translated/without-routes/proxy.json stacks/*.yaml
+	.venv/bin/cfn-lint --regions eu-west-1 -- template.yaml pipelines/aws-roles.yaml stacks/*.yaml .aws-sam/translated/template.json
+	.tools/checkov/bin/checkov --config-file .checkov.yaml --quiet --compact --skip-download --file .aws-sam/translated/without-routes.json stacks/*.yaml
 
 screenshots: $(STACK)  ## Take the pictures of the web page in docs/pictures (needs Chromium and the Inter font)
 	$(PY) -m tests.page.screenshots

@@ -1,7 +1,7 @@
-"""Write the template as CloudFormation receives it, once for each database mode: `python -m local.template FOLDER`.
+"""Write the template as CloudFormation receives it: `python -m local.template FOLDER`.
 
-The folder `without-routes` has the same without the bodies of APIs: they hold no resource, and checkov takes a minute and a half to
-follow their references.
+`without-routes.json` is the same without the bodies of APIs: they hold no resource, and checkov takes a minute and a half to follow
+their references.
 """
 
 import json
@@ -16,35 +16,23 @@ from local.template.translate import translate
 _CHECKOUT = Path(__file__).resolve().parents[2]
 # `sam deploy` uploads the nested stacks and writes their addresses into the template.
 _PACKAGED = "https://bucket.s3.amazonaws.com/"
-# The values that a deployment in this mode must set.
-MODES = {
-    "proxy": {"MailFrom": "parley@example.com"},
-    "direct": {
-        "DatabaseMode": "Direct",
-        "DatabaseHost": "db.example.com",
-        "DatabaseAuth": "secret",
-        "DatabaseOwnerSecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:parley-owner-AbCdEf",
-        "MailFrom": "parley@example.com",
-    },
-}
+# The values that a deployment must set. Linters follow both sides of each condition, whatever its parameters are.
+_VALUES = {"MailFrom": "parley@example.com"}
 
 
 def write_translations(folder: Path) -> list[Path]:
-    """Write one translated template for each mode, with the mode's values as the defaults of its parameters, and return the files."""
+    """Write the translated template with and without routes, its values as the parameters' defaults, and return both files."""
     source = read_source(_CHECKOUT / "template.yaml")
-    written = []
-    for mode, values in MODES.items():
-        translated = translate(source, parameter_values(source, values))
-        for name, value in values.items():
-            translated["Parameters"][name] = {**translated["Parameters"][name], "Default": value}
-        for resource in translated["Resources"].values():
-            if resource["Type"] == "AWS::CloudFormation::Stack":
-                resource["Properties"]["TemplateURL"] = _PACKAGED + resource["Properties"]["TemplateURL"]
-        written.append(_write(translated, folder / f"{mode}.json"))
-        for resource in translated["Resources"].values():
-            resource["Properties"].pop("Body", None)
-        _write(translated, folder / "without-routes" / f"{mode}.json")
-    return written
+    translated = translate(source, parameter_values(source, _VALUES))
+    for name, value in _VALUES.items():
+        translated["Parameters"][name] = {**translated["Parameters"][name], "Default": value}
+    for resource in translated["Resources"].values():
+        if resource["Type"] == "AWS::CloudFormation::Stack":
+            resource["Properties"]["TemplateURL"] = _PACKAGED + resource["Properties"]["TemplateURL"]
+    whole = _write(translated, folder / "template.json")
+    for resource in translated["Resources"].values():
+        resource["Properties"].pop("Body", None)
+    return [whole, _write(translated, folder / "without-routes.json")]
 
 
 def _write(template: dict[str, Any], path: Path) -> Path:
