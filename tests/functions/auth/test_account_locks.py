@@ -78,6 +78,17 @@ def test_a_second_factor_is_not_removed_by_a_session_that_a_reset_ends(auth, ali
     assert login(auth, alice, NEW) == 202
 
 
+def test_of_two_removals_of_a_second_factor_by_recovery_codes_the_second_is_refused(auth, alice, clock, elsewhere, beside):
+    app = test_second_factor.Authenticator(auth, alice, clock)
+    first, second, *_ = app.confirm(app.code()).json["recovery_codes"]
+    by_second = {"password": PASSWORD, "code": second, "origin": ORIGIN}
+    removed = beside(second_factors, "use_recovery_code", totp.remove, elsewhere, alice.principal, **by_second)
+
+    assert auth.delete("/auth/second-factor", body={"password": PASSWORD, "code": first}, as_=alice).status == 204
+    with pytest.raises(totp.InvalidSecondFactor):
+        removed()
+
+
 def test_a_login_that_began_before_an_enrolment_starts_no_session_after_it(auth, alice, clock, elsewhere, beside):
     app = test_second_factor.Authenticator(auth, alice, clock)
     credentials = {"email": alice.email, "password": PASSWORD}

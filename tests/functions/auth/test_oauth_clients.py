@@ -13,6 +13,8 @@ from tests.support.api_gateway import rest_event
 
 DOCUMENT_URL = "https://client.example/app.json"
 CALLBACK = "https://client.example/callback"
+# The id of a client that registered itself, signed with the key `secret`.
+REGISTERED = "pcl_4vretKUV501S8AjzV6M_8lsiRWRpdG9yIiwiaHR0cDovLzEyNy4wLjAuMTozMzQxOC9jYWxsYmFjayJd"
 
 
 @pytest.fixture
@@ -157,6 +159,12 @@ def test_a_registration_of_another_deployment_is_unknown(auth, alice):
     assert (answer.json["error"], answer.json["redirect_to"]) == ("invalid_client", None)
 
 
+@pytest.mark.parametrize(("id", "is_known"), [(REGISTERED, True), (f"{REGISTERED[:60]}!{REGISTERED[60:]}", False)])
+def test_a_registration_by_an_earlier_release_is_known_by_its_exact_id(id, is_known):
+    with nullcontext() if is_known else pytest.raises(OAuthError):
+        assert clients.ClientDirectory("").find(id, secret=b"secret", count_fetch=lambda: None).name == "Editor"
+
+
 def test_a_client_is_described_by_the_document_at_its_id(auth, alice, publish):
     fetched = publish(described())
     app = OAuthApp(auth, DOCUMENT_URL, CALLBACK)
@@ -197,6 +205,17 @@ def test_a_document_is_fetched_again_after_five_minutes(auth, alice, publish):
 
     assert app.consent(alice).status == 200
     assert fetched == [DOCUMENT_URL] * 2
+
+
+@pytest.mark.parametrize(("documents", "fetches"), [(200, 200), (201, 202)])
+def test_two_hundred_documents_are_known_at_once(monkeypatch, documents, fetches):
+    fetched = []
+    monkeypatch.setattr(clients.ClientDirectory, "_fetch", lambda _, id, count: fetched.append(id) or clients.OAuthClient(id, "", ()))
+    directory = clients.ClientDirectory("")
+    for number in (*range(documents), 0):
+        directory.find(f"https://client.example/{number}", secret=b"", count_fetch=lambda: None)
+
+    assert len(fetched) == fetches
 
 
 def test_an_application_is_shown_by_its_scheme(auth, alice):

@@ -44,6 +44,13 @@ def test_an_identity_joins_the_account_with_the_same_verified_address(auth, brow
     assert "identity_linked" in events_of(auth, alice)
 
 
+def test_an_account_that_an_issuer_made_has_a_proven_address(auth, browser, issuer):
+    first = user_of(auth, browser.sign_in())
+    issuer.person["sub"] = new_id().hex
+
+    assert user_of(auth, browser.sign_in())["id"] == first["id"]
+
+
 @pytest.mark.parametrize("case", ["here", "at the issuer", "at the issuer, as text", "changed since"])
 def test_an_unverified_address_joins_nothing(auth, browser, issuer, alice, verify, postgres, case):
     if case != "here":
@@ -333,11 +340,13 @@ def test_a_logout_token_works_once(auth, browser, issuer):
     assert [log_out(auth, token).status for _ in range(2)] == [200, 400]
 
 
-def test_a_logout_of_somebody_unknown_ends_nothing(auth, browser, issuer):
+def test_a_logout_of_somebody_unknown_ends_nothing(auth, browser, issuer, caplog):
+    caplog.set_level("INFO")
     token = refresh_token_of(browser.sign_in())
 
     assert log_out(auth, issuer.logout_token(sub="nobody")).status == 200
     assert refresh(auth, token).status == 200
+    assert [record.sessions for record in caplog.records if record.getMessage() == "issuer_ended_sessions"] == [0]
 
 
 def test_an_id_token_is_no_logout_token(auth, browser, issuer):

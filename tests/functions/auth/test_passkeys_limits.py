@@ -77,6 +77,12 @@ def test_a_passkey_that_names_another_account_leaves_the_challenge_to_the_right_
     assert sign_in(auth, device, options, challenge=challenge).status == 200
 
 
+def test_a_challenge_with_letters_that_are_not_of_base64_is_refused(auth, device):
+    options = sign_in_options(auth)
+
+    assert problem(sign_in(auth, device, options | {"challenge": f"!!!!{options['challenge']}"})) == REFUSED
+
+
 def test_a_browser_that_does_not_speak_of_frames_signs_in(auth, device):
     assert sign_in(auth, replace(device, is_framed=None)).status == 200
 

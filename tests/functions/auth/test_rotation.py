@@ -147,6 +147,12 @@ def test_a_malformed_or_unknown_refresh_token_is_refused(auth, text):
     assert refresh(auth, text).json["code"] == "invalid_refresh_token"
 
 
+def test_a_refresh_token_with_a_letter_that_is_not_of_base64_is_refused(auth, alice):
+    token = alice.tokens["refresh_token"]
+
+    assert refresh(auth, f"{token[:20]}!{token[20:]}").json["code"] == "invalid_refresh_token"
+
+
 def test_a_token_with_another_users_id_is_refused(auth, alice, bob):
     raw = base64.urlsafe_b64decode(alice.tokens["refresh_token"].removeprefix("prt_"))
     mixed = "prt_" + base64.urlsafe_b64encode(bob.id.bytes + raw[16:]).decode()

@@ -4,6 +4,7 @@ import pytest
 
 from functions.auth.scim import groups
 from parley.db.accounts import administration
+from parley.db.scim import groups as stored_groups
 from parley.db.transactions import global_scope
 from tests.functions.auth.scim.provider import GROUP, refusal
 from tests.support.api_gateway import Person
@@ -69,6 +70,7 @@ def test_no_group_is_found_by_two_members_at_once_or_by_a_part_of_its_id(provide
     assert provider.find("Groups", f'id eq "{group["id"]}" and {both}') == []
     assert provider.find("Groups", f'id co "{group["id"]}"') == []
     assert provider.find("Groups", "displayName eq true") == []
+    assert provider.call("GET", "/Groups?filter=displayName%20eq%20true").json["totalResults"] == 0
 
 
 def test_members_are_left_out_on_request(provider, group):
@@ -81,12 +83,13 @@ def test_members_are_left_out_on_request(provider, group):
 
 
 def test_a_page_of_groups_has_no_more_members_than_a_group_may_have(provider, alice, bob, monkeypatch):
-    ids = [provider.create_group(f"Page {alice.id}", str(alice.id), *more)["id"] for more in ((str(bob.id),), (), ())]
+    members = [(str(alice.id), str(bob.id)), (str(alice.id),), (str(alice.id),), ()]
+    ids = [provider.create_group(f"Page {alice.id}", *some)["id"] for some in members]
     monkeypatch.setattr(groups, "MAX_MEMBERS", 1)
     filter = f'displayName eq "page {alice.id}"'
     pages = [provider.find("Groups", filter, startIndex=str(start)) for start in (1, 2, 3)]
 
-    assert pages == [[ids[0]], [ids[1]], [ids[2]]]
+    assert pages == [[ids[0]], [ids[1]], ids[2:]]
     monkeypatch.setattr(groups, "MAX_MEMBERS", 2)
     assert provider.find("Groups", filter, startIndex="2") == ids[1:]
     assert provider.find("Groups", filter, excludedAttributes="members") == ids
@@ -130,6 +133,14 @@ def test_a_group_has_an_end_of_members(provider, group, admin, monkeypatch):
 
     assert provider.patch(f"/Groups/{group['id']}", same).status == 204
     assert refusal(provider.patch(f"/Groups/{group['id']}", third)) == (400, "tooMany")
+
+
+@pytest.mark.parametrize(("count", "status"), [(10_000, 204), (10_001, 400)])
+def test_a_group_has_ten_thousand_members_at_most(provider, group, admin, monkeypatch, count, status):
+    monkeypatch.setattr(stored_groups, "count_members", lambda _, ids: dict.fromkeys(ids, count))
+    third = {"op": "add", "path": "members", "value": [{"value": str(admin.id)}]}
+
+    assert provider.patch(f"/Groups/{group['id']}", third).status == status
 
 
 def test_a_replaced_membership_leaves_only_the_new_members(provider, group, alice, admin):
