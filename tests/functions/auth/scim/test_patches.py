@@ -57,6 +57,9 @@ def test_an_operation_changes_the_attribute_that_it_names(operation, attribute, 
     assert patched(operation) == patched({"op": "add", "path": "title", "value": "x"}) | {attribute: left}
 
 
+WORK_AND_PRIMARY = ('type eq "work"', "primary eq true")
+
+
 @pytest.mark.parametrize(
     ("given", "left"),
     [
@@ -70,6 +73,7 @@ def test_an_operation_changes_the_attribute_that_it_names(operation, attribute, 
         ([{"op": "add", "path": 'emails[type eq "home"]', "value": "home@example.com"}], ["bee@example.com"]),
         ([{"op": "add", "path": "emails[primary eq true]", "value": {"value": "new@example.com"}}], ["new@example.com"]),
         ([{"op": "add", "path": "emails[primary eq false]", "value": "new@example.com"}], ["bee@example.com"]),
+        ([{"op": "replace", "path": f"emails[{filter}]", "value": "new@example.com"} for filter in WORK_AND_PRIMARY], ["new@example.com"]),
     ],
 )
 def test_an_operation_on_addresses_leaves_these(given, left):
