@@ -171,6 +171,18 @@ def test_a_deleted_document_passes_its_workers_share_on(documents, ingest_servic
     assert [str(waiting) in message["Body"] for message in received(queue)] == [True]
 
 
+@pytest.mark.parametrize(("in_work", "queued"), [(1, 1), (2, 0), (3, 0)])
+def test_as_many_waiting_documents_are_queued_as_a_user_may_have_in_work(documents, ingest_services, queue, alice, in_work, queued):
+    ids = [UUID(upload_document(documents, alice).json["id"]) for _ in range(in_work + 2)]
+    for document_id in ids[:in_work]:
+        lease(ingest_services.engine, alice, document_id)
+    for document_id in ids[in_work:]:
+        set_waiting(ingest_services.engine, alice, document_id)
+    queue_waiting(ingest_services, alice.id)
+
+    assert len(received(queue)) == queued
+
+
 def test_the_file_of_a_deleted_document_is_deleted_while_the_share_is_taken(documents, ingest, environment, postgres, alice):
     deleted, *leased = (upload_document(documents, alice).json["id"] for _ in range(3))
     documents.delete(f"/documents/{deleted}", as_=alice)
