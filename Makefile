@@ -96,7 +96,7 @@ security: $(STACK) .tools/security/.installed .tools/node/.installed  ## Search 
 	PARLEY_TEST_NAUGHTY=$(or $(NAUGHTY),25) $(PY) -m pytest -n 0 --timeout 0 tests/contract/check_injection.py
 	PARLEY_TEST_QUERIES=10000 $(PY) -m pytest --timeout 0 $(ATTACKS)
 	$(PY) -m bench.auth.accounts --timing-only
-	$(PY) -m bench.auth.key_rotation --rate $(or $(RATE),150)
+	$(PY) -m bench.auth.key_rotation --rate $(or $(RATE),200)
 	$(PY) -m tests.security.advisories
 	@echo "Not checked here: advisories on Python packages, which no maintained package carries. Dependabot reports them."
 
