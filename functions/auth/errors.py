@@ -56,7 +56,6 @@ class TooManyAttempts(ParleyError):
 
     status, code = 429, "rate_limited"
     public_message = "Too many attempts. Try again later, or reset your password."
-    retryable = True
 
     def __init__(self, wait_s: float) -> None:
         super().__init__(f"try again in {wait_s:.0f} s")

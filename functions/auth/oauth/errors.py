@@ -52,7 +52,6 @@ class TooManyClientDocuments(ParleyError):
 
     status, code = 429, "rate_limited"
     public_message = "Too many applications have asked for access. Wait for the number of seconds in Retry-After."
-    retryable = True
 
     def __init__(self, user_id: UUID, *, retry_after_s: float) -> None:
         super().__init__(f"user {user_id} must wait {retry_after_s:.0f} s")

@@ -54,7 +54,6 @@ class TooManyScimRequests(ParleyError):
 
     status, code = 429, "rate_limited"
     public_message = "Too many requests. Wait for the number of seconds in Retry-After."
-    retryable = True
 
     def __init__(self, wait_s: float) -> None:
         super().__init__(f"try again in {wait_s:.0f} s")
