@@ -194,7 +194,7 @@ def _restore_turn(
         question=question,
         offered=select_tools(toolbox, question, remembers=remembers and not (project and project.limits_memory), require_all=False),
         summary=question_with_history.summary,
-        remembers=remembers or bool(facts or passages),
+        remembers=remembers,
         facts=facts,
         passages=passages,
         sources=[Source(**source) for source in checkpoint.sources],

@@ -113,7 +113,31 @@ def test_the_time_of_a_resumed_turn_includes_the_time_before_the_pause(waiting, 
     change("UPDATE turns SET held = jsonb_set(held, '{total_ms}', '60000') WHERE id = :id", id=waiting[0].turn_id)
     *_, last = events_of(decide(other(), alice, waiting[0].turn_id))
 
-    assert last.timings.total_ms >= 60_000
+    assert 60_000 <= last.timings.total_ms < 6_000_000
+
+
+def test_a_resumed_turn_without_memory_cannot_search_past_conversations(engine, other, alice, toolbox):
+    toolbox.add("search_conversations")
+    offered = []
+    for is_incognito in (False, True):
+        services, later = make_services(engine, ScriptedRounds(BOTH), toolbox=toolbox), other()
+        started, *_ = take(services, alice, model="handy", tools=True, is_incognito=is_incognito)
+        decide(later, alice, started.turn_id)
+        requests = services.router.provider_for(None).requests + later.router.provider_for(None).requests
+        offered.append(["search_conversations" in {tool.name for tool in request.tools} for request in requests])
+
+    assert offered == [[True, True], [False, False]]
+
+
+def test_a_turn_is_resumed_without_a_tool_that_is_gone_and_by_another_model_if_its_own_is_gone(engine, other, alice, toolbox, change):
+    services, later = make_services(engine, ScriptedRounds(BOTH), toolbox=toolbox), other()
+    started, *_ = take(services, alice, model="handy", tools=["clock", "write"])
+    change("UPDATE turns SET held = jsonb_set(held, '{candidates}', '[\"retired\"]') WHERE id = :id", id=started.turn_id)
+    del toolbox.tools["clock"]
+    *_, last = events_of(decide(later, alice, started.turn_id))
+
+    assert (last.name, last.model) == ("turn.completed", "handy")
+    assert [tool.name for tool in later.router.provider_for(None).requests[0].tools] == ["write"]
 
 
 @pytest.fixture

@@ -75,6 +75,13 @@ def test_the_answers_are_the_result_of_the_call_and_the_turn_goes_on(asked, repl
     assert '{"question": "How many days?", "answer": null}' in tool_results(requests[0])[0].text
 
 
+@pytest.mark.parametrize("answers", [{"1": "Lyon"}, None])
+def test_a_key_that_approves_nothing_may_answer_and_decline(asked, reply, key_with, answers):
+    events, _ = reply(key_with("chat", "tools"), asked[0].turn_id, answers)
+
+    assert events[-1].name == "turn.completed"
+
+
 def test_a_declined_question_is_a_result_that_says_so(asked, reply, alice):
     events, requests = reply(alice, asked[0].turn_id, None)
 

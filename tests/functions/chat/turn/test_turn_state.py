@@ -1,6 +1,5 @@
 """A turn in memory: its numbered events, what it has used so far, and the calls that it parses."""
 
-import threading
 import time
 from decimal import Decimal
 from types import SimpleNamespace
@@ -14,7 +13,7 @@ from functions.chat.turn.prompt import PromptContext
 from functions.chat.turn.question import Question
 from functions.chat.turn.replay import parse_last_event_id
 from functions.chat.turn.state import EventBuffer, Turn
-from functions.chat.turn.tools import EmptyToolbox, ParallelToolCalls, ParsedToolCall
+from functions.chat.turn.tools import EmptyToolbox, ParsedToolCall
 from functions.chat.turn.user_questions import DECLINED_RESULT, ask_or_answer, checked_answers, server_question
 from parley.db.turn.approvals import Approval
 from parley.db.turn.steering_messages import SteeringMessage
@@ -27,7 +26,6 @@ from parley.llm.candidates import Candidate
 from parley.llm.model import Model, ModelCall
 from parley.metering.limits import BillingSubject
 from parley.tools.outcome import AskedForm, ToolOutcome
-from tests.fakes.cloudwatch import read_metrics, total
 from tests.support.turns import RecordingQueue
 
 MODEL = Model(provider="offline", name="m", input_usd_per_mtok=Decimal(2), output_usd_per_mtok=Decimal(10))
@@ -223,35 +221,6 @@ def test_an_id_that_the_vendor_repeats_is_replaced():
 
 def test_a_turn_without_tools_runs_none():
     assert EmptyToolbox().run("clock", {}, timeout_s=1.0) == ToolOutcome(False, "Unknown tool 'clock'.", 0.0)
-
-
-class SlowBox:
-    """A toolbox whose tool `slow` waits, and whose other tools answer."""
-
-    def __init__(self):
-        self.let_go = threading.Event()
-
-    def run(self, name, arguments, *, timeout_s, elicitation=None):
-        if name == "slow":
-            self.let_go.wait(20)
-        return ToolOutcome(True, name, 0.0)
-
-
-def test_a_call_that_overstays_is_given_up_and_its_late_result_dropped(monkeypatch, capsys):
-    monkeypatch.setattr("functions.chat.turn.tools.TOOL_GRACE_S", 0.01)
-    box, calls = SlowBox(), [ParsedToolCall(name, name, {}) for name in ("slow", "quick")]
-    running, ended = ParallelToolCalls(box, {calls[0]: 0.05, calls[1]: 5.0}, {}), {}
-    while running.is_running:
-        call, outcome = running.next(timeout_s=0.02) or (None, None)
-        ended |= {call.name: outcome} if call else {}
-    # A process that waited for this thread would never end.
-    assert [thread.daemon for thread in threading.enumerate() if thread.name == "tool"] == [True]
-    box.let_go.set()
-
-    assert {name: outcome.ok for name, outcome in ended.items()} == {"quick": True, "slow": False}
-    assert 50 <= ended["slow"].elapsed_ms < 5_000
-    assert total(read_metrics(capsys.readouterr().out), "ToolErrors") == 1
-    assert (running.is_running, running.next(timeout_s=0.5)) == (False, None)
 
 
 # Questions to the user
