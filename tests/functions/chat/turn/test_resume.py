@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -101,6 +102,13 @@ def test_a_foreign_turn_and_a_missing_one_look_alike(chat, bob, finished):
     assert (foreign.status, foreign.json["code"]) == (missing.status, missing.json["code"]) == (404, "not_found")
 
 
+def test_a_replay_of_a_turn_whose_log_is_gone_is_404(chat, alice, finished, change):
+    turn_id = finished[0][2]["turn_id"]
+    change("DELETE FROM turn_events WHERE turn_id = :id", id=turn_id)
+
+    assert chat.get(f"/chat/turns/{turn_id}/events", as_=alice).status == 404
+
+
 def test_a_running_turn_is_followed_from_another_worker(engine, database, alice):
     from parley.db.engine import make_engine
 
@@ -132,6 +140,22 @@ def test_no_transaction_is_open_while_a_reader_waits(engine, alice):
     assert isinstance(next(reading), Ping)
     assert engine.pool.checkedout() == 0
     reading.close(), provider.close(), list(taken)
+
+
+def test_a_reader_of_a_silent_turn_is_pinged_every_ten_seconds(engine, alice, monkeypatch):
+    clock = SimpleNamespace(
+        now_s=100.0, monotonic=lambda: clock.now_s, sleep=lambda seconds: setattr(clock, "now_s", clock.now_s + seconds)
+    )
+    monkeypatch.setattr(replay, "time", clock)
+    monkeypatch.setattr(replay, "REPLAY_POLL_S", 2.5)
+    provider = HangingProvider("word")
+    taken = take_numbered(make_services(engine, provider), alice)
+    started = next(taken).event
+    reading = follow_events(engine, started.turn_id, user_id=alice.id, after=1, deadline=Deadline.after(20), max_followers=9)
+    pinged_s = [clock.now_s for _, ping in zip(range(3), reading, strict=False) if isinstance(ping, Ping)]
+    reading.close(), provider.close(), list(taken)
+
+    assert pinged_s == [100.0, 110.0, 120.0]
 
 
 def test_a_reader_past_its_deadline_ends_without_a_terminal_event(engine, alice):
