@@ -176,10 +176,11 @@ clean:  ## Remove environments and build output, but not your data
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
 	@touch $@
 
+# All functions start at once with `make up`, and each would compile the same packages. The tests use a third of the developers' packages.
 .venv/local .venv/dev: .venv/%: requirements/%.txt pyproject.toml .python-version | .tools/bin/uv
 	@echo "Installing requirements/$*.txt …"
 	@$(UV) venv --quiet --allow-existing .venv
-	@$(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements/$*.txt
+	@$(UV) pip install --quiet --require-hashes $(if $(filter local,$*),--compile-bytecode) -r requirements/$*.txt
 	@$(UV) pip install --quiet --no-deps --editable .
 	@touch $@
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from samtranslator.yaml_helper import yaml_parse
-
 from bench.harness.documents import with_section
 from bench.harness.tables import table, wrapped
 from bench.turns.footprint import Footprint
+from local.template.source import read_source
 
 ROOT = Path(__file__).parents[2]
 PRICES = Path(__file__).with_name("prices.toml")
@@ -58,13 +57,13 @@ class StackFacts:
     @classmethod
     def read(cls, root: Path = ROOT) -> "StackFacts":
         """Return the facts of the checkout."""
-        template = yaml_parse((root / "template.yaml").read_text())
+        template = read_source(root / "template.yaml").content
         usual = template["Globals"]["Function"]["MemorySize"]
         functions = {
             name: body["Properties"] for name, body in template["Resources"].items() if body["Type"] == "AWS::Serverless::Function"
         }
         events = [event for function in functions.values() for event in function.get("Events", {}).values()]
-        alarms = yaml_parse((root / "stacks" / "alarms.yaml").read_text())["Resources"].values()
+        alarms = read_source(root / "stacks" / "alarms.yaml").content["Resources"].values()
         return cls(
             memory_mb={name: function.get("MemorySize", usual) for name, function in functions.items()},
             queues=sum(event["Type"] == "SQS" for event in events),

@@ -4,9 +4,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from samtranslator.yaml_helper import yaml_parse
-
 from bench.turns.footprint import Footprint
+from local.template.source import read_source
 
 ROOT = Path(__file__).parents[2]
 ASSUMPTIONS = Path(__file__).with_name("assumptions.toml")
@@ -68,7 +67,7 @@ class Setup:
     @classmethod
     def defaults(cls) -> "Setup":
         """Return the template's values."""
-        template = yaml_parse((ROOT / "template.yaml").read_text())
+        template = read_source(ROOT / "template.yaml").content
         parameters = {name: body.get("Default") for name, body in template["Parameters"].items()}
         return cls(
             throttle_per_s=float(parameters[PARAMETERS["throttle_per_s"]]),

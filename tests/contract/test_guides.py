@@ -8,12 +8,12 @@ import tomllib
 import botocore.session
 import pytest
 from botocore import xform_name
-from samtranslator.yaml_helper import yaml_parse
 
 from cli.main import LazyGroup
+from local.template.source import read_source
 from tests.conftest import ROOT
 
-TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
+TEMPLATE = read_source(ROOT / "template.yaml").content
 SAMCONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
 MAKEFILE = (ROOT / "Makefile").read_text()
 GUIDES = ("deploy.md", "operate.md")
