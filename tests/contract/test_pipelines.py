@@ -46,7 +46,7 @@ def commands(steps):
 
 
 def test_the_gate_checks_builds_and_tests():
-    assert gate() == {"make check", "make test RECORD=lines", "make mutation SAMPLE=160 AT_LEAST=75", "make build ARCHITECTURE=native"}
+    assert gate() == {"make check", "make test RECORD=lines", "make mutation SAMPLE=120 AT_LEAST=80", "make build ARCHITECTURE=native"}
 
 
 def gate_of_pipelines():
