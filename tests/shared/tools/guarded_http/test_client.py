@@ -1,6 +1,7 @@
 """The limits of a fetch, and the targets of redirects."""
 
 import asyncio
+import ssl
 
 import httpx2
 import pytest
@@ -55,6 +56,15 @@ def test_a_caller_may_forbid_every_redirect(http, nest, canary):
         http.get(f"{nest}/hops/1", max_redirects=0)
 
     assert len(canary.hits) == 2
+
+
+def test_the_certificates_of_the_system_are_read_once(http, nest, monkeypatch):
+    read = []
+    http.get(f"{nest}/plain/")
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *_: read.append("certificates"))
+    http.get(f"{nest}/plain/")
+
+    assert read == []
 
 
 def test_an_address_has_4096_letters_at_most(http, nest, canary):

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import httpcore2
@@ -17,7 +18,7 @@ class GuardedTransport(httpx2.HTTPTransport):
     """Connects to admitted addresses only, without a proxy. TLS certificates are verified against the host name."""
 
     def __init__(self, egress_filter: EgressFilter, deadline: FetchDeadline) -> None:
-        super().__init__(trust_env=False)
+        super().__init__(verify=_tls(), trust_env=False)
         # httpx2 has no parameter for the network backend. If this private name changes, every test of the filter fails.
         self._pool._network_backend = _GuardedBackend(self._pool._network_backend, egress_filter, deadline)
 
@@ -26,8 +27,14 @@ class AsyncGuardedTransport(httpx2.AsyncHTTPTransport):
     """The transport for asyncio; its caller limits the time."""
 
     def __init__(self, egress_filter: EgressFilter) -> None:
-        super().__init__(trust_env=False)
+        super().__init__(verify=_tls(), trust_env=False)
         self._pool._network_backend = _AsyncGuardedBackend(self._pool._network_backend, egress_filter)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return the settings of all connections: to read the system's certificates takes longer than many a request."""
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 class _GuardedBackend(httpcore2.NetworkBackend):
