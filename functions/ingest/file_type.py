@@ -67,7 +67,7 @@ def decode_text(content: bytes, name: str) -> str:
 
 
 def _charset_sample(content: bytes) -> bytes:
-    """Return the first words that are not plain ASCII. Plain words say nothing about the charset, and many of them mislead the guess."""
+    """Return the first words that have a byte outside ASCII. Only these tell the charset; the others would mislead the guess."""
     words = (match[0] for match in re.finditer(rb"\S+", content) if not match[0].isascii())
     return b" ".join(islice(words, _CHARSET_SAMPLE_WORDS))[:_CHARSET_SAMPLE_BYTES]
 

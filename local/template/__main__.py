@@ -1,7 +1,7 @@
-"""Write the template as CloudFormation receives it: `python -m local.template FOLDER`.
+"""Translate `template.yaml` for the linters, as AWS does before CloudFormation gets it: `python -m local.template FOLDER`.
 
-`without-routes.json` is the same without the bodies of APIs: they hold no resource, and checkov takes a minute and a half to follow
-their references.
+Writes `template.json`, and `without-routes.json` without the bodies of APIs. Those hold no resource, and checkov takes a minute and a
+half to follow their references.
 """
 
 import json
@@ -21,7 +21,7 @@ _VALUES = {"MailFrom": "parley@example.com"}
 
 
 def write_translations(folder: Path) -> list[Path]:
-    """Write the translated template with and without routes, its values as the parameters' defaults, and return both files."""
+    """Write both files and return their paths. Parameters that a deployment must set get a default."""
     source = read_source(_CHECKOUT / "template.yaml")
     translated = translate(source, parameter_values(source, _VALUES))
     for name, value in _VALUES.items():

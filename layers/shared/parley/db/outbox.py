@@ -133,7 +133,7 @@ def claim_next(connection: Connection, *, lease_s: float) -> ClaimedEntry | None
 
 
 def is_any_left(connection: Connection) -> bool:
-    """Whether the job of any follow-up entry runs, or may run now. Requires the background role.
+    """Return whether any follow-up job runs or could start now. Requires the background role.
 
     Unlike `claim_next`, this also sees an entry that another worker is claiming at this moment.
     """

@@ -33,7 +33,7 @@ class AsyncGuardedTransport(httpx2.AsyncHTTPTransport):
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Return the settings of all connections: to read the system's certificates takes longer than many a request."""
+    """Return the TLS settings that all connections share. Making them takes 20 ms, because it reads the system's certificates."""
     return httpx2.create_ssl_context(trust_env=False)
 
 
