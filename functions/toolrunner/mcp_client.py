@@ -40,6 +40,10 @@ _MAX_STATE_CHARACTERS = 32_768
 
 # Time to report a slow server before the time limit ends the process.
 _MARGIN_S = 0.5
+# How long the end of a session waits for the server, which need not answer. It fits into the margin.
+_GOODBYE_S = 0.2
+
+_TIMED_OUT = "The server did not respond in time."
 
 type McpResult = dict[str, Any]
 type McpCall = Callable[["Client"], Awaitable[McpResult]]
@@ -171,7 +175,7 @@ def _run_with_server(
         with exit_after(mcp_request.timeout_s):
             return asyncio.run(_connect_and_run(mcp_request, run, egress_filter, deadline_s, questions))
     except TimeoutError:
-        return {"error": "The server did not respond in time."}
+        return {"error": _TIMED_OUT}
     except Exception as exc:  # the client raises many types, in exception groups
         reason = _reason(exc)
         # Log no messages: they repeat addresses and text from the servers of users.
@@ -196,8 +200,10 @@ async def _connect_and_run(
         headers = mcp_request.server.headers | _parameter_headers(mcp_request) | {"Accept-Encoding": "identity"}
         decline = questions.decline if questions else None
         transport = _bounded_transport(egress_filter)
+        # Only the timeout around this block limits reads: the client reports a read that times out as a broken connection.
+        timeout = httpx2.Timeout(timeout_s, read=None)
         async with (
-            httpx2.AsyncClient(transport=transport, headers=headers, timeout=timeout_s, trust_env=False) as http,
+            httpx2.AsyncClient(transport=transport, headers=headers, timeout=timeout, trust_env=False) as http,
             Client(streamable_http_client(mcp_request.server.url, http_client=http), cache=None, elicitation_callback=decline) as client,
         ):
             return await run(client)
@@ -247,9 +253,13 @@ def _render_block(block: Any) -> str:
 
 def _reason(exc: BaseException) -> str:
     """Return the reason for a failure. A server's own message is marked as such, because the model must not trust it."""
+    import httpx2
+
     cause = _root_cause(exc)
     if isinstance(cause, ParleyError):
         return cause.public_message
+    if isinstance(cause, httpx2.TimeoutException):
+        return _TIMED_OUT
     message = str(getattr(cause, "message", "")) if type(cause).__name__ == "MCPError" else ""
     return f"The server returned an error: {message[:_MAX_REASON_CHARACTERS]}" if message else "The server could not be reached."
 
@@ -268,7 +278,10 @@ def _root_cause(exc: BaseException) -> BaseException:
 
 
 def _bounded_transport(egress_filter: EgressFilter) -> "httpx2.AsyncBaseTransport":
-    """Return a transport behind the egress filter that rejects compressed responses, and responses of more than 5 MB."""
+    """Return a transport behind the egress filter that rejects compressed responses, and responses of more than 5 MB.
+
+    It waits only briefly for the answer to the end of a session.
+    """
     import httpx2
 
     from parley.tools.guarded_http.transport import AsyncGuardedTransport
@@ -290,11 +303,20 @@ def _bounded_transport(egress_filter: EgressFilter) -> "httpx2.AsyncBaseTranspor
 
     class BoundedTransport(AsyncGuardedTransport):
         async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            if request.method == "DELETE":
+                return await self._end_session(request)
             response = await super().handle_async_request(request)
             if response.headers.get("content-encoding", "identity").lower() != "identity":
                 await response.aclose()
                 raise FetchFailed("The response is compressed although this was not requested.")
             response.stream = LimitedStream(response.stream)
             return response
+
+        async def _end_session(self, request: httpx2.Request) -> httpx2.Response:
+            # The client ends a session after the result, and even after a timeout: a slow answer must not cost either.
+            async with asyncio.timeout(_GOODBYE_S):
+                response = await super().handle_async_request(request)
+                await response.aclose()
+            return httpx2.Response(response.status_code)
 
     return BoundedTransport(egress_filter)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import uvicorn
 from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, ElicitationResult, MCPServer, Resolve
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 SECRET = "Bearer very-secret"
 
@@ -84,11 +85,39 @@ def ask_for_consent(city: str) -> Elicit[Consent]:
     return Elicit(f"Book a room in {city}?", Consent)
 
 
+class OlderRevision:
+    """An app that speaks the revision before 2026-07-28, with sessions. It counts those that were ended, if it answers that at all."""
+
+    def __init__(self, app: Any, *, answers_ends: bool = True) -> None:
+        self._app = app
+        self._answers_ends = answers_ends
+        self.ended_sessions = 0
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Refuse requests of newer revisions, as a server does that does not know them."""
+        if scope["type"] == "http":
+            if dict(scope["headers"]).get(b"mcp-protocol-version") == b"2026-07-28":
+                await Response(status_code=400)(scope, receive, send)
+                return
+            if scope["method"] == "DELETE":
+                self.ended_sessions += 1
+                if not self._answers_ends:
+                    await asyncio.Event().wait()
+        await self._app(scope, receive, send)
+
+
 @contextmanager
-def running_notes_server(*, is_stateless: bool, json_response: bool) -> Iterator[str]:
-    """Run the notes server and yield its URL."""
+def running_notes_server(*, is_stateless: bool = True, json_response: bool = True) -> Iterator[str]:
+    """Run the notes server and yield its URL. With sessions, it speaks an older revision: the newer one has none."""
     app = make_notes_server().streamable_http_app(stateless_http=is_stateless, json_response=json_response)
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none")
+    with running_app(app if is_stateless else OlderRevision(app)) as url:
+        yield url
+
+
+@contextmanager
+def running_app(app: Any) -> Iterator[str]:
+    """Run an ASGI app with an MCP server and yield its URL."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

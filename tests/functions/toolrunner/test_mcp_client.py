@@ -7,16 +7,24 @@ import sys
 import time
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 from mcp.shared.inbound import decode_header_value
 from mcp.types import ElicitRequestFormParams
 
-from functions.toolrunner.mcp_client import _DeclinedQuestions, call_tool, list_tools
+from functions.toolrunner.mcp_client import _DeclinedQuestions, _reason, call_tool, list_tools
 from functions.toolrunner.requests import parse_request
 from parley.tools.guarded_http.egress_filter import EgressFilter
-from tests.functions.toolrunner.mcp_server import SECRET, running_notes_server, running_scripted_server
+from tests.functions.toolrunner.mcp_server import (
+    SECRET,
+    OlderRevision,
+    make_notes_server,
+    running_app,
+    running_notes_server,
+    running_scripted_server,
+)
 
-MODES = {"stateless with JSON": (True, True), "stateless with streams": (True, False), "with sessions": (False, False)}
+MODES = {"stateless with JSON": (True, True), "stateless with streams": (True, False), "older, with sessions": (False, False)}
 
 
 @pytest.fixture(scope="module", params=MODES.values(), ids=MODES)
@@ -29,7 +37,7 @@ def notes(request):
 
 @pytest.fixture(scope="module")
 def one_notes():
-    with running_notes_server(is_stateless=True, json_response=True) as url:
+    with running_notes_server() as url:
         yield url
 
 
@@ -118,12 +126,37 @@ def test_an_argument_is_repeated_in_the_header_that_its_schema_names(one_notes, 
     assert decode_header_value(sent) == region
 
 
-def test_a_slow_tool_times_out(one_notes):
+def test_a_slow_tool_times_out(notes):
     began_s = time.monotonic()
-    answer = called(one_notes, "sleep", arguments={"seconds": 5.0}, timeout_s=1.0)
+    answer = called(notes, "sleep", arguments={"seconds": 5.0}, timeout_s=1.0)
 
     assert answer == {"error": "The server did not respond in time."}
     assert time.monotonic() - began_s < 4
+
+
+@pytest.mark.parametrize("error", [httpx2.ConnectTimeout, httpx2.ReadTimeout])
+def test_a_timeout_of_the_http_client_is_reported_as_one(error):
+    assert _reason(ExceptionGroup("the client's tasks", [error("")])) == "The server did not respond in time."
+
+
+def test_a_session_is_ended_after_the_call():
+    server = OlderRevision(make_notes_server().streamable_http_app())
+    with running_app(server) as url:
+        assert called(url, "add", arguments={"first": 2, "second": 3}) == {"ok": True, "content": "5"}
+
+    assert server.ended_sessions == 1
+
+
+def test_a_server_that_does_not_answer_the_end_of_a_session_costs_no_result():
+    server = OlderRevision(make_notes_server().streamable_http_app(), answers_ends=False)
+    with running_app(server) as url:
+        answers = [
+            called(url, "add", arguments={"first": 2, "second": 3}, timeout_s=3.0),
+            called(url, "sleep", arguments={"seconds": 5.0}, timeout_s=1.5),
+        ]
+
+    assert answers == [{"ok": True, "content": "5"}, {"error": "The server did not respond in time."}]
+    assert server.ended_sessions == 2
 
 
 def test_an_unreachable_server_is_an_error():
