@@ -1,14 +1,16 @@
 """The vendor's real SDK against a fake vendor."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRefused, ProviderTimeout
-from parley.llm.messages import Finished, Message, ModelRequest, TextDelta, Usage
+from parley.llm.messages import Finished, Message, ModelRequest, TextDelta, ToolCall, ToolCallDelta, Usage
 from parley.llm.vendors.openai import OpenAIProvider
 from parley.llm.vendors.openai_chat import Dialect
 from tests.fakes.vendor import chunk, keeps_alive, refuses, says, streams
+from tests.fakes.wire_formats.wire_format import halves, sse
 
 ASK = ModelRequest([Message("user", "hi")], system="be brief", max_output_tokens=9, temperature=0.5)
 
@@ -32,6 +34,50 @@ def test_the_first_text_arrives_before_the_vendor_has_sent_the_second(vendor, pr
     assert next(events) == TextDelta("first")
     may_go_on.set()
     assert next(events) == TextDelta("second")
+
+
+def fragment(text="", *, name=None, **place):
+    """Return a chunk with a piece of a tool call. `place` has the fields `index` and `id` as far as the server sends them."""
+    call = place | {"function": {"arguments": text} | ({"name": name} if name else {})}
+    return sse({"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]})
+
+
+def in_pieces(first, *others, index, id):
+    """Return a call in pieces, of which only the first has the id and the name."""
+    return [fragment(first, name="weather", index=index, id=id), *(fragment(text, index=index) for text in others)]
+
+
+ROME, OSLO = '{"city": "Rome"}', '{"city": "Oslo"}'
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        # Ollama numbers all calls 0.
+        [fragment(ROME, name="weather", index=0, id="a"), fragment(OSLO, name="weather", index=0, id="b")],
+        [*in_pieces("", ROME, index=0, id="a"), *in_pieces("", OSLO[:5], OSLO[5:], index=0, id="b")],
+        [*in_pieces(ROME, index=0, id="a"), *in_pieces(OSLO, index=0, id="b"), *in_pieces("{}", index=1, id="c")],
+        # Gemini may send no number.
+        [fragment(ROME, name="weather", id="a"), fragment(OSLO, name="weather", id="b")],
+        [fragment(ROME, name="weather", index=None, id="a"), fragment(OSLO, name="weather", index=None, id="b")],
+        # Neither numbers nor ids.
+        [fragment(ROME, name="weather", id=""), fragment(OSLO, name="weather", id="")],
+        # Servers that send the id late, or repeat id and name in each piece.
+        [fragment("", name="weather", index=0), fragment(ROME, name="weather", index=0, id="a"), *in_pieces(OSLO, index=1, id="b")],
+        [*(fragment(half, name="weather", index=0, id="a") for half in halves(ROME)), *in_pieces(OSLO, index=1, id="b")],
+    ],
+)
+@pytest.mark.parametrize("shows_call_deltas", [False, True])
+def test_parallel_calls_stay_apart_also_if_the_server_numbers_them_alike(vendor, provider, pieces, shows_call_deltas):
+    vendor.script = says(b"".join([*pieces, chunk(finish="tool_calls")]))
+    events = list(provider.stream("m", replace(ASK, shows_call_deltas=shows_call_deltas)))
+    calls = [event for event in events if isinstance(event, ToolCall)]
+    deltas = {event.id: event.index for event in events if isinstance(event, ToolCallDelta)}
+
+    assert [call.arguments for call in calls][:2] == [ROME, OSLO]
+    assert len({call.id for call in calls}) == len(calls)
+    assert not shows_call_deltas or [*deltas] == [call.id for call in calls]
+    assert len(set(deltas.values())) == len(deltas)
 
 
 def test_the_request_is_sent_in_the_vendors_format(vendor, provider):

@@ -155,8 +155,10 @@ def _read(chunk: dict[str, Any], calls: ToolCallAssembler, provider: str) -> tup
         delta = choice.get("delta") or {}
         for position, fragment in enumerate(delta.get("tool_calls") or ()):
             function = fragment.get("function") or {}
-            index = fragment.get("index", position)
-            calls.add(index, id=fragment.get("id"), name=function.get("name"), arguments=function.get("arguments"))
+            index = fragment.get("index")
+            calls.add(
+                position if index is None else index, id=fragment.get("id"), name=function.get("name"), arguments=function.get("arguments")
+            )
         return list(_texts(delta)), choice.get("finish_reason")
     except (AttributeError, TypeError, LookupError) as exc:
         raise UnusableAnswer(provider, f"an unreadable chunk: {type(exc).__name__}") from exc

@@ -20,13 +20,26 @@ class _PartialToolCall:
     name: str = ""
     arguments: list[str] = field(default_factory=list)
     shown: int = 0
+    has_default_id: bool = False
+
+    def is_followed_by(self, id: str | None, name: str | None, arguments: str | None) -> bool:
+        """Whether a fragment at the same index begins another call: it has a name, and another id or, without ids, further arguments."""
+        if not name or not self.name:
+            return False
+        if id and self.id and not self.has_default_id:
+            return id != self.id
+        return bool(arguments) and _parsed_object("".join(self.arguments)) is not None
 
 
 class ToolCallAssembler:
-    """Collects fragments of tool calls by the vendor's index until the answer has ended."""
+    """Collects fragments of tool calls by the vendor's index until the answer has ended.
+
+    Ollama and Gemini may give all calls of an answer the same index. A call that begins at an index in use gets the next free one.
+    """
 
     def __init__(self) -> None:
         self._by_index: dict[int, _PartialToolCall] = {}
+        self._moved: dict[int, int] = {}
         self._changed: dict[int, _PartialToolCall] = {}
 
     def __bool__(self) -> bool:
@@ -34,7 +47,10 @@ class ToolCallAssembler:
 
     def add(self, index: int, *, id: str | None = None, name: str | None = None, arguments: str | None = None) -> None:
         """Add a fragment. Id and name arrive once, arguments in any number of fragments."""
-        call = self._changed[index] = self._by_index.setdefault(index, _PartialToolCall())
+        number = self._moved.get(index, index)
+        if (open_call := self._by_index.get(number)) and open_call.is_followed_by(id, name, arguments):
+            number = self._moved[index] = max(self._by_index) + 1
+        call = self._changed[number] = self._by_index.setdefault(number, _PartialToolCall())
         call.id, call.name = call.id or id or "", call.name or name or ""
         if arguments:
             call.arguments.append(arguments)
@@ -44,7 +60,8 @@ class ToolCallAssembler:
         changed, self._changed = self._changed, {}
         for index, call in changed.items() if request.shows_call_deltas else ():
             if call.name:
-                call.id = call.id or _default_id(index)
+                if not call.id:
+                    call.id, call.has_default_id = _default_id(index), True
                 yield ToolCallDelta(index, call.id, call.name, "".join(call.arguments[call.shown :]))
                 call.shown = len(call.arguments)
 
