@@ -103,13 +103,9 @@ class ProviderRegistry:
     def _make_openai(self, model: Model, key: str | None) -> Provider:
         from parley.llm.vendors import mistral
         from parley.llm.vendors.openai import OpenAIProvider
-        from parley.llm.vendors.openai_chat import OPENAI_OPTIONS, Dialect
+        from parley.llm.vendors.openai_chat import OPENAI_DIALECT, Dialect
 
-        default_dialect = (
-            Dialect(limit_field="max_completion_tokens", takes_reasoning=False, options=OPENAI_OPTIONS)
-            if model.provider == "openai"
-            else Dialect()
-        )
+        default_dialect = OPENAI_DIALECT if model.provider == "openai" else Dialect()
         return OpenAIProvider(
             model.provider,
             api_key=key,

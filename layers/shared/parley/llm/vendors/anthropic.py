@@ -31,7 +31,7 @@ from parley.llm.tokens import estimate_usage
 from parley.llm.vendors.errors import VendorError, error_in_stream
 from parley.llm.vendors.http_client import call_timeouts, make_client, opened_response
 from parley.llm.vendors.sdk import event_chunks, raw_arguments, translated_errors
-from parley.llm.vendors.tool_calls import ToolCallAssembler, arguments_object, with_own_names, with_vendor_names
+from parley.llm.vendors.tool_calls import ToolCallAssembler, arguments_object, vendor_call_id, with_own_names, with_vendor_names
 
 BASE_URL = "https://api.anthropic.com"
 DEFAULT_MAX_TOKENS = 4096  # the API requires a limit
@@ -103,9 +103,9 @@ def _block(origin: str, part: Part) -> Iterator[dict[str, Any]]:
         case Image(media_type):
             yield {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": part.base64}}
         case ToolCall(id, name):
-            yield {"type": "tool_use", "id": id, "name": name, "input": arguments_object(part)}
+            yield {"type": "tool_use", "id": vendor_call_id(id), "name": name, "input": arguments_object(part)}
         case ToolResult(call_id, text, is_error):
-            yield {"type": "tool_result", "tool_use_id": call_id, "content": text, "is_error": is_error}
+            yield {"type": "tool_result", "tool_use_id": vendor_call_id(call_id), "content": text, "is_error": is_error}
         case Thought(thought_origin, payload) if thought_origin == origin:
             yield json.loads(payload)
 

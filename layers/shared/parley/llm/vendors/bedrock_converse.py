@@ -23,7 +23,7 @@ from parley.llm.messages import (
 )
 from parley.llm.prompts import grounded_messages, with_system_first
 from parley.llm.tokens import estimate_usage
-from parley.llm.vendors.tool_calls import ToolCallAssembler, arguments_object
+from parley.llm.vendors.tool_calls import ToolCallAssembler, arguments_object, vendor_call_id
 
 OPENAI_URL = "https://bedrock-runtime.{region}.amazonaws.com/openai/v1"  # the endpoint for Bedrock API keys
 _CACHE_POINT: dict[str, Any] = {"cachePoint": {"type": "default"}}
@@ -86,10 +86,10 @@ def _block(origin: str, part: Part) -> Iterator[dict[str, Any]]:
         case Image(media_type, data):
             yield {"image": {"format": media_type.removeprefix("image/"), "source": {"bytes": data}}}
         case ToolCall(id, name):
-            yield {"toolUse": {"toolUseId": id, "name": name, "input": arguments_object(part)}}
+            yield {"toolUse": {"toolUseId": vendor_call_id(id), "name": name, "input": arguments_object(part)}}
         case ToolResult(call_id, text, is_error):
             status = "error" if is_error else "success"
-            yield {"toolResult": {"toolUseId": call_id, "content": [{"text": text or " "}], "status": status}}
+            yield {"toolResult": {"toolUseId": vendor_call_id(call_id), "content": [{"text": text or " "}], "status": status}}
         case Thought(thought_origin, payload) if thought_origin == origin:
             yield {"reasoningContent": _reasoning_content(json.loads(payload))}
 

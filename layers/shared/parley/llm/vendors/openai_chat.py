@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ from parley.llm.prompts import grounded_messages
 from parley.llm.tokens import estimate_usage
 from parley.llm.vendors.errors import VendorError, error_in_stream
 from parley.llm.vendors.sdk import event_chunks
-from parley.llm.vendors.tool_calls import ToolCallAssembler
+from parley.llm.vendors.tool_calls import ToolCallAssembler, vendor_call_id
 
 _FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -43,15 +44,15 @@ def _unchanged(call_id: str) -> str:
 
 _SAME_NAMES = ("top_p", "frequency_penalty", "presence_penalty", "logit_bias", "seed", "reasoning_effort")
 COMPATIBLE_OPTIONS = MappingProxyType({name: name for name in (*_SAME_NAMES, "top_k", "min_p")})
-OPENAI_OPTIONS = MappingProxyType({name: name for name in (*_SAME_NAMES, "verbosity")})
+_OPENAI_OPTIONS = MappingProxyType({name: name for name in (*_SAME_NAMES, "verbosity")})
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """A server's deviations from the common format.
 
-    OpenAI's own models reject `max_tokens`; most other servers accept only that name. Mistral rejects `stream_options`,
-    participants' names and long tool call ids. OpenAI and Mistral take no
+    OpenAI's own models reject `max_tokens`; most other servers accept only that name. Mistral rejects `stream_options` and
+    participants' names. OpenAI and Mistral reject long ids of tool calls, which other servers may need unchanged, and take no
     reasoning back. `options` maps our options to the server's names; other options are not sent.
     """
 
@@ -62,6 +63,11 @@ class Dialect:
     has_names: bool = True
     takes_reasoning: bool = True
     options: Mapping[str, str] = COMPATIBLE_OPTIONS
+
+
+OPENAI_DIALECT = Dialect(
+    limit_field="max_completion_tokens", call_id=partial(vendor_call_id, max_length=40), takes_reasoning=False, options=_OPENAI_OPTIONS
+)
 
 
 def request_body(model_name: str, request: ModelRequest, dialect: Dialect) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from parley.llm.prompts import grounded_messages
 from parley.llm.tokens import estimate_usage
 from parley.llm.vendors.errors import VendorError, error_in_stream
 from parley.llm.vendors.sdk import event_chunks
-from parley.llm.vendors.tool_calls import ToolCallAssembler, checked_arguments
+from parley.llm.vendors.tool_calls import ToolCallAssembler, checked_arguments, vendor_call_id
 
 _END_EVENTS = {"response.completed", "response.incomplete"}
 
@@ -92,9 +92,9 @@ def _items(origin: str, message: Message) -> Iterator[dict[str, Any]]:
 def _item(origin: str, part: Part) -> Iterator[dict[str, Any]]:
     match part:
         case ToolCall(id, name, arguments):
-            yield {"type": "function_call", "call_id": id, "name": name, "arguments": arguments}
+            yield {"type": "function_call", "call_id": vendor_call_id(id), "name": name, "arguments": arguments}
         case ToolResult(call_id, text):
-            yield {"type": "function_call_output", "call_id": call_id, "output": text}
+            yield {"type": "function_call_output", "call_id": vendor_call_id(call_id), "output": text}
         case Thought(thought_origin, payload) if thought_origin == origin:
             yield json.loads(payload)
 

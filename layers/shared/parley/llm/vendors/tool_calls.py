@@ -1,4 +1,4 @@
-"""Tool calls in vendors' formats: assembly from fragments, and tool names that vendors accept.
+"""Tool calls in vendors' formats: assembly from fragments, and names and ids that vendors accept.
 
 A name such as `server.tool` is replaced in requests and restored in responses.
 """
@@ -103,10 +103,21 @@ def _parsed_object(text: str) -> dict[str, Any] | None:
     return parsed if isinstance(parsed, dict) else None
 
 
+def vendor_call_id(call_id: str, *, max_length: int = 64) -> str:
+    """Return the id of a tool call if vendors accept it, else one with a digest. Ids in the history may come from another vendor.
+
+    Anthropic's models accept letters, digits, `_` and `-`, and OpenAI at most 40 characters in Chat Completions, 64 elsewhere.
+    """
+    if _ACCEPTED_NAME.fullmatch(call_id) and len(call_id) <= max_length:
+        return call_id
+    return f"call_{sha256(call_id.encode()).hexdigest()[:_ID_DIGEST_LETTERS]}"
+
+
 # The intersection of OpenAI's, Anthropic's, Mistral's and Bedrock's rules.
 _ACCEPTED_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _UNACCEPTED_LETTER = re.compile(r"[^A-Za-z0-9_-]")
 _DIGEST_LETTERS = 8
+_ID_DIGEST_LETTERS = 32
 
 
 def vendor_name(name: str) -> str:
