@@ -3,7 +3,7 @@
 import pytest
 
 from parley.llm.errors import ProviderBusy, ProviderFailed
-from parley.llm.messages import Finished, Message, ModelRequest, OutputSchema, ToolDefinition, Usage
+from parley.llm.messages import Finished, Message, ModelRequest, OutputSchema, Text, ToolCall, ToolDefinition, ToolResult, Usage
 from tests.fakes.wire_formats.anthropic import ANTHROPIC, event, texts
 
 TOOLS = [ToolDefinition("a", "A.", {"type": "object"}), ToolDefinition("b", "B.", {"type": "object"})]
@@ -49,6 +49,14 @@ def test_the_required_output_limit_is_always_sent(vendor):
     ask(vendor, ModelRequest([Message("user", "hi")]))
 
     assert vendor.last_body["max_tokens"] > 0
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\n"])
+def test_blank_text_before_a_tool_call_is_left_out_because_it_is_rejected(vendor, blank):
+    answer = Message("assistant", [Text(blank), ToolCall("toolu_1", "a", "{}")])
+    ask(vendor, ModelRequest([Message("user", "hi"), answer, Message("tool", [ToolResult("toolu_1", "2")])], tools=TOOLS))
+
+    assert [block["type"] for block in vendor.last_body["messages"][1]["content"]] == ["tool_use"]
 
 
 def test_the_catalogues_key_is_sent_and_not_the_environments(vendor, monkeypatch):

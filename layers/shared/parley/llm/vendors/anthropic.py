@@ -98,7 +98,7 @@ def _content(origin: str, message: Message) -> list[dict[str, Any]]:
 
 def _block(origin: str, part: Part) -> Iterator[dict[str, Any]]:
     match part:
-        case Text(text) if text:  # the vendor rejects empty text
+        case Text(text) if text.strip():  # the vendor rejects blank text
             yield {"type": "text", "text": text}
         case Image(media_type):
             yield {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": part.base64}}
