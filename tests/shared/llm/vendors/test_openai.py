@@ -80,6 +80,20 @@ def test_parallel_calls_stay_apart_also_if_the_server_numbers_them_alike(vendor,
     assert len(set(deltas.values())) == len(deltas)
 
 
+@pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource"])
+def test_an_answer_that_the_server_broke_off_is_not_complete(vendor, provider, reason):
+    vendor.script = says(chunk("Hel") + chunk(finish=reason))
+
+    with pytest.raises(ProviderFailed, match=reason):
+        list(provider.stream("m", ASK))
+
+
+def test_an_answer_that_fills_the_context_is_cut_short(vendor, provider):
+    vendor.script = says(chunk("Hel") + chunk(finish="model_length"))
+
+    assert list(provider.stream("m", ASK))[-1].reason == "length"
+
+
 def test_the_request_is_sent_in_the_vendors_format(vendor, provider):
     list(provider.stream("its-model", ASK))
     headers, body = vendor.requests[0]

@@ -35,7 +35,10 @@ _FINISH_REASONS: dict[str, FinishReason] = {
     "length": "length",
     "tool_calls": "tool_calls",
     "content_filter": "content_filter",
+    "model_length": "length",  # Mistral's, at the end of the model's context
 }
+# The answer broke off: at Mistral and gateways, at vLLM, and at DeepSeek.
+_BROKEN_OFF = {"error", "abort", "insufficient_system_resource"}
 
 
 def _unchanged(call_id: str) -> str:
@@ -146,6 +149,8 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
         usage = _usage(chunk["usage"]) if chunk.get("usage") else usage
     if reason is None:
         raise ProviderFailed(provider, "the stream ended without a finish reason")
+    if str(reason) in _BROKEN_OFF:
+        raise ProviderFailed(provider, f"broke off: finish reason {reason!r}")
     # Some servers end tool calls with "stop". Calls that ran into the output limit are incomplete.
     has_calls = bool(calls) and str(reason) in {"tool_calls", "stop"}
     if has_calls:
