@@ -145,6 +145,7 @@ def _embed(services: ChatServices, call: ModelCall, texts: Sequence[str], deadli
     with closing(with_circuit_breaker(breaker, call.model, results, user_id=user_id, left_s=lambda: deadline.left_s)) as batches:
         for batch in batches:
             vectors += batch.vectors
+            call.add_guard_hits(batch.guard_hits)
             call.usage = Usage(call.usage.input_tokens + batch.input_tokens, is_estimated=call.usage.is_estimated or batch.is_estimated)
     call.status = "completed"
     return EmbeddingResult(vectors, call.usage.input_tokens, call.usage.is_estimated)

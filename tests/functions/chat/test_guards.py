@@ -6,6 +6,7 @@ import pytest
 
 from parley.llm.catalogue import Catalogue
 from tests.conftest import ROOT
+from tests.fakes.vendor import replies, running_vendor
 
 GUARD = '[guard.words]\nwords = ["nightingale"]\n[guard.personal_data]\n'
 WORD = "a nightingale"
@@ -22,6 +23,22 @@ def guarded(chat):
     state.services = replace(before, catalogue=lambda: catalogue)
     yield chat
     state.services = before
+
+
+@pytest.fixture
+def embedding_vendor(guarded):
+    """A vendor of embeddings, as the model `remote` of the guarded catalogue."""
+    from functions.chat import app
+
+    state = app.app._app.state
+    with running_vendor() as vendor:
+        vectors = [{"index": number, "embedding": [1, 0]} for number in (0, 1)]
+        vendor.script = replies({"data": vectors, "usage": {"prompt_tokens": 4}})
+        remote = f'provider = "openai-compatible"\nname = "m"\nkind = "embedding"\ndimensions = 2\nbase_url = "{vendor.url}"\n'
+        text = f"{GUARD}[models.remote]\n{remote}{(ROOT / 'tests' / 'models.toml').read_text()}"
+        catalogue = Catalogue.parse(text, source="test")
+        state.services = replace(state.services, catalogue=lambda: catalogue)
+        yield vendor
 
 
 @pytest.mark.parametrize(
@@ -78,6 +95,15 @@ def test_what_a_guard_found_is_in_the_deployments_audit_without_the_text(guarded
     assert '"kind": "word"' in found.detail
     assert "nightingale" not in found.detail
     assert alice.email not in found.detail
+
+
+def test_what_a_guard_found_in_texts_to_embed_is_in_the_audit_too(guarded, alice, row, embedding_vendor):
+    answer = guarded.post("/v1/embeddings", {"model": "remote", "input": [WORD, "a wren"]}, as_=alice)
+    found = row("SELECT outcome, detail FROM deployment_audit WHERE action = 'guard_hit' AND account_id = :id", id=alice.id)
+
+    assert (answer.status, found.outcome) == (200, "done")
+    assert (found.detail["purpose"], [hit["kind"] for hit in found.detail["hits"]]) == ("embedding", ["word"])
+    assert "nightingale" not in str(embedding_vendor.requests)
 
 
 @pytest.mark.parametrize("header", ["X-Guard", "X-Parley-Guard", "X-Guardrails", "X-Amzn-Bedrock-Trace"])
