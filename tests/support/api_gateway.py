@@ -7,6 +7,8 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from types import GeneratorType, SimpleNamespace
 from typing import Any, ClassVar, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -16,6 +18,7 @@ from parley.auth.principal import Principal
 from parley.http.lambda_entry import worker_loop
 
 PASSWORD = "a long enough pass phrase"
+_TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
 
 @dataclass(frozen=True)
@@ -142,12 +145,12 @@ def rest_event(method: str, url: str, body: Any, *, as_: Person | None, headers:
     split = urlsplit(url)
     query = dict(parse_qsl(split.query, keep_blank_values=True)) or None
     context: dict[str, Any] = {"requestId": secrets.token_hex(8), "identity": {"sourceIp": "192.0.2.7"}, "stage": "prod"}
-    context |= {"path": f"/prod{split.path}", "resourcePath": split.path}
+    context |= {"path": f"/prod{split.path}", "resourcePath": _resource_path(split.path)}
     if as_:
         context["authorizer"] = as_.context()
     all_headers = {"Host": "api.example.com", "Content-Type": "application/json", "X-Forwarded-Proto": "https"} | headers
     return {
-        "resource": split.path,
+        "resource": context["resourcePath"],
         "path": split.path,
         "httpMethod": method,
         "headers": all_headers,
@@ -159,6 +162,18 @@ def rest_event(method: str, url: str, body: Any, *, as_: Person | None, headers:
         "body": _encode_body(body),
         "isBase64Encoded": isinstance(body, bytes),
     }
+
+
+def _resource_path(path: str) -> str:
+    """Return the path of the template's route for a request, such as `/auth/oidc/{id}/start`; a path of no route is returned as it is."""
+    fitting = [route for route, pattern in _routes().items() if pattern.fullmatch(path)]
+    return min(fitting, key=lambda route: route.count("{"), default=path)
+
+
+@cache
+def _routes() -> dict[str, re.Pattern[str]]:
+    routes = re.findall(r'Type: Api, Properties: \{.*?Path: "?(/[^",]*)', _TEMPLATE.read_text())
+    return {route: re.compile(re.sub(r"\{\w+\}", "[^/]+", route)) for route in routes}
 
 
 def _encode_body(body: Any) -> str | None:

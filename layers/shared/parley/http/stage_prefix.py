@@ -17,10 +17,17 @@ def stage_prefix_of(event: Mapping[str, Any]) -> str:
     """Return the part of the request's path before the route: `/prod` on an API's default domain, the base path or nothing on others."""
     context = event["requestContext"]
     path, route = str(context.get("path", "")), str(context.get("resourcePath", ""))
-    prefix = path if route == "/" else path.removesuffix(route) if path.endswith(route) else ""
+    prefix = path if route == "/" else _before(path.split("/"), route.split("/")[1:])
     # Exactly one slash: a browser takes a `Location` that begins with two, or with a slash and a backslash, for another host.
     stripped = prefix.strip("/\\")
     return f"/{stripped}" if stripped else ""
+
+
+def _before(path: list[str], route: list[str]) -> str:
+    """Return what precedes the segments of the route, of which `{id}` stands for any, or nothing if the path does not end with them."""
+    start = len(path) - len(route)
+    is_end = start > 0 and all(name.startswith("{") or name == segment for name, segment in zip(route, path[start:], strict=True))
+    return "/".join(path[:start]) if is_end else ""
 
 
 async def _stage_prefix(request: Request) -> str:
