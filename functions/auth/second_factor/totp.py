@@ -72,7 +72,7 @@ def begin(services: AuthServices, principal: Principal, *, password: str | None,
     """
     import pyotp
 
-    user, _ = reauthenticate(services, principal, password, origin=origin)
+    user, proof = reauthenticate(services, principal, password, origin=origin)
     secret = pyotp.random_base32()
     encrypted = _cipher(services).encrypt(secret, context=_context(user.id))
     with principal_scope(services.engine, principal) as connection:
@@ -80,6 +80,7 @@ def begin(services: AuthServices, principal: Principal, *, password: str | None,
         require_passkey(services, connection, principal)
         if not second_factors.begin(connection, user_id=user.id, secret=encrypted):
             raise SecondFactorOn(str(user.id))
+        login_throttle.reset(connection, proof.buckets.account_keys)
     uri = pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name="Parley")
     return Enrolment(secret, uri, _draw_qr_code(uri))
 
@@ -111,13 +112,13 @@ def remove(services: AuthServices, principal: Principal, *, password: str | None
 
     Raises InvalidSecondFactor and the errors of `reauthenticate`, and Unauthorized if the session has ended meanwhile.
     """
-    user, _ = reauthenticate(services, principal, password, origin=origin)
+    user, proof = reauthenticate(services, principal, password, origin=origin)
     _count(services, user.id)
     with principal_scope(services.engine, principal) as connection:
         lock_access(connection, principal, is_exclusive=True)
         _check(services, code, connection, user.id)
         second_factors.remove(connection, user_id=user.id)
-        login_throttle.reset(connection, [_bucket(services, user.id).key])
+        login_throttle.reset(connection, [_bucket(services, user.id).key, *proof.buckets.account_keys])
         audit.add(connection, user.id, "second_factor_off", origin)
     _notify(services, "second_factor_off", user.email)
 
@@ -174,7 +175,8 @@ def log_in_by(services: AuthServices, challenge: str, check: Callable[[Connectio
             key_ring=key_ring,
             lifetimes=services.lifetimes,
             origin=origin,
-            reset_buckets=None,
+            # The password was right too. A hundred of these logins would otherwise count as a hundred failures in a row.
+            reset_buckets=services.throttle.password_buckets(users.get(connection, user_id).email, origin),
             has_second_factor=True,
         )
 

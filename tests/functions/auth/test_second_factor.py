@@ -81,6 +81,36 @@ def test_a_login_needs_the_code(app, recovery_codes):
     assert app.log_in(app.code()).status == 200
 
 
+def test_a_user_who_logs_in_again_and_again_is_not_throttled(app, recovery_codes):
+    assert [app.log_in(app.code()).status for _ in range(12)] == [200] * 12
+
+
+def test_a_login_with_a_code_reports_the_failures_before_it_and_forgets_them(auth, app, recovery_codes, alice):
+    bad = {"email": alice.email, "password": "not the pass phrase"}
+    assert [auth.post("/auth/login", bad).status for _ in range(3)] == [401] * 3
+    assert app.log_in(app.code()).status == 200
+    assert app.log_in(app.code()).status == 200
+
+    events = auth.get("/auth/audit?limit=2", as_=alice).json["items"]
+    assert [event["detail"]["failed_before"] for event in events] == [0, 3]
+
+
+def test_a_right_password_without_a_code_forgets_no_failures(auth, app, recovery_codes, alice):
+    assert app.challenge() and app.challenge()
+    bad = {"email": alice.email, "password": "not the pass phrase"}
+
+    assert [auth.post("/auth/login", bad).status for _ in range(9)] == [401] * 8 + [429]
+
+
+def test_a_user_who_adds_and_removes_an_app_again_and_again_is_not_throttled(auth, alice, clock):
+    def add_and_remove():
+        app = Authenticator(auth, alice, clock)
+        assert app.confirm(app.code()).status == 200
+        return auth.delete("/auth/second-factor", body={"password": PASSWORD, "code": app.code()}, as_=alice).status
+
+    assert [add_and_remove() for _ in range(6)] == [204] * 6
+
+
 def test_a_wrong_password_earns_no_challenge(auth, app, recovery_codes, alice):
     assert problem(auth.post("/auth/login", {"email": alice.email, "password": "not the pass phrase"})) == (401, "invalid_credentials")
 
