@@ -111,15 +111,23 @@ def may_mail(background: Engine, email: str, origin: ClientOrigin) -> bool:
 
 
 def may_notify(background: Engine, email: str) -> bool:
-    """Count a notification mail. Returns False if the address has reached its limit."""
+    """Count a notification mail. Returns False if the address has reached its limit. A mail that cannot be counted may be sent.
+
+    What the mail announces is committed: an error would cost the user the response, such as a key that is shown once.
+    """
     bucket = ThrottleBucket.of("note", email, burst=MAX_MAILS_PER_ADDRESS, window_s=WINDOW_S)
-    with global_scope(background) as connection:
+    with suppress(Unavailable), global_scope(background) as connection:
         return login_throttle.take(connection, [bucket]) is None
+    return True
 
 
 def may_invite_by_mail(background: Engine, email: str, inviter_id: UUID) -> bool:
-    """Count a mail about an invitation. Returns False if the inviter or the address has reached the limit of the day."""
+    """Count a mail about an invitation. Returns False if the inviter or the address has reached the limit of the day, or it cannot be counted.
+
+    The invitation is committed: repeated after an error, it would not be a new one, and nobody would learn that no mail was sent.
+    """
     inviter = ThrottleBucket.of("inviter", str(inviter_id), burst=MAX_INVITATIONS_PER_USER, window_s=DAY_S)
     invited = ThrottleBucket.of("invited", email, burst=MAX_INVITATIONS_PER_ADDRESS, window_s=DAY_S)
-    with global_scope(background) as connection:
+    with suppress(Unavailable), global_scope(background) as connection:
         return login_throttle.take(connection, [inviter, invited]) is None
+    return False

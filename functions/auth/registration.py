@@ -1,5 +1,6 @@
 """Registration: create an account immediately, or after the user returns a mailed code."""
 
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from parley.db.accounts import audit, invites, signups, users
 from parley.db.accounts.signups import Signup
 from parley.db.engine import Engine
 from parley.db.transactions import global_scope, user_scope
+from parley.errors import Unavailable
 from parley.ids import new_id
 from parley.jobs import SignUp
 
@@ -63,7 +65,8 @@ def verify(services: AuthServices, *, email: str, code: str, password: str | Non
         tokens = _create_account(services, signup, origin)
     except EmailTaken as exc:  # this code, or another for the same address, was used already
         raise InvalidCode("the address is taken") from exc
-    with global_scope(services.background) as connection:
+    # The account exists: repeated after an error, the code would count as used. Sign-ups that stay expire within the hour.
+    with suppress(Unavailable), global_scope(services.background) as connection:
         signups.delete_by_email(connection, email)
     return tokens
 
