@@ -122,7 +122,7 @@ def may_notify(background: Engine, email: str) -> bool:
 
 
 def may_invite_by_mail(background: Engine, email: str, inviter_id: UUID) -> bool:
-    """Count a mail about an invitation. Returns False if the inviter or the address has reached the limit of the day, or it cannot be counted.
+    """Count a mail about an invitation. Returns False if the inviter or the address has reached the day's limit, or it cannot be counted.
 
     The invitation is committed: repeated after an error, it would not be a new one, and nobody would learn that no mail was sent.
     """

@@ -96,7 +96,8 @@ def test_a_login_with_a_code_reports_the_failures_before_it_and_forgets_them(aut
 
 
 def test_a_right_password_without_a_code_forgets_no_failures(auth, app, recovery_codes, alice):
-    assert app.challenge() and app.challenge()
+    for _ in range(2):
+        app.challenge()
     bad = {"email": alice.email, "password": "not the pass phrase"}
 
     assert [auth.post("/auth/login", bad).status for _ in range(9)] == [401] * 8 + [429]
