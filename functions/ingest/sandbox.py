@@ -79,9 +79,11 @@ class _ParserTimeout:
         return self._deadline is not None and self._deadline.left_s <= 0
 
     def lines(self) -> Iterator[str]:
-        """Yield the lines that the child writes, as they arrive."""
+        """Yield the whole lines that the child writes, as they arrive."""
         for line in self._child.stdout or ():
             self._waiting_since = None
+            if not line.endswith("\n"):
+                return  # the child was killed while it wrote
             yield line
             self._waiting_since = time.monotonic()
 

@@ -10,7 +10,7 @@ import pytest
 
 from functions.ingest import sandbox
 from functions.ingest.errors import Corrupt, DocumentTooLarge, EmptyFile, Unsupported
-from functions.ingest.sandbox import read_blocks
+from functions.ingest.sandbox import ParserStopped, read_blocks
 from parley.deadline import Deadline
 from tests.support import document_files
 
@@ -93,3 +93,22 @@ def test_time_spent_by_the_caller_does_not_count_as_silence(stored, monkeypatch,
 def test_a_parser_that_hangs_is_killed(stored):
     with pytest.raises(DocumentTooLarge):
         list(read_blocks(stored(json.dumps("long").encode()), "file", silence_timeout_s=0.01))
+
+
+@pytest.mark.parametrize(("limits", "stopped"), [({"deadline": 0.5}, ParserStopped), ({"silence_timeout_s": 0.5}, DocumentTooLarge)])
+def test_a_parser_that_is_killed_in_the_middle_of_a_line_is_not_to_blame_for_the_line(stored, tmp_path, monkeypatch, limits, stopped):
+    (tmp_path / "half_line.py").write_text("""import sys, time
+sys.stdout.write('["paragraph", "whole", 0, null]\\n["paragraph", "hal')
+sys.stdout.flush()
+time.sleep(60)
+""")
+    command = [sys.executable, str(tmp_path / "half_line.py")]
+    start = sandbox.subprocess.Popen
+    monkeypatch.setattr(sandbox.subprocess, "Popen", lambda _, **options: start(command, **options))
+    monkeypatch.setattr(sandbox, "_POLL_S", 0.01)
+    if "deadline" in limits:
+        limits = {"deadline": Deadline.after(limits["deadline"])}
+    seen = []
+
+    with pytest.raises(stopped):
+        seen.extend(read_blocks(stored(b"text"), "notes.txt", **limits))
