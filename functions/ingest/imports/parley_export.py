@@ -30,6 +30,7 @@ _TEXT_FIELDS = {
     "thought": ("origin", "payload"),
     "tool_call": ("call_id", "name"),
     "tool_result": ("call_id", "content"),
+    "user_message": ("id", "text"),
     "source": (),
     "memory": (),
     "image": ("id", "media_type"),

@@ -8,9 +8,10 @@ import pytest
 
 from functions.ingest.imports.errors import ExportTooLarge, LeftOut
 from functions.ingest.imports.json_items import JsonItem
-from functions.ingest.imports.parley_export import read_rows
+from functions.ingest.imports.parley_export import _TEXT_FIELDS, read_rows
 from functions.ingest.imports.parley_prompts import PromptLeftOut
 from parley.db.imports.imported_conversations import ImportedProject
+from parley.db.turn.message_parts import AnswerParts
 
 USER = uuid4()
 DAY = datetime(2025, 8, 24, tzinfo=UTC)
@@ -87,6 +88,20 @@ def test_a_conversation_with_a_row_that_does_not_fit_is_left_out(rows, is_read):
     (read,) = read_export(("conversations", talk), *(("messages", message_row(talk, **each)) for each in rows))
 
     assert isinstance(read, LeftOut) is not is_read
+
+
+def test_an_answer_with_parts_of_every_kind_is_read_without_a_difference():
+    answer, talk = AnswerParts(), row()
+    answer.add_source({"number": 1, "url": "https://example.com", "title": "Puffins", "snippet": "They dive."})
+    answer.add_thought("vendor", "payload")
+    answer.add_tool_call("call", "weather", {"location": "Lisbon"})
+    answer.add_tool_result("call", ok=True, content="18 °C")
+    answer.add_user_message(str(uuid4()), "In Fahrenheit, please")
+    answer.add_text("64 °F [1]")
+    (read,) = read_export(("conversations", talk), ("messages", message_row(talk, 1, role="assistant", parts=answer.stored())))
+
+    assert {part["type"] for part in answer.stored()} | {"image"} == _TEXT_FIELDS.keys()
+    assert read.conversation.messages[0].parts == answer.stored()
 
 
 def nested(levels):
