@@ -20,6 +20,7 @@ from parley.db.messages import StoredMessage
 from parley.db.transactions import lock_until_end
 from parley.errors import ParleyError
 from parley.ids import new_id
+from parley.llm.tokens import estimate_tokens
 
 MAX_LINKS = 200
 MAX_MESSAGES = 1000
@@ -108,7 +109,15 @@ def copy(connection: Connection, snapshot: Snapshot, *, user_id: UUID) -> Conver
         parts: list[Mapping[str, Any]] = [{"type": "text", "text": message["text"]}]
         if message["role"] == "assistant":
             parts.insert(0, {"type": "memory"})
-        messages.add(connection, new_id(), user_id=user_id, conversation_id=conversation.id, role=message["role"], parts=parts)
+        messages.add(
+            connection,
+            new_id(),
+            user_id=user_id,
+            conversation_id=conversation.id,
+            role=message["role"],
+            parts=parts,
+            tokens=estimate_tokens(message["text"]),
+        )
     conversations.mark_extracted(connection, conversation.id, user_id=user_id, seq=len(snapshot.messages))
     return conversations.get(connection, conversation.id, user_id=user_id)
 

@@ -170,6 +170,15 @@ def test_a_copy_continues_the_conversation_as_the_readers_own(chat, conversation
     assert items[0]["text"] == "What is 6 * 7?"
 
 
+def test_a_copy_that_is_longer_than_a_models_context_goes_on_with_its_newest_messages(chat, conversation, share, talk, alice, bob):
+    asked = {"message": "Where do puffins nest? " * 100, "model": "offline", "conversation_id": talk, "stream": False}
+    assert [chat.post("/chat", asked, as_=alice).status for _ in range(5)] == [200] * 5
+    copy = conversation.post("/links/copy", {"token": share()["token"]}, as_=bob).json["id"]
+    answered = chat.post("/chat", asked | {"message": "Go on", "conversation_id": copy}, as_=bob)
+
+    assert (answered.status, answered.json["usage"]["input_tokens"] < 2000) == (200, True), answered.json["usage"]
+
+
 def test_a_copied_conversation_is_untrusted_and_adds_nothing_to_memory(conversation, share, bob, postgres):
     copy = conversation.post("/links/copy", {"token": share()["token"]}, as_=bob).json["id"]
     rows = postgres.execute(
