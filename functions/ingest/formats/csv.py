@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator
+from io import StringIO
 from itertools import batched, islice
 
 from functions.ingest.block import Block
@@ -31,8 +32,9 @@ def _rows(text: str) -> Iterator[str]:
         dialect: type[csv.Dialect] = csv.Sniffer().sniff(text[:_SAMPLE_CHARACTERS], delimiters=",;\t|")
     except csv.Error:
         dialect = csv.excel
+    csv.field_size_limit(len(text))  # by default, a file with a cell of 128 KiB is an error
     try:
-        for row in csv.reader(text.splitlines(keepends=True), dialect):
+        for row in csv.reader(StringIO(text, newline=""), dialect):
             if any(cell.strip() for cell in row):
                 yield " | ".join(" ".join(cell.split()) for cell in row)
     except csv.Error as exc:

@@ -126,6 +126,22 @@ def test_the_lines_of_a_cell_are_one_line_of_a_table():
     assert list(csv.read('name,note\nAda,"two\nlines"')) == [Block("table", "name | note\nAda | two lines")]
 
 
+def test_a_cell_of_a_table_may_be_longer_than_128_kib():
+    (table,) = csv.read(f"name,note\nAda,{'x' * 200_000}\nGrace,short")
+
+    assert table.text.split("\n") == ["name | note", f"Ada | {'x' * 200_000}", "Grace | short"]
+
+
+@pytest.mark.parametrize("between", ["\u2028", "\x85", "\x0b", "\x1e"])
+def test_only_a_line_break_ends_a_row_of_a_table(between):
+    assert list(csv.read(f"name,note\nAda,two{between}lines")) == [Block("table", "name | note\nAda | two lines")]
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_the_rows_of_a_table_end_as_in_any_system(line_end):
+    assert list(csv.read(line_end.join(["name,note", "Ada,one"]))) == [Block("table", "name | note\nAda | one")]
+
+
 @pytest.mark.parametrize("between", [",", ";", "\t"])
 def test_each_segment_of_a_table_has_the_column_names(between):
     rows = [f"{number}{between}=SUM(A1)" for number in range(120)]
