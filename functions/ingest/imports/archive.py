@@ -17,6 +17,8 @@ from functions.ingest.imports.errors import CorruptExport, EncryptedExport, Expo
 MAX_JSON_BYTES = 2_000_000_000
 # A text in JSON, with its escapes; the parser holds it in memory.
 MAX_TOKEN_BYTES = 16_000_000
+# Converting a longer integer would take seconds.
+MAX_NUMBER_BYTES = 1_000_000
 MAX_IMAGE_BYTES = 10_000_000
 # The list of the files in a ZIP file: about 100,000 names.
 MAX_DIRECTORY_BYTES = 8_000_000
@@ -54,7 +56,8 @@ class BoundedFile:
             raise CorruptExport(type(exc).__name__) from exc
         self.bytes_read += len(content)
         self.bytes_since_event += len(content)
-        if self.bytes_read > MAX_JSON_BYTES or self.bytes_since_event > MAX_TOKEN_BYTES:
+        max_bytes = MAX_NUMBER_BYTES if content.isdigit() else MAX_TOKEN_BYTES
+        if self.bytes_read > MAX_JSON_BYTES or self.bytes_since_event > max_bytes:
             raise ExportTooLarge(f"{self.bytes_read} bytes, {self.bytes_since_event} in one value")
         return content
 

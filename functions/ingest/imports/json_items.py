@@ -3,8 +3,10 @@
 A file is a list of conversations, one conversation, or Parley's own export, whose tables are lists.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import chain
 
 import ijson
@@ -47,15 +49,22 @@ def read_items(file: BoundedFile) -> Iterator[JsonItem]:
             pass
     except StopIteration as exc:
         raise CorruptExport("the file is empty") from exc
-    except (ijson.JSONError, UnicodeDecodeError) as exc:
+    except (ijson.JSONError, ValueError, ArithmeticError) as exc:
         # The error repeats the text around the place, which may be a user's.
         raise CorruptExport(type(exc).__name__) from None
 
 
 def _events(file: BoundedFile) -> Iterator[_Event]:
-    for event in ijson.basic_parse(file, use_float=True):
-        file.bytes_since_event = 0
-        yield event
+    limit = sys.get_int_max_str_digits()
+    # The parser, written in C, crashes the process if Python refuses to convert an integer.
+    sys.set_int_max_str_digits(0)
+    try:
+        # With `use_float`, it would reject integers of more than 64 bits.
+        for event, value in ijson.basic_parse(file):
+            file.bytes_since_event = 0
+            yield event, float(value) if isinstance(value, Decimal) else value
+    finally:
+        sys.set_int_max_str_digits(limit)
 
 
 def _members(events: Iterator[_Event]) -> Iterator[JsonItem]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import groupby
+from math import isfinite
 from uuid import UUID
 
 from functions.ingest.imports.draft import MAX_MESSAGES, ReadConversation, get_moment, get_text, storable
@@ -24,6 +25,8 @@ from parley.db.messages import MessageRole
 MAX_ROWS_BYTES = 100_000_000
 MAX_NAME_CHARACTERS, MAX_INSTRUCTIONS_CHARACTERS = 100, 32_000
 _MAX_PART_DEPTH = 100
+# Of an integer in a part. The largest floating-point number has 1,024.
+_MAX_NUMBER_BITS = 1024
 _ROLES: Mapping[str, MessageRole] = {"user": "user", "assistant": "assistant", "tool": "tool"}
 _TEXT_FIELDS = {
     "text": ("text",),
@@ -178,12 +181,14 @@ def _clean(value: object, depth: int = 0) -> object:
         return storable(value)
     if isinstance(value, dict):
         return {storable(str(name)): _clean(item, depth + 1) for name, item in value.items()}
+    if (isinstance(value, int) and value.bit_length() > _MAX_NUMBER_BITS) or (isinstance(value, float) and not isfinite(value)):
+        raise LeftOut("a number out of range")
     return [_clean(item, depth + 1) for item in value] if isinstance(value, list) else value
 
 
 def _number(row: JsonObject, name: str) -> int:
     value = row.get(name, 0)
-    if not isinstance(value, int) or not 0 <= value < 2**31:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
         raise LeftOut("a number out of range")
     return value
 

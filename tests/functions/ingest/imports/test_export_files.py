@@ -1,6 +1,7 @@
 """The file of an import: its values one at a time, within limits, and the report of what was read."""
 
 import json
+import sys
 import zipfile
 from collections import Counter
 from io import BytesIO
@@ -54,7 +55,7 @@ def test_a_file_is_a_list_one_value_or_tables(monkeypatch):
     assert [(item.table, item.value) for item in items(tables)] == [("a", {"id": 1}), ("b", {"id": 2}), ("b", {"id": 3})]
 
 
-@pytest.mark.parametrize("text", ["", "7", "[1", "{}x", '[{"a": 1}] 2'])
+@pytest.mark.parametrize("text", ["", "7", "[1", "{}x", '[{"a": 1}] 2', f"[1e{'9' * 30}]"])
 def test_a_file_that_is_no_such_json_is_corrupt(text):
     with pytest.raises(CorruptExport):
         items(text)
@@ -82,6 +83,30 @@ def test_numbers_of_a_file_are_no_decimals():
     (item,) = items('[{"at": 1756000000.25}]')
 
     assert type(item.value["at"]) is float
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+def test_an_integer_of_a_file_may_be_large(number):
+    whole, after = items(f'[{{"id": {number}}}, {{}}]')
+
+    assert (whole.value, after.value) == ({"id": number}, {})
+
+
+def test_an_integer_of_more_digits_than_python_converts_by_default_ends_no_worker():
+    whole, after = items(f'[{{"id": {"9" * 5000}}}, {{}}]')
+
+    assert (whole.value == {"id": 10**5000 - 1}, after.value, sys.get_int_max_str_digits()) == (True, {}, 4300)
+
+
+@pytest.mark.parametrize(("limit", "is_read"), [(130_000, False), (250_000, True)])
+def test_an_integer_has_as_many_digits_as_allowed_and_no_more(monkeypatch, limit, is_read):
+    monkeypatch.setattr(archive, "MAX_NUMBER_BYTES", limit)
+    text = f'[{{"id": {"9" * 200_000}}}]'
+    if is_read:
+        assert len(items(text)) == 1
+    else:
+        with pytest.raises(ExportTooLarge):
+            items(text)
 
 
 def test_a_report_keeps_five_titles_of_a_hundred_letters():
