@@ -163,7 +163,10 @@ def _store_batch(services: IngestServices, run: Import, batch: Sequence[ReadResu
                 **next_report.columns(),
             )
     except NotFound:
-        for key in keys:
+        with user_scope(services.engine, run.user_id) as connection:
+            # If another worker has ended the import, its messages refer to the same images.
+            is_deleted = not imports.exists(connection, run.id, user_id=run.user_id)
+        for key in keys if is_deleted else ():
             services.import_files.delete(key)
         raise
     left_out.clear()

@@ -75,6 +75,13 @@ def test_a_conversation_that_cannot_be_read_does_not_stop_the_others(import_expo
     assert conversations_of(alice) == {"Puffins": TRIP}
 
 
+def test_a_conversation_of_which_two_messages_have_the_same_id_is_left_out(import_export, conversations_of, alice):
+    said = [{"uuid": "m", "sender": sender, "text": "Hi", "created_at": "2025-08-24T00:00:00Z"} for sender in ("human", "assistant")]
+    run = import_export(alice, [{"uuid": "c", "name": "Twice", "chat_messages": said}, chatgpt_trip()])
+
+    assert (run["status"], left_out(run)["malformed"], conversations_of(alice)) == ("ready", 1, {"Puffins": TRIP})
+
+
 def test_a_loop_in_the_tree_ends(import_export, conversations_of, alice):
     nodes = [chatgpt_message("a", "user", "one", parent="b"), chatgpt_message("b", "assistant", "two", parent="a")]
     import_export(alice, [chatgpt_conversation(*nodes, title="Loop")])

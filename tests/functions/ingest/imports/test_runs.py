@@ -200,3 +200,22 @@ def test_images_of_an_import_that_is_deleted_meanwhile_are_deleted(requested, ra
         ran(message)
 
     assert [services.import_files.has(key) for key in keys] == [False]
+
+
+def test_images_of_an_import_that_another_worker_has_ended_stay(requested, ran, postgres, monkeypatch):
+    from functions.ingest.app import services
+
+    message, keys, put = requested(zipped([chatgpt_photo()])), [], services.import_files.put
+
+    def put_late(key, content, *, media_type):
+        monkeypatch.setattr(services.import_files, "put", put)
+        put(key, content, media_type=media_type)
+        keys.append(key)
+        postgres.execute(f"UPDATE imports SET leased_until = now() - interval '1 second' WHERE id = '{message.import_id}'")
+        assert ran(message)["status"] == "ready"
+
+    monkeypatch.setattr(services.import_files, "put", put_late)
+    with pytest.raises(NotFound):
+        ran(message)
+
+    assert [services.import_files.has(key) for key in keys] == [True]

@@ -23,7 +23,7 @@ type Outcome = Literal["added", "extended", "unchanged"]
 
 
 class IdsTaken(Exception):
-    """Another conversation of the user has messages with the same ids."""
+    """Two messages of the conversation have the same id, or another conversation of the user has messages with the same ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def store(connection: Connection, conversation: ImportedConversation, *, user_id
     if not added and not place.is_new:
         return StoredImport(place.conversation_id, "unchanged", 0)
     ids = [message_id_in(place.conversation_id, conversation, message.id) for message in added]
-    if connection.execute(_ARE_TAKEN, {"user_id": user_id, "ids": ids}).scalar_one():
+    if len(set(ids)) < len(ids) or connection.execute(_ARE_TAKEN, {"user_id": user_id, "ids": ids}).scalar_one():
         raise IdsTaken
     last_seq = max((message.seq for message in added), default=0)
     mined = 0 if reads_facts else last_seq

@@ -83,6 +83,11 @@ def get(connection: Connection, import_id: UUID, *, user_id: UUID) -> Import:
     return Import(**row._mapping)
 
 
+def exists(connection: Connection, import_id: UUID, *, user_id: UUID) -> bool:
+    """Whether the user has the import, open or ended."""
+    return connection.execute(select(imports.c.id).where(*_of_import(import_id, user_id))).first() is not None
+
+
 def page(connection: Connection, *, user_id: UUID, limit: int, after: UUID | None) -> list[Import]:
     """Return up to `limit` imports of the user that follow the import `after`, newest first."""
     statement = select(*_COLUMNS).where(imports.c.user_id == user_id)
