@@ -9,7 +9,7 @@ import ast
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from itertools import zip_longest
@@ -23,6 +23,8 @@ LINES_FOLDER = ROOT / ".tools" / "lines"
 MAX_TESTS = 60
 # The tests of one mutant take less than this, except that of a line with only one slow test.
 MAX_S = 8.0
+# A change that they do not notice is shown to tests that take this long together: those near the module share so many folders with it.
+MAX_OTHER_S, _NEAR_FOLDERS = 150.0, 2
 # A test that takes longer decides only about a line that no cheaper test runs.
 _MAX_TEST_S = 4.0
 # So many of the ways that tests go after a line take turns, those with the fewest tests.
@@ -128,6 +130,24 @@ class LineMap:
                 chosen.append(test)
                 spent_s += test_s
         return [*chosen, DESCRIPTION] if _is_described(file, source, line) else chosen
+
+    def other_tests_for(self, file: str, line: int, asked: Collection[str]) -> list[str]:
+        """Return more tests for a change that those asked did not notice: all that run the line, then all near the module's own.
+
+        They find what `tests_for` misses: a constant that code in another process reads, or the one slow test of a condition.
+        """
+        running = self._running(file, lines_of_change(_text_of(file), line))
+        near = {test for test in self.seconds if _common_folders(file, test.partition("::")[0]) >= _NEAR_FOLDERS and is_present(test)}
+        ranked = [
+            test for tests in (running, near) for test in sorted(tests, key=lambda test: (rank(file, test, self.seconds[test]), test))
+        ]
+        chosen, spent_s = [], 0.0
+        for test in dict.fromkeys(case.partition("[")[0] for case in ranked):
+            test_s = self.seconds_of([test])
+            if test not in asked and spent_s + test_s <= MAX_OTHER_S:
+                chosen.append(test)
+                spent_s += test_s
+        return chosen
 
     def _candidates(self, file: str, source: str, line: int) -> list[str]:
         """Return the tests that may decide about a line, in the order in which they are asked."""

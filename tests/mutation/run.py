@@ -1,8 +1,9 @@
 """Change the code in one place at a time and look whether a test fails: `make mutation ONLY="parley/metering"`.
 
 Python is changed by Cosmic Ray's operators, SQL by our own (`sql_operators.py`). For each change, the cheapest tests that run the
-changed line decide (`line_map.py`), in processes that `worker.py` forks. A change that they do not notice survives, unless
-`verdicts` argues that nobody could notice it. Prints the survivors and the score of each group of modules.
+changed line decide (`line_map.py`), in processes that `worker.py` forks. Except in a sample, a change that they do not notice is shown
+to all tests near the module. It survives if these do not notice it either, unless `verdicts` argues that nobody could. Prints the
+survivors and the score of each group of modules.
 """
 
 import argparse
@@ -40,10 +41,10 @@ class Judged:
 
 
 class Judge:
-    """Decides about mutants, several at a time."""
+    """Decides about mutants, several at a time. If it is thorough, all tests near the module are shown those that would survive."""
 
-    def __init__(self, workers: list[WorkerProcess], line_map: LineMap) -> None:
-        self._line_map, self._argued = line_map, verdicts()
+    def __init__(self, workers: list[WorkerProcess], line_map: LineMap, *, is_thorough: bool) -> None:
+        self._line_map, self._argued, self._is_thorough = line_map, verdicts(), is_thorough
         self._pool = ThreadPoolExecutor(len(workers))
         self._free: SimpleQueue[WorkerProcess] = SimpleQueue()
         for worker in workers:
@@ -57,8 +58,11 @@ class Judge:
         if reason := self._argued.get(mutant.key):
             return Judged(mutant, "equivalent", reason)
         tests = self._line_map.tests_for(mutant.file, mutant.line)
-        if not tests:
-            return Judged(mutant, "untested")
+        judged = self._shown_to(tests, mutant) if tests else Judged(mutant, "untested")
+        others = self._line_map.other_tests_for(mutant.file, mutant.line, tests) if self._is_thorough else []
+        return self._shown_to(others, mutant) if others and judged.fate in ("survived", "untested") else judged
+
+    def _shown_to(self, tests: list[str], mutant: Mutant) -> Judged:
         outcome = self._run(MutantJob(tests, self._line_map.seconds_of(tests), {mutant.file: mutant.source}, stops=True))
         print(
             f"{outcome.cpu_s:5.1f} s {outcome.failed or outcome.signal or outcome.exit_code} {mutant.file}:{mutant.line} {mutant.operator}",
@@ -123,7 +127,7 @@ def main(arguments: list[str]) -> int:
         print(f"{len(mutants)} mutants (SEED={seed})", flush=True)
         for worker in workers:
             worker.wait_until_ready()
-        judge = Judge(workers, LineMap.read())
+        judge = Judge(workers, LineMap.read(), is_thorough=chosen.sample is None)
         judged = list(_announced(judge.judge(mutants)))
         alarms = judge.false_alarms(judged)
     judged = [Judged(one.mutant, "unjudged", one.reason) if one.reason in alarms else one for one in judged]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.line_map import DESCRIPTION, LineMap, cheapest, lines_after, lines_of_change, names_at
+from tests.mutation.line_map import DESCRIPTION, MAX_OTHER_S, LineMap, cheapest, lines_after, lines_of_change, names_at
 from tests.mutation.mutants import VERDICTS, Mutant, changed_lines, is_behaviour, verdicts
 from tests.mutation.run import score
 from tests.mutation.scope import GROUPS, ROOT, files_in_scope, group_of
@@ -118,6 +118,18 @@ def test_the_tests_that_name_a_class_decide_about_its_fields():
 
     assert names_at((ROOT / module).read_text(), line) == {"ProviderTimeout"}
     assert naming in lines.tests_for(module, line)
+
+
+def test_a_change_that_was_not_noticed_is_shown_to_the_other_tests_of_its_line_and_folder():
+    module, line = "layers/shared/parley/tools/arguments.py", 28
+    near, elsewhere = (
+        "tests/shared/tools/test_arguments.py::test_valid_arguments_have_no_errors",
+        f"{HERE}::test_the_cheapest_tests_of_a_line_decide",
+    )
+    lines = LineMap({module: {line: [QUICK, SLOW]}}, {QUICK: 0.1, SLOW: 2 * MAX_OTHER_S, near: 0.1, elsewhere: 0.1})
+
+    assert lines.other_tests_for(module, line, []) == [QUICK, near]
+    assert lines.other_tests_for(module, line, [QUICK]) == [near]
 
 
 def test_the_few_tests_for_which_a_condition_holds_decide_about_it_too():
