@@ -59,6 +59,14 @@ def _text_of(path: str) -> str:
     return (ROOT / path).read_text() if (ROOT / path).is_file() else ""
 
 
+def _lines_with(names: Collection[str], path: str) -> list[int]:
+    """Return the numbers of the lines in which one of the names stands."""
+    word, text = re.compile(rf"\b(?:{'|'.join(names)})\b"), _text_of(path)
+    if not names or not word.search(text):
+        return []
+    return [number for number, line in enumerate(text.splitlines(), 1) if word.search(line)]
+
+
 def rank(file: str, test: str, seconds: float) -> float:
     """Return the cost of a test for a module: lower for a quick test, and for one whose file is in its folder or has a name like it.
 
@@ -132,11 +140,12 @@ class LineMap:
         return [*chosen, DESCRIPTION] if _is_described(file, source, line) else chosen
 
     def other_tests_for(self, file: str, line: int, asked: Collection[str]) -> list[str]:
-        """Return more tests for a change that those asked did not notice: all that run the line, then all near the module's own.
+        """Return more tests for a change that those asked did not notice: all that run the line or use its constant, then all near it.
 
         They find what `tests_for` misses: a constant that code in another process reads, or the one slow test of a condition.
         """
-        running = self._running(file, lines_of_change(_text_of(file), line))
+        source = _text_of(file)
+        running = self._running(file, lines_of_change(source, line)) | self._running_users(names_at(source, line))
         near = {test for test in self.seconds if _common_folders(file, test.partition("::")[0]) >= _NEAR_FOLDERS and is_present(test)}
         ranked = [
             test for tests in (running, near) for test in sorted(tests, key=lambda test: (rank(file, test, self.seconds[test]), test))
@@ -163,10 +172,13 @@ class LineMap:
         by_line = self.tests.get(file, {})
         return {test for number in lines for test in by_line.get(number, ()) if is_present(test)}
 
-    def _naming(self, names: Iterable[str]) -> set[str]:
+    def _naming(self, names: Collection[str]) -> set[str]:
         """Return the tests in whose files one of the names stands."""
-        word = re.compile(rf"\b(?:{'|'.join(names)})\b") if names else None
-        return {test for path, tests in self._by_path.items() if word and word.search(_text_of(path)) for test in tests if is_present(test)}
+        return {test for path, tests in self._by_path.items() if _lines_with(names, path) for test in tests if is_present(test)}
+
+    def _running_users(self, names: Collection[str]) -> set[str]:
+        """Return the tests that run a line with one of the names, in any module."""
+        return {test for file in self.tests for test in self._running(file, _lines_with(names, file))}
 
     @cached_property
     def _by_path(self) -> dict[str, list[str]]:

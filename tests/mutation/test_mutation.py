@@ -132,6 +132,16 @@ def test_a_change_that_was_not_noticed_is_shown_to_the_other_tests_of_its_line_a
     assert lines.other_tests_for(module, line, [QUICK]) == [near]
 
 
+def test_a_constant_that_was_not_noticed_is_shown_to_the_tests_of_a_module_that_imports_it():
+    constant, importer = "layers/shared/parley/auth/client_origin.py", "layers/shared/parley/http/dependencies.py"
+    line, use = (
+        next(number for number, text in enumerate((ROOT / module).read_text().splitlines(), 1) if part in text)
+        for module, part in ((constant, "MAX_USER_AGENT_LENGTH = "), (importer, "[:MAX_USER_AGENT_LENGTH]"))
+    )
+
+    assert LineMap({importer: {use: [QUICK]}}, {QUICK: 0.1}).other_tests_for(constant, line, []) == [QUICK]
+
+
 def test_the_few_tests_for_which_a_condition_holds_decide_about_it_too():
     *usual, rare = (
         f"{HERE}::test_{name}" for name in ("every_group_has_files", "a_mutant_that_loops_is_ended", "the_cheapest_tests_of_a_line_decide")
