@@ -22,13 +22,15 @@ _MAX_TITLE_CHARACTERS = 200
 _MAX_URL_CHARACTERS = 2000
 _MAX_BYTES = 1_000_000
 
+# An engine may leave a field out or give null, even for the address of a result.
 type _Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+type _Texts = Annotated[list[str], BeforeValidator(lambda value: [] if value is None else value)]
 
 
 class _Page(BaseModel):
     """A result of Tavily or SearXNG."""
 
-    url: str
+    url: _Text = ""
     title: _Text = ""
     content: _Text = ""
 
@@ -38,10 +40,10 @@ class _Page(BaseModel):
 
 
 class _BravePage(BaseModel):
-    url: str
+    url: _Text = ""
     title: _Text = ""
     description: _Text = ""
-    extra_snippets: list[str] = []
+    extra_snippets: _Texts = []
 
     @property
     def text(self) -> str:
@@ -49,9 +51,9 @@ class _BravePage(BaseModel):
 
 
 class _ExaPage(BaseModel):
-    url: str
+    url: _Text = ""
     title: _Text = ""
-    highlights: list[str] = []
+    highlights: _Texts = []
 
     @property
     def text(self) -> str:

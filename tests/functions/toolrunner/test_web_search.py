@@ -99,6 +99,15 @@ def test_a_result_that_is_no_web_address_is_left_out(engine):
     assert [page["url"] for page in engine("tavily", {"results": pages})["results"]] == [PAGE]
 
 
+@pytest.mark.parametrize("name", RESPONSES)
+def test_a_result_without_an_address_or_a_text_does_not_stop_the_others(engine, name):
+    empty = dict.fromkeys(("url", "title", "content", "description", "extra_snippets", "highlights"))
+    results = [empty, {"title": "A sum: 4"}, empty | {"url": PAGE}]
+    response = {"web": {"results": results}} if name == "brave" else {"results": results}
+
+    assert engine(name, response) == {"results": [{"url": PAGE, "title": PAGE, "text": ""}]}
+
+
 def test_results_are_few_and_short(engine):
     pages = [{"url": f"{PAGE}/{number}", "title": "t" * 9000, "content": "c" * 9000} for number in range(40)]
     results = engine("tavily", {"results": pages})["results"]
