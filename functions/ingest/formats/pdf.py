@@ -11,7 +11,7 @@ from functions.ingest.block import Block
 from functions.ingest.errors import Corrupt, Encrypted, Scanned
 
 if TYPE_CHECKING:
-    from pypdfium2 import PdfDocument
+    from pypdfium2 import PdfBookmark, PdfDocument
 
 _NEEDS_PASSWORD = 4  # FPDF_ERR_PASSWORD
 _LINE_END_HYPHEN = "\ufffe"  # PDFium's substitute for a hyphen that only splits a word at the end of a line
@@ -45,11 +45,19 @@ def _headings(document: "PdfDocument") -> dict[int, list[Block]]:
     """Return the headings of the outline by page number, counted from 0."""
     headings: dict[int, list[Block]] = defaultdict(list)
     for entry in document.get_toc(max_depth=6):
-        target, title = entry.get_dest(), " ".join(entry.get_title().split())
+        target, title = entry.get_dest(), _title(entry)
         page = target.get_index() if target else None
         if title and page is not None:
             headings[page].append(Block("heading", title, level=entry.level + 1, page=page + 1))
     return headings
+
+
+def _title(entry: "PdfBookmark") -> str:
+    """Return the title of an entry on one line, empty if it ends in half a character: a program that shortens titles may have cut one."""
+    try:
+        return " ".join(entry.get_title().split())
+    except UnicodeDecodeError:
+        return ""
 
 
 def _page_text(document: "PdfDocument", number: int) -> str:

@@ -56,6 +56,14 @@ def test_a_sentence_ends_a_paragraph_of_a_pdf_if_it_ends_before_four_fifths_of_t
     assert len(list(pdf.read(path))) == paragraphs
 
 
+def test_a_title_in_the_outline_of_a_pdf_that_ends_in_half_a_character_is_left_out(tmp_path):
+    content = document_files.pdf(["One.", "Two."], headings=True)
+    cut = content.replace(b"(Part 1)", b"(\xfe\xff\0A\xd8=)")
+    read = [(block.kind, block.text) for block in pdf.read(stored(tmp_path, cut))]
+
+    assert (cut != content, read) == (True, [("paragraph", "One."), ("heading", "Part 2"), ("paragraph", "Two.")])
+
+
 def test_a_pdf_without_text_counts_as_scanned(tmp_path):
     with pytest.raises(Scanned):
         list(pdf.read(stored(tmp_path, document_files.pdf(["", ""]))))
