@@ -73,10 +73,7 @@ class ConversationDraft:
         image_pointers: Iterable[str] = (),
     ) -> None:
         """Append a message, unless it has neither text nor an image. Raises TooLargeToRead."""
-        text = storable(text).strip()
-        if len(text) > MAX_MESSAGE_CHARACTERS:
-            text = text[:MAX_MESSAGE_CHARACTERS]
-            self._source.left_out["text_cut"] += 1
+        text = self._cut(storable(text).strip())
         parts = [part for pointer in image_pointers if (part := self._image_part(pointer))]
         if not text and not parts:
             return
@@ -101,7 +98,7 @@ class ConversationDraft:
         """Return the conversation. Raises WithoutMessages."""
         if not self._messages:
             raise WithoutMessages("no messages")
-        messages = [_with_text(message, "\n\n".join(texts)) for message, texts in zip(self._messages, self._texts, strict=True)]
+        messages = [_with_text(message, self._cut("\n\n".join(texts))) for message, texts in zip(self._messages, self._texts, strict=True)]
         dates = [message.created_at for message in messages]
         conversation = ImportedConversation(
             self.id,
@@ -112,6 +109,11 @@ class ConversationDraft:
             is_title_automatic=not self._title,
         )
         return ReadConversation(conversation, self._images)
+
+    def _cut(self, text: str) -> str:
+        if len(text) > MAX_MESSAGE_CHARACTERS:
+            self._source.left_out["text_cut"] += 1
+        return text[:MAX_MESSAGE_CHARACTERS]
 
     def _image_part(self, pointer: str) -> dict[str, str] | None:
         image = self._source.archive.image(pointer)

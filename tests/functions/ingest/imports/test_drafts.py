@@ -94,6 +94,15 @@ def test_a_text_is_cut_only_if_it_is_longer_than_allowed(new_draft, source, leng
     assert (told(made.finish()), counted(source)) == ([("user", "x" * 400_000)], cut)
 
 
+@pytest.mark.parametrize(("length", "cut"), [(199_998, {}), (199_999, {"text_cut": 1})])
+def test_answers_that_are_joined_are_cut_as_one_text(new_draft, source, length, cut):
+    made = new_draft()
+    add(made, "x" * 200_000, "y" * length, role="assistant")
+    ((_, text),) = told(made.finish())
+
+    assert (text, counted(source)) == ("x" * 200_000 + "\n\n" + "y" * 199_998, cut)
+
+
 def test_a_conversation_has_as_many_messages_as_allowed_and_no_more(new_draft, monkeypatch):
     monkeypatch.setattr(draft, "MAX_MESSAGES", 2)
     made = new_draft()
