@@ -3,9 +3,10 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from functions.summarize.services import SummarizeServices
 from functions.summarize.transcript import MessageLine
@@ -18,6 +19,7 @@ from parley.ids import new_id
 from parley.llm import prompts
 from parley.llm.candidates import Candidate
 from parley.llm.messages import Message, ModelRequest, OutputSchema
+from parley.llm.provider import storable
 from parley.memory.facts import judge_fact
 from parley.metering.completion import complete
 from parley.observability import logger
@@ -51,10 +53,18 @@ FACTS_SCHEMA = OutputSchema(
 )
 
 
+# The model's JSON may contain what PostgreSQL cannot store, such as `\u0000`.
+FactText = Annotated[
+    str,
+    BeforeValidator(lambda text: storable(text) if isinstance(text, str) else text),
+    Field(min_length=1, max_length=MAX_FACT_CHARACTERS),
+]
+
+
 class FactIn(BaseModel):
     """A fact as the model returns it; `message` is the number of the message that states it."""
 
-    text: str = Field(min_length=1, max_length=MAX_FACT_CHARACTERS)
+    text: FactText
     message: int
 
 

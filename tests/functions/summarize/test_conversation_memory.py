@@ -175,6 +175,15 @@ def test_only_statements_of_the_user_become_facts(engines, say, rows, alice):
     assert rows(FACTS, id=alice.id) == [("Kept.",)]
 
 
+def test_characters_of_a_fact_that_cannot_be_stored_do_not_stop_the_facts_and_passages(engines, say, rows, alice):
+    listed = r'{"facts": [{"text": "The user\u0000 likes tea.", "message": 1}, {"text": "The user likes \ud83d.", "message": 1}]}'
+    provider = ScriptedProvider([llm.TextDelta(listed), llm.Finished("stop")])
+    extract_memories(make_services(engines, provider), UUID(say(alice, "I like tea")), user_id=alice.id, deadline=make_deadline())
+
+    assert rows(FACTS, id=alice.id) == [("The user likes tea.",), ("The user likes \N{REPLACEMENT CHARACTER}.",)]
+    assert len(rows(PASSAGES, id=alice.id)) >= 1
+
+
 def test_a_malformed_list_of_facts_does_not_lose_the_passages(engines, say, rows, alice):
     provider = ScriptedProvider([llm.TextDelta("I found nothing!"), llm.Finished("stop")])
     extract_memories(make_services(engines, provider), UUID(say(alice, "hello")), user_id=alice.id, deadline=make_deadline())
