@@ -115,7 +115,7 @@ def _condition(term: Term) -> Condition | None:
     if field == "id":
         id = parse_id(value)
         return Condition(field, "eq", id) if id and term.operator == "eq" else None
-    return Condition(field, term.operator, value.lower() if field == "name" else value)
+    return Condition(field, term.operator, value)
 
 
 def _change_members(connection: Connection, group_id: UUID, changes: MemberChanges, *, origin: ClientOrigin) -> None:

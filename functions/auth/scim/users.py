@@ -28,7 +28,6 @@ from parley.db.transactions import global_scope, lock_until_end, user_scope
 from parley.ids import new_id
 
 _FIELDS = {"id": "id", "username": "user_name", "externalid": "external_id", "displayname": "display_name", "active": "is_active"}
-_EXACT = {"external_id"}
 _WORK_ADDRESS: dict[str, str | bool] = {"type": "work", "primary": True}
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 
@@ -177,7 +176,7 @@ def _condition(term: Term) -> Condition | None:
     if field == "id":
         id = parse_id(value)
         return Condition(field, "eq", id) if id and term.operator == "eq" else None
-    return Condition(field, term.operator, value if field in _EXACT else value.lower())
+    return Condition(field, term.operator, value)
 
 
 def parse_id(text: str) -> UUID | None:
@@ -204,7 +203,7 @@ def _check_free(background: Connection, profile: Profile, *, old: ScimUser | Non
     written = old if old and old.is_provisioned else None
     unique: dict[str, Condition] = {}
     if not written or profile.user_name.lower() != written.user_name.lower():
-        unique["userName"] = Condition("user_name", "eq", profile.user_name.lower())
+        unique["userName"] = Condition("user_name", "eq", profile.user_name)
     if profile.external_id and not (written and profile.external_id == written.external_id):
         unique["externalId"] = Condition("external_id", "eq", profile.external_id)
     for attribute, condition in unique.items():

@@ -53,6 +53,14 @@ def test_groups_that_users_found_are_not_the_providers(auth, provider, alice):
         assert refusal(provider.call(method, f"/Groups/{id}", body)) == (404, None)
 
 
+@pytest.mark.parametrize("name", ["İnsan Kaynakları", "ΤΜΗΜΑΣ"])
+def test_a_group_is_found_by_letters_that_languages_lower_in_different_ways(provider, alice, name):
+    id = provider.create_group(f"{alice.id} {name}")["id"]
+
+    found = [provider.find("Groups", f'displayName {operator} "{alice.id} {name}"') for operator in ("eq", "co", "sw", "ew")]
+    assert found == [[id]] * 4
+
+
 def test_a_group_is_found_by_name_external_id_and_member(provider, alice, bob):
     id = provider.create_group(f"Team {alice.id}", str(alice.id), externalId=f"g-{alice.id}")["id"]
 

@@ -22,6 +22,14 @@ def events_of(auth, admin, id):
     return [row["action"] for row in auth.get(f"/admin/audit?account_id={id}", as_=admin).json["items"]]
 
 
+def test_a_user_is_found_by_a_letter_that_languages_lower_in_different_ways(provider, email):
+    id = provider.create(f"İNCİ-{email}", emails=[{"value": email}])["id"]
+
+    assert provider.find("Users", f'userName eq "İNCİ-{email}"') == [id]
+    again = provider.call("POST", "/Users", {"userName": f"İNCİ-{email}", "emails": [{"value": f"x{email}"}]})
+    assert refusal(again) == (409, "uniqueness")
+
+
 def test_a_created_user_is_shown_with_what_was_sent(provider, email):
     name = {"givenName": "Barbara", "familyName": "Jensen", "formatted": "Ms. Barbara J Jensen III"}
     made = provider.create(email, externalId=f"x-{email}", name=name, displayName="Babs", password="ignored")

@@ -10,35 +10,37 @@ from sqlalchemy import ColumnElement, false, func
 type Operator = Literal["eq", "co", "sw", "ew"]
 
 
+# Other texts are compared regardless of case. Addresses are stored in lower case.
+_EXACT = {"email", "external_id"}
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A comparison of a field. Texts are compared as they are; a UUID or a truth value only by `eq`."""
+    """A comparison of a field. A UUID or a truth value is compared only by `eq`.
+
+    PostgreSQL lowers both sides of a text, as Python has other rules for some letters, such as the capital I with a dot.
+    """
 
     field: str
     operator: Operator
     value: str | bool | UUID
 
 
-def lowered(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return the column in lower case, for attributes that ignore case."""
-    return func.lower(column)
-
-
 def all_of(conditions: Sequence[Condition], columns: Mapping[str, ColumnElement[Any]]) -> list[ColumnElement[bool]]:
     """Return the conditions on `columns`, which are keyed by field."""
-    return [_compare(columns[condition.field], condition) for condition in conditions]
+    return [_compare(columns[condition.field], condition, is_exact=condition.field in _EXACT) for condition in conditions]
 
 
-def _compare(column: ColumnElement[Any], condition: Condition) -> ColumnElement[bool]:
+def _compare(column: ColumnElement[Any], condition: Condition, *, is_exact: bool) -> ColumnElement[bool]:
     value = condition.value
     if condition.operator == "eq":
-        return column == value
+        return column == value if is_exact or not isinstance(value, str) else func.lower(column) == func.lower(value)
     if not isinstance(value, str):
         return false()
     match condition.operator:
         case "co":
-            return column.contains(value, autoescape=True)
+            return (column.contains if is_exact else column.icontains)(value, autoescape=True)
         case "sw":
-            return column.startswith(value, autoescape=True)
+            return (column.startswith if is_exact else column.istartswith)(value, autoescape=True)
         case "ew":
-            return column.endswith(value, autoescape=True)
+            return (column.endswith if is_exact else column.iendswith)(value, autoescape=True)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, exists, func, insert, select, text, u
 from sqlalchemy.exc import IntegrityError
 
 from parley.db.groups.pools import PaidByAnotherGroup
-from parley.db.scim.conditions import Condition, all_of, lowered
+from parley.db.scim.conditions import Condition, all_of
 from parley.db.tables import group_members, groups, users
 
 _OF_PROVIDER = groups.c.is_managed
@@ -24,7 +24,7 @@ _COLUMNS = (
     groups.c.created_at,
     func.coalesce(groups.c.updated_at, groups.c.created_at).label("updated_at"),
 )
-_FIELDS = {"id": groups.c.id, "name": lowered(groups.c.name), "external_id": groups.c.external_id}
+_FIELDS = {"id": groups.c.id, "name": groups.c.name, "external_id": groups.c.external_id}
 
 
 @dataclass(frozen=True, slots=True)

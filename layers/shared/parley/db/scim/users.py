@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, CompoundSelect, Connection, func, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from parley.db.scim.conditions import Condition, all_of, lowered
+from parley.db.scim.conditions import Condition, all_of
 from parley.db.tables import credentials, scim_users, users
 
 
@@ -57,10 +57,10 @@ _COLUMNS = (
 _JOINED = users.join(credentials, credentials.c.user_id == users.c.id).outerjoin(scim_users, scim_users.c.user_id == users.c.id)
 _FIELDS = {
     "id": users.c.id,
-    "user_name": lowered(_user_name),
+    "user_name": _user_name,
     "external_id": scim_users.c.external_id,
     "email": users.c.email,
-    "display_name": lowered(users.c.display_name),
+    "display_name": users.c.display_name,
     "is_active": _is_active,
 }
 
@@ -113,8 +113,9 @@ def _named(condition: Condition) -> CompoundSelect[tuple[UUID]]:
     A name that the provider has written comes before the same name as an address, which anybody may have registered since.
     """
     written, user = scim_users.alias("written"), users.alias("named")
-    has_name = (func.lower(written.c.user_name) == condition.value, written.c.removed_at.is_(None))
+    name = func.lower(condition.value)
+    has_name = (func.lower(written.c.user_name) == name, written.c.removed_at.is_(None))
     is_written = select(written.c.user_id).where(written.c.user_id == user.c.id).exists()
     is_name = select(written.c.user_id).where(*has_name).exists()
-    by_address = select(user.c.id).where(user.c.email == condition.value, ~is_written, ~is_name)
+    by_address = select(user.c.id).where(user.c.email == name, ~is_written, ~is_name)
     return union_all(select(written.c.user_id).where(*has_name), by_address)
