@@ -17,6 +17,7 @@ type Format = Literal["pdf", "docx", "html", "markdown", "csv", "json", "code", 
 MAX_XML_BYTES = 50 * 1024 * 1024
 _ENCRYPTED_PART = "EncryptedPackage".encode("utf-16-le")
 _CHARSET_SAMPLE_WORDS, _CHARSET_SAMPLE_BYTES = 5_000, 1 << 16
+_LETTERS_PER_ERROR = 4
 # Possessive quantifiers and the atomic group prevent backtracking: a text may begin with thousands of comments.
 _HTML = re.compile(r"\s*+(<\?xml[^>]*+>\s*+)?+((?><!--.*?-->)\s*+)*+<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 _MARKDOWN = re.compile(r"^(#{1,6} \S|```|[ \t]*[-*] \[[ x]\] )", re.MULTILINE)
@@ -49,7 +50,10 @@ def detect_format(content: bytes, name: str) -> Format:
 
 
 def decode_text(content: bytes, name: str) -> str:
-    """Decode a text file: UTF-8, UTF-16 with a byte order mark, else the most likely charset. Raises Unsupported for binary content."""
+    """Decode a text file: UTF-8, UTF-16 with a byte order mark, UTF-8 with a few errors, else the most likely charset.
+
+    Raises Unsupported for binary content.
+    """
     from charset_normalizer import from_bytes
 
     for encoding in ("utf-8-sig", *(("utf-16",) if has_utf16_mark(content) else ())):
@@ -60,10 +64,25 @@ def decode_text(content: bytes, name: str) -> str:
         if "\0" in text:
             break
         return text
-    guess = None if b"\0" in content else from_bytes(_charset_sample(content)).best()
+    if b"\0" in content:
+        raise Unsupported(name)
+    if (text := _nearly_utf8(content)) is not None:
+        return text
+    guess = from_bytes(_charset_sample(content)).best()
     if guess is None:
         raise Unsupported(name)
     return content.decode(guess.encoding, "replace")
+
+
+def _nearly_utf8(content: bytes) -> str | None:
+    """Decode UTF-8 with errors, such as a file that breaks off in a letter. Return None if it is more likely in another charset.
+
+    Letters of other charsets are hardly ever valid UTF-8.
+    """
+    text = content.decode("utf-8-sig", "replace")
+    errors = text.count("\N{REPLACEMENT CHARACTER}") - content.count("\N{REPLACEMENT CHARACTER}".encode())
+    letters = sum(not character.isascii() for character in text) - errors
+    return text if letters >= errors * _LETTERS_PER_ERROR else None
 
 
 def _charset_sample(content: bytes) -> bytes:

@@ -55,6 +55,30 @@ def test_a_text_in_an_old_encoding_keeps_its_letters():
     assert decode_text(("Die Grüße aus Köln, schöne Tage. " * 5).encode("latin-1"), "letter").startswith("Die Grüße aus Köln")
 
 
+@pytest.mark.parametrize("sentence", ["Die Grüße aus Köln, schöne Tage. ", "Пришлите документы. ", "天气很好。"])
+@pytest.mark.parametrize(
+    "error", [b"\xe9", "ü".encode()[:1], "好".encode()[:2]], ids=["old letter", "half a letter", "two thirds of a letter"]
+)
+def test_a_text_in_utf_8_with_an_error_keeps_its_other_letters(sentence, error):
+    text = sentence * 3
+
+    assert decode_text(text.encode() + error, "log.txt") == f"{text}\N{REPLACEMENT CHARACTER}"
+    assert decode_text(error + b" " + text.encode(), "log.txt") == f"\N{REPLACEMENT CHARACTER} {text}"
+
+
+@pytest.mark.parametrize(("letters", "decoded"), [(4, "éééé\N{REPLACEMENT CHARACTER}"), (3, None)])
+def test_a_text_with_an_error_is_in_utf_8_if_four_letters_of_five_are(letters, decoded):
+    read = decode_text("é".encode() * letters + b"\xe9", "log.txt")
+
+    assert (read == decoded) is (decoded is not None)
+
+
+def test_a_replacement_character_is_no_error():
+    text = "caf\N{REPLACEMENT CHARACTER} " * 3 + "Grüße, schöne Tage, Äpfel"
+
+    assert decode_text(text.encode() + b"\xe9", "log.txt") == f"{text}\N{REPLACEMENT CHARACTER}"
+
+
 @pytest.mark.parametrize(
     ("encoding", "foreign"),
     [("latin-1", "Das Büro öffnet übermorgen für schöne Tage in Köln."), ("cp1251", "Пришлите, пожалуйста, документы до конца сентября.")],
