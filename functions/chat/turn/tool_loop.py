@@ -18,6 +18,8 @@ from parley.db.engine import Connection
 from parley.db.transactions import user_scope
 from parley.db.turn import steering_messages
 from parley.db.turn.approvals import Approval
+from parley.db.turn.steering_messages import SteeringMessage
+from parley.deadline import Deadline, retry_while_unavailable
 from parley.llm import messages as llm
 from parley.llm.errors import ProviderFailed
 from parley.llm.router import ModelStreamEvent
@@ -82,8 +84,8 @@ def run_tool_loop(services: ChatServices, turn: Turn, heartbeat: Heartbeat) -> I
         if turn.open_calls:
             yield from run_tool_calls(turn, heartbeat)
             heartbeat.tick_now()  # so that the round has messages sent since the last tick
-            yield from map(heartbeat.mark_sent, _read_messages(services, turn))
-            _prepare_next_round(services, turn)
+            yield from map(heartbeat.mark_sent, _read_messages(services, turn, heartbeat.deadline))
+            _prepare_next_round(services, turn, heartbeat.deadline)
         yield from _call_model(services, turn, heartbeat)
         if not turn.open_calls:
             return
@@ -180,7 +182,7 @@ def _call_model(services: ChatServices, turn: Turn, heartbeat: Heartbeat) -> Ite
     """Call the model once, yield its text as events, and add its tool calls to the turn."""
     turn.finished = None
     tool_calls = list[llm.ToolCall]()
-    reserve_again = partial(_reserve_again, services, turn)
+    reserve_again = partial(_reserve_again, services, turn, heartbeat.deadline)
     request = fetch_images(turn.request, services.images, turn.image_bytes)
     left_s = heartbeat.deadline.left_s + 1
     model_stream = services.router.ask(turn.candidates, request, user_id=turn.user_id, total_s=left_s, reserve_again=reserve_again)
@@ -224,22 +226,31 @@ def _record_tool_calls(turn: Turn, finished: llm.Finished, tool_calls: list[llm.
         yield turn.add_tool_call(parsed_call)
 
 
-def _read_messages(services: ChatServices, turn: Turn) -> list[NumberedEvent]:
+def _read_messages(services: ChatServices, turn: Turn, deadline: Deadline) -> list[NumberedEvent]:
     """Add the messages that the user has sent meanwhile to the next request, and return their events."""
     if not turn.has_unread_messages:
         return []
+    return [turn.add_user_message(message) for message in retry_while_unavailable(partial(_unread_messages, services, turn), deadline)]
+
+
+def _unread_messages(services: ChatServices, turn: Turn) -> list[SteeringMessage]:
     with user_scope(services.engine, turn.user_id) as connection:
-        unread = steering_messages.unread(connection, turn.id, user_id=turn.user_id, read=turn.parts.user_messages)
-    return [turn.add_user_message(message) for message in unread]
+        return steering_messages.unread(connection, turn.id, user_id=turn.user_id, read=turn.parts.user_messages)
 
 
-def _prepare_next_round(services: ChatServices, turn: Turn) -> None:
+def _prepare_next_round(services: ChatServices, turn: Turn, deadline: Deadline) -> None:
     """Build the next round's request, settle the calls so far, and reserve the new cost. The model that answered is called first."""
     last_model = turn.model_id
     candidates = sorted(turn.candidates, key=lambda candidate: candidate.id != last_model)
     turn.rounds += 1
     may_call = turn.rounds < MAX_ROUNDS and len(turn.parts.tool_calls) < MAX_TOOL_CALLS
     turn.candidates, turn.request = prepare_request(candidates, turn.context, turn.parts.all(), may_call=may_call)
+    # Tools have run, and may have changed something: a database that is briefly away must not end the turn.
+    retry_while_unavailable(partial(_settle_and_reserve, services, turn), deadline)
+
+
+def _settle_and_reserve(services: ChatServices, turn: Turn) -> None:
+    """Settle the calls so far and reserve the cost of the next. Safe to repeat: the next settlement releases what an attempt reserved."""
     with user_scope(services.engine, turn.user_id) as connection:
         is_ours = limits.settle(connection, turn.billing_subject, turn.billed_calls, reservations=turn.reservations, turn_id=turn.id)
         if turn.reservations and not is_ours:
@@ -247,10 +258,14 @@ def _prepare_next_round(services: ChatServices, turn: Turn) -> None:
         turn.reservations.append(_reserve(services, turn, connection))
 
 
-def _reserve_again(services: ChatServices, turn: Turn) -> None:
+def _reserve_again(services: ChatServices, turn: Turn, deadline: Deadline) -> None:
     """Reserve the cost again before a call is repeated, because the vendor may charge for the failed call, too. Raises BudgetExhausted."""
-    with user_scope(services.engine, turn.user_id) as connection:
-        turn.reservations.append(_reserve(services, turn, connection))
+
+    def reserve() -> None:
+        with user_scope(services.engine, turn.user_id) as connection:
+            turn.reservations.append(_reserve(services, turn, connection))
+
+    retry_while_unavailable(reserve, deadline)
 
 
 def _reserve(services: ChatServices, turn: Turn, connection: Connection) -> Reservation:

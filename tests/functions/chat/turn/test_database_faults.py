@@ -4,16 +4,21 @@ from contextlib import contextmanager
 
 import pytest
 
-from functions.chat.turn import begin
-from functions.chat.turn.events import TurnCompleted
+from functions.chat.turn import begin, tool_loop
+from functions.chat.turn.events import MessageRead, TurnCompleted
 from parley.db.turn.turn_begin import IdempotencyKey
 from parley.errors import Unavailable
 from parley.llm import messages as llm
+from parley.llm.errors import ProviderFailed
 from tests.functions.chat.statements import recorded_statements
+from tests.support.toolbox import DONE, RecordingToolbox, ScriptedRounds, tool_calls_answer
 from tests.support.turns import ScriptedProvider, make_services, stored_messages, take
 
 ANSWER = [llm.TextDelta("Hel"), llm.TextDelta("lo"), llm.Finished("stop", llm.Usage(1000, 100))]
 BEGIN, RECALL, END = 5, 1, 4
+# A turn with tools in a new conversation: its first transaction, and all its statements.
+TOOLS_BEGIN, TOOLS_TURN = 4, 15
+STEER = "UPDATE turns SET steering = CAST(:message AS jsonb) WHERE user_id = :u AND status = 'running'"
 COUNTS = """
 SELECT (SELECT count(*) FROM messages WHERE user_id = :u) AS messages, (SELECT count(*) FROM usage WHERE user_id = :u) AS calls,
        (SELECT count(*) FROM turns WHERE user_id = :u AND status = 'running') AS running,
@@ -57,6 +62,19 @@ def cut_commit(monkeypatch):
 
 
 @pytest.fixture
+def toolbox(change, alice):
+    """Return a toolbox with a tool, while which the user sends a message to the turn."""
+    message = '[{"id": "m", "text": "Faster"}]'
+    return RecordingToolbox().add("write", lambda: change(STEER, u=alice.id, message=message))
+
+
+def take_with_tools(engine, person, toolbox):
+    """Take a turn whose model calls a tool, a priced call before and one after it, and return its events."""
+    rounds = ScriptedRounds(tool_calls_answer(("w", "write", {})), DONE)
+    return take(make_services(engine, rounds, toolbox=toolbox), person, "mine", model="handy-priced", tools=True)
+
+
+@pytest.fixture
 def conversation_id(engine, alice):
     started, *_ = take(make_services(engine, ScriptedProvider(ANSWER)), alice, "before", model="priced")
     return started.conversation_id
@@ -90,6 +108,57 @@ def test_the_drops_cover_every_statement_of_a_turn(engine, alice, conversation_i
         take(make_services(engine, ScriptedProvider(ANSWER)), alice, "mine", conversation_id=conversation_id, model="priced")
 
     assert len(found) == BEGIN + RECALL + END
+
+
+@pytest.mark.parametrize("k", range(TOOLS_BEGIN + 1, TOOLS_TURN + 1))
+def test_a_turn_goes_on_after_its_tools_although_its_connection_was_dropped(engine, alice, row, dropping, toolbox, k):
+    with dropping(k):
+        events = take_with_tools(engine, alice, toolbox)
+
+    assert isinstance(events[-1], TurnCompleted)
+    assert toolbox.names == ["write"]
+    assert [event.text for event in events if isinstance(event, MessageRead)] == ["Faster"]
+    assert tuple(row(COUNTS, u=alice.id)) == (2, 2, 0, 0)
+
+
+def test_the_drops_cover_every_statement_of_a_turn_with_tools(engine, alice, toolbox):
+    with recorded_statements(engine) as found:
+        take_with_tools(engine, alice, toolbox)
+
+    assert len(found) == TOOLS_TURN
+
+
+@pytest.fixture
+def lost_reply(monkeypatch):
+    """Lose the reply to the first commit of the tool loop."""
+    real, losses = tool_loop.user_scope, iter([Unavailable("database")])
+
+    @contextmanager
+    def scope(engine, user_id):
+        with real(engine, user_id) as connection:
+            yield connection
+        for loss in losses:
+            raise loss
+
+    monkeypatch.setattr(tool_loop, "user_scope", scope)
+
+
+@pytest.mark.usefixtures("lost_reply")
+def test_a_round_is_paid_and_reserved_once_if_only_the_reply_to_its_commit_is_lost(engine, alice, row):
+    toolbox = RecordingToolbox().add("write", lambda: "sent")
+    events = take_with_tools(engine, alice, toolbox)
+
+    assert isinstance(events[-1], TurnCompleted)
+    assert tuple(row(COUNTS, u=alice.id)) == (2, 2, 0, 0)
+
+
+@pytest.mark.usefixtures("lost_reply")
+def test_a_call_is_repeated_although_the_reply_to_its_reservation_was_lost(engine, alice, row):
+    rounds = ScriptedRounds([llm.Thought("priced", "sealed"), ProviderFailed("acme", "broke off")], ANSWER)
+    events = take(make_services(engine, rounds), alice, "mine", model="priced")
+
+    assert isinstance(events[-1], TurnCompleted)
+    assert tuple(row(COUNTS, u=alice.id)) == (2, 2, 0, 0)
 
 
 def test_a_turn_goes_on_if_only_the_reply_to_its_first_commit_is_lost(engine, alice, row, cut_commit):
