@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -23,6 +24,7 @@ from parley.db.transactions import principal_scope, user_scope
 from parley.db.turn import approvals, turn_checkpoint
 from parley.db.turn.approvals import Approval
 from parley.db.turn.message_parts import AnswerParts
+from parley.db.turn.turn_begin import CertainCommit
 from parley.db.turn.turn_checkpoint import LockedTurn
 from parley.db.webhooks import deliveries
 from parley.deadline import Deadline, retry_while_unavailable
@@ -100,7 +102,7 @@ def _note_pause(connection: Connection, turn: Turn, requests: Sequence[Approval]
     return deliveries.note(connection, "turn.waiting_for_approval", user_id=turn.user_id, key=key, data=data)
 
 
-def decide(services: ChatServices, principal: Principal, decision: Decision) -> Turn | AlreadyResumed | None:
+def decide(services: ChatServices, principal: Principal, decision: Decision, deadline: Deadline) -> Turn | AlreadyResumed | None:
     """Store the decision. Return the turn to resume if it was the last decision, or None while other calls wait.
 
     Of two concurrent last decisions, only one gets the turn. A turn that has waited for more than a day is ended instead. Raises
@@ -111,16 +113,18 @@ def decide(services: ChatServices, principal: Principal, decision: Decision) -> 
     if decision.is_approved and decision.answers is None:
         principal.require_approval_right()
     try:
-        return _decide(services, services.catalogue(), principal, decision)
+        return _decide(services, services.catalogue(), principal, decision, deadline)
     except _ApprovalExpired as exc:
         end_waiting_turn(services.engine, decision.turn_id, user_id=principal.user_id, reason="approval_expired")
         raise NotWaiting(f"turn {decision.turn_id} waited too long") from exc
 
 
-def _decide(services: ChatServices, catalogue: Catalogue, principal: Principal, decision: Decision) -> Turn | AlreadyResumed | None:
+def _decide(
+    services: ChatServices, catalogue: Catalogue, principal: Principal, decision: Decision, deadline: Deadline
+) -> Turn | AlreadyResumed | None:
     user_id, turn_id = principal.user_id, decision.turn_id
     toolbox_in = services.allowed_toolbox(principal, is_wanted=True)
-    with principal_scope(services.engine, principal) as connection:
+    with CertainCommit(services.engine, user_id, deadline) as commit, principal_scope(services.engine, principal) as connection:
         # New turns take this lock as well, so the number of running turns cannot change until this transaction ends.
         quotas.lock_rate(connection, user_id=user_id)
         locked_turn = turn_checkpoint.lock_turn(connection, turn_id, user_id=user_id)
@@ -136,7 +140,7 @@ def _decide(services: ChatServices, catalogue: Catalogue, principal: Principal, 
         if locked_turn.status != "waiting":
             raise NotWaiting(f"turn {turn_id} is {locked_turn.status}")
         is_approved, answers = decision.is_approved, decided.answers
-        approvals.decide(connection, turn_id, decision.call_id, user_id=user_id, is_approved=is_approved, answers=answers)
+        decided_at = approvals.decide(connection, turn_id, decision.call_id, user_id=user_id, is_approved=is_approved, answers=answers)
         all_approvals = [decided if each.call_id == decided.call_id else each for each in stored_approvals]
         if any(each.is_approved is None for each in all_approvals):
             return None
@@ -144,7 +148,14 @@ def _decide(services: ChatServices, catalogue: Catalogue, principal: Principal, 
         turn.decisions = {each.call_id: bool(each.is_approved) for each in all_approvals if each.question is None}
         turn.answers = {each.question["call_id"]: each for each in all_approvals if each.question}
         turn_checkpoint.resume(connection, turn_id, user_id=user_id, max_running=services.stream_limits.answers)
-        return turn
+        commit.check = partial(_was_decided, principal=principal, decision=decision, decided_at=decided_at)
+    return turn
+
+
+def _was_decided(connection: Connection, *, principal: Principal, decision: Decision, decided_at: datetime) -> bool:
+    """Whether the decision was stored at this time. The same decision of another request, which has then resumed the turn, has another."""
+    stored_approvals = approvals.list_for_turn(connection, decision.turn_id, user_id=principal.user_id)
+    return any((approval.call_id, approval.decided_at) == (decision.call_id, decided_at) for approval in stored_approvals)
 
 
 def _decided(stored_approvals: Sequence[Approval], decision: Decision) -> Approval:

@@ -7,6 +7,7 @@ before the transaction, and deleted again if the turn does not begin.
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 from functions.chat.errors import ConversationBusy, InProgress
@@ -21,7 +22,7 @@ from functions.chat.turn.tools import TurnToolbox
 from parley.auth.principal import Principal
 from parley.db.engine import Connection
 from parley.db.transactions import principal_scope
-from parley.db.turn import turn_begin
+from parley.db.turn import turn_begin, turns
 from parley.db.turn.stream_leases import StreamLease
 from parley.db.turn.turn_begin import CertainCommit, ExistingTurn, IdempotencyKey, NewTurn, TurnConflict, TurnPreconditions
 from parley.deadline import Deadline
@@ -170,7 +171,7 @@ def _begin_once(
         )
         # Only now, so that a refused or conflicting request calls no vendor. The embedding runs while the transaction commits.
         turn.query_embedding = retrieval.start_query_embedding(services, turn)
-        commit.turn_id = turn.id
+        commit.check = partial(turns.exists, turn_id=turn.id, user_id=user_id)
     return turn
 
 

@@ -94,7 +94,7 @@ def resume_turn(
     Returns None while other calls wait for a decision. If the turn has already resumed, a repeated decision returns the events since
     its pause. Raises the errors of `decide`.
     """
-    turn = decide(services, principal, decision)
+    turn = decide(services, principal, decision, deadline)
     if turn is None:
         return None
     if isinstance(turn, AlreadyResumed):

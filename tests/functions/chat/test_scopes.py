@@ -8,6 +8,7 @@ from functions.chat.turn.approvals import Decision, decide
 from functions.chat.turn.events import MemoryUsed
 from functions.chat.turn.tool_events import ToolCalled
 from parley.auth.principal import API_KEY_SCOPES, DEFAULT_API_KEY_SCOPES
+from parley.deadline import Deadline
 from parley.errors import Forbidden
 from tests.support.api_gateway import PASSWORD
 from tests.support.builders import add_memory
@@ -60,15 +61,19 @@ def test_a_key_without_the_scope_cannot_approve_a_call(waiting, key_with):
     key = key_with(*DEFAULT_API_KEY_SCOPES)
 
     with pytest.raises(Forbidden):
-        decide(waiting.services, key.principal, Decision(waiting.turn_id, "w", True))
+        decide(waiting.services, key.principal, Decision(waiting.turn_id, "w", True), Deadline.after(30))
 
 
 def test_a_key_with_the_scope_approves_a_call(waiting, key_with):
-    assert decide(waiting.services, key_with(*API_KEY_SCOPES).principal, Decision(waiting.turn_id, "w", True)).decisions == {"w": True}
+    assert decide(
+        waiting.services, key_with(*API_KEY_SCOPES).principal, Decision(waiting.turn_id, "w", True), Deadline.after(30)
+    ).decisions == {"w": True}
 
 
 def test_any_key_for_chats_may_deny_a_call(waiting, key_with):
-    assert decide(waiting.services, key_with("chat").principal, Decision(waiting.turn_id, "w", False)).decisions == {"w": False}
+    assert decide(waiting.services, key_with("chat").principal, Decision(waiting.turn_id, "w", False), Deadline.after(30)).decisions == {
+        "w": False
+    }
 
 
 def test_a_new_key_has_the_scope_for_approvals_only_on_request(auth, alice):
@@ -82,7 +87,7 @@ def test_a_turn_resumed_without_the_scope_forgets_what_was_recalled(engine, alic
     provider = ScriptedRounds(WRITE, DONE)
     services = make_services(engine, provider, toolbox=toolbox)
     started, *_ = take(services, alice, "which nuts am I allergic to?", model="handy", tools=True)
-    resumed = decide(services, key_with("chat", "tools").principal, Decision(started.turn_id, "w", False))
+    resumed = decide(services, key_with("chat", "tools").principal, Decision(started.turn_id, "w", False), Deadline.after(30))
 
     assert [fact.split(" (")[0] for fact in provider.requests[0].facts] == ["I am allergic to nuts"]
     assert list(resumed.request.facts) == []

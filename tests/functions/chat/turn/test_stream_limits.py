@@ -91,7 +91,7 @@ def test_a_waiting_turn_is_not_resumed_beyond_the_limit(engine, alice, running):
         running()
 
     with pytest.raises(TooManyStreams):
-        decide(services, alice.principal, Decision(waiting.turn_id, "w", True))
+        decide(services, alice.principal, Decision(waiting.turn_id, "w", True), Deadline.after(30))
 
 
 def test_turns_resumed_at_the_same_moment_stay_within_the_limit(engine, database, alice, running, monkeypatch):
@@ -109,7 +109,7 @@ def test_turns_resumed_at_the_same_moment_stay_within_the_limit(engine, database
 
     def approve(turn_id):
         with closing_engine(database) as own_engine:
-            decide(services_of(own_engine), alice.principal, Decision(turn_id, "w", True))
+            decide(services_of(own_engine), alice.principal, Decision(turn_id, "w", True), Deadline.after(30))
 
     kinds = Counter(map(type, outcomes([partial(approve, turn_id) for turn_id in turn_ids])))
 

@@ -1,6 +1,7 @@
 """Turns while they run, wait and are forgotten: heartbeats, stops, pauses, and what the sweep finds."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -197,9 +198,10 @@ def test_a_turn_that_runs_does_not_go_on_a_second_time(mine):
 def test_a_decision_is_kept_against_a_later_one(mine):
     turn = mine.begin()
     mine.pause(turn)
-    decided = [approvals.decide(mine.connection, turn.turn_id, "c", **mine.user, is_approved=value) for value in (False, True)]
+    first, again = [approvals.decide(mine.connection, turn.turn_id, "c", **mine.user, is_approved=value) for value in (False, True)]
 
-    assert decided == [False, False]
+    assert first == again
+    assert approvals.list_for_turn(mine.connection, turn.turn_id, **mine.user)[0].is_approved is False
     with pytest.raises(NotFound):
         approvals.decide(mine.connection, turn.turn_id, "d", **mine.user, is_approved=True)
 
@@ -249,7 +251,7 @@ def test_keys_are_released_after_a_day(engines, alice):
 def test_a_lost_reply_to_a_commit_is_no_error_only_if_the_turn_is_stored(engine, begun, alice, bob):
     def commit(turn_id, person=alice, error=None):
         with turn_begin.CertainCommit(engine, person.id, Deadline.after(20)) as certain:
-            certain.turn_id = turn_id
+            certain.check = turn_id and partial(turns.exists, turn_id=turn_id, user_id=person.id)
             raise error or Unavailable("database")
 
     turn = begun()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from parley.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A tool call that needs approval, or a question to the user. `is_approved` is None until the user decides.
+    """A tool call that needs approval, or a question to the user. `is_approved` and `decided_at` are None until the user decides.
 
     `asked_by` is the number of the `turn.waiting` event that requested the approval. `question` is None for an approval. For a question,
     it has the `call_id` of the tool call that asks, the `form`, and what an MCP server needs to continue, its `request`. `call_id` is then
@@ -28,6 +29,7 @@ class Approval:
     asked_by: int = 0
     question: Mapping[str, Any] | None = None
     answers: Mapping[str, Any] | None = None
+    decided_at: datetime | None = None
 
     @property
     def form(self) -> Mapping[str, Any] | None:
@@ -54,8 +56,8 @@ def asking_calls(connection: Connection, turn_id: UUID, *, user_id: UUID) -> set
 
 def decide(
     connection: Connection, turn_id: UUID, call_id: str, *, user_id: UUID, is_approved: bool, answers: Mapping[str, Any] | None = None
-) -> bool:
-    """Store the decision about a tool call, and return it. If the call is already decided, return the earlier decision.
+) -> datetime:
+    """Store the decision about a tool call, and return its time. An earlier decision, and its time, stay.
 
     `answers` are those of an approved question.
 
@@ -63,10 +65,10 @@ def decide(
     """
     written = None if answers is None else json.dumps(dict(answers))
     values = {"user_id": user_id, "turn_id": turn_id, "call_id": call_id, "is_approved": is_approved, "answers": written}
-    decision = connection.execute(_DECIDE, values).scalar_one_or_none()
-    if decision is None:
+    decided_at: datetime | None = connection.execute(_DECIDE, values).scalar_one_or_none()
+    if decided_at is None:
         raise NotFound("call", call_id)
-    return bool(decision)
+    return decided_at
 
 
 def approvals_json(requested: Sequence[Approval]) -> str:
@@ -80,7 +82,7 @@ _DECIDE = text(
     UPDATE approvals SET is_approved = coalesce(is_approved, :is_approved), decided_at = coalesce(decided_at, clock_timestamp()),
            answers = CASE WHEN is_approved IS NULL THEN CAST(:answers AS jsonb) ELSE answers END
      WHERE user_id = :user_id AND turn_id = :turn_id AND call_id = :call_id
-    RETURNING is_approved
+    RETURNING decided_at
     """
 )
 REQUESTS_CTE = """

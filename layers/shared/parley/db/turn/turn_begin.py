@@ -5,7 +5,7 @@ the conversation's last message, and raises TurnConflict; the caller then reads 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from parley.db.conversations import Conversation
 from parley.db.transactions import user_scope
-from parley.db.turn import turn_events, turns
+from parley.db.turn import turn_events
 from parley.db.turn.stream_leases import TooManyStreams
 from parley.db.turn.turn_events import LoggedEvent
 from parley.db.turn.turns import RUNNING_TURNS, STALE_AFTER, TurnStatus
@@ -32,26 +32,26 @@ class TurnConflict(ParleyError):
 
 
 class CertainCommit:
-    """Suppress Unavailable around the transaction that begins a turn if the turn was stored and only the reply to its commit was lost.
+    """Suppress Unavailable around the transaction that begins or resumes a turn if only the reply to its commit was lost.
 
-    Set `turn_id` once the turn is stored. If such a request were refused, no worker would run the turn, and the process that finds
-    it stale would charge it for a call that was never made.
+    Once everything is stored, set `check`, which finds out in a later transaction whether this one was committed. If such a request were
+    refused, no worker would run the turn, and the process that finds it stale would charge it for a call that was never made.
     """
 
     def __init__(self, engine: Engine, user_id: UUID, deadline: Deadline) -> None:
-        self.turn_id: UUID | None = None
+        self.check: Callable[[Connection], bool] | None = None
         self._engine, self._user_id, self._deadline = engine, user_id, deadline
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
-        is_uncertain = isinstance(error, Unavailable) and self.turn_id is not None
+        is_uncertain = isinstance(error, Unavailable) and self.check is not None
         return is_uncertain and retry_while_unavailable(self._is_stored, self._deadline)
 
     def _is_stored(self) -> bool:
         with user_scope(self._engine, self._user_id) as connection:
-            return self.turn_id is not None and turns.exists(connection, self.turn_id, user_id=self._user_id)
+            return self.check is not None and self.check(connection)
 
 
 @dataclass(frozen=True, slots=True)
