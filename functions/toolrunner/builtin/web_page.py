@@ -11,7 +11,8 @@ from parley.tools.spec import ToolContext, ToolFailed
 
 _IGNORED_TAGS = ["script", "style", "noscript", "template", "svg", "iframe", "form", "nav", "header", "footer", "aside", "dialog"]
 _BLOCK_TAGS = "address article blockquote br dd div dl dt figcaption h1 h2 h3 h4 h5 h6 hr li main ol p pre section table tr ul"
-_MAIN_SELECTORS = ("main", "[role=main]", "article")
+# Several of a kind are a list of news, for example. Comments may be articles inside the article.
+_MAIN_SELECTORS = ("main", "[role=main]", "article:not(article article)")
 # A main part with less text is ignored, because scripts may fill it in a browser.
 _MIN_MAIN_CHARACTERS = 200
 # A private-use character marks the start and end of each block, because line breaks in HTML source mean nothing.
@@ -24,7 +25,10 @@ _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/xhtm
 
 
 def readable_text(html: str) -> str:
-    """Return a page's title and its text, one line per block. The text is that of the main part if it is long enough, else of the body."""
+    """Return a page's title and its text, one line per block.
+
+    The text is that of the only main part if it is long enough, else of the body.
+    """
     from selectolax.lexbor import LexborHTMLParser
 
     page = LexborHTMLParser(html)
@@ -36,7 +40,7 @@ def readable_text(html: str) -> str:
         block.insert_after(_BLOCK_MARK)
     for cell in page.css("td,th"):
         cell.insert_after(" ")
-    parts = [_tidy(node.text()) for selector in _MAIN_SELECTORS if (node := page.css_first(selector))]
+    parts = [_tidy(found[0].text()) for selector in _MAIN_SELECTORS if len(found := page.css(selector)) == 1]
     body = next((part for part in parts if len(part) > _MIN_MAIN_CHARACTERS), None) or (_tidy(page.body.text()) if page.body else "")
     return f"{heading}\n\n{body}".strip()
 

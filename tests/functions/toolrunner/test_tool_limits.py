@@ -118,6 +118,20 @@ def test_a_main_part_replaces_the_body_if_it_has_more_than_two_hundred_character
     assert ("Menu" in readable_text(f"<body><div>Menu</div><main>{'x' * length}</main></body>")) is has_menu
 
 
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("<article>{one}</article><article>{two}</article>", {"Menu", "one", "two"}),
+        ("<article>{one}<article>{two}</article></article>", {"one", "two"}),
+        ("<article>{one}</article>", {"one"}),
+    ],
+)
+def test_an_article_replaces_the_body_if_the_page_has_only_one(page, words):
+    text = readable_text(f"<body><div>Menu</div>{page.format(one='one ' * 100, two='two ' * 100)}</body>")
+
+    assert set(text.split()) == words
+
+
 class Engine:
     """A search engine that records each request and responds with `pages`."""
 
