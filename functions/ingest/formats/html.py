@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from functions.ingest.block import Block, Kind
 
 if TYPE_CHECKING:
-    from selectolax.lexbor import LexborNode
+    from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 BOILERPLATE_TAGS = ["script", "style", "nav", "footer", "aside", "form", "noscript", "template", "svg", "iframe", "button", "select"]
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
@@ -16,17 +16,26 @@ _BLOCK_TAGS = {*_LEVELS, "p", "li", "dt", "dd", "pre", "td", "th", "blockquote",
 _BLOCK_TAGS |= {"div", "section", "article", "main", "header", "body", "address", "details", "figure"}
 
 
-def read(html: str) -> Iterator[Block]:
-    """Yield the blocks of the first `main` or `article` element, or of the body if there is none."""
+def read(html: str, *, is_whole: bool = False) -> Iterator[Block]:
+    """Yield the blocks of the only `main` or `article` element, or of the body if there is none or several, or if it `is_whole`."""
     from selectolax.lexbor import LexborHTMLParser
 
     page = LexborHTMLParser(html)
     page.strip_tags(BOILERPLATE_TAGS, recursive=True)
-    root = page.css_first("main, article") or page.body
+    root = page.body if is_whole else _main_part(page)
     texts = (node for node in root.traverse(include_text=True) if node.tag == "-text") if root else ()
     nodes_with_block = ((node, _enclosing_block(node)) for node in texts if node.parent and node.parent.tag not in _BETWEEN_CELLS)
     for (_, kind), group in groupby(nodes_with_block, key=lambda pair: _block_key(pair[1])):
         yield from _block(kind, list(group))
+
+
+def _main_part(page: "LexborHTMLParser") -> "LexborNode | None":
+    """Return the element with the page's own text. Of an article, the comments may be articles inside."""
+    for selector in ("main", "article:not(article article)"):
+        found = [element for element in page.css(selector) if element.text().strip()]
+        if len(found) == 1:
+            return found[0]
+    return page.body
 
 
 def _enclosing_block(node: "LexborNode") -> "LexborNode":

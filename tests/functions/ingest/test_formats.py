@@ -111,6 +111,39 @@ def test_an_html_page_with_a_main_element_gives_only_that():
     assert list(html.read("<body><div>Ads</div><main><p>News</p></main></body>")) == [Block("paragraph", "News")]
 
 
+@pytest.mark.parametrize(
+    ("page", "texts"),
+    [
+        ("<p>Ads</p><article>News</article>", ["News"]),
+        ("<p>Ads</p><main><article>One</article><article>Two</article></main>", ["One", "Two"]),
+        ("<p>Blog</p><article>One</article><article>Two</article>", ["Blog", "One", "Two"]),
+        ("<p>Ads</p><article>News<article>A comment</article></article>", ["News", "A comment"]),
+        ("<p>Ads</p><main> </main><main>News</main>", ["News"]),
+        ("<p>News</p><main></main><article></article>", ["News"]),
+    ],
+)
+def test_an_html_page_gives_its_only_main_part_or_all_of_its_body(page, texts):
+    assert [block.text for block in html.read(f"<body>{page}</body>")] == texts
+
+
+@pytest.mark.parametrize("name", ["select", "FORM", "button", "script", "title", "textarea", "svg"])
+def test_a_tag_that_a_markdown_text_mentions_does_not_take_the_rest_of_the_text(name):
+    read = list(markdown.read(f"# A\n\nUse <{name} id=x> here.\n\n## B\n\nEnd."))
+
+    assert [block.text for block in read] == ["A", f"Use <{name} id=x> here.", "B", "End."]
+
+
+@pytest.mark.parametrize("name", ["main", "article"])
+def test_a_tag_that_a_markdown_text_mentions_does_not_take_the_text_before_it(name):
+    read = list(markdown.read(f"# A\n\nStart.\n\nUse <{name}> here.\n"))
+
+    assert [block.text for block in read][:2] == ["A", "Start."]
+
+
+def test_a_script_in_markdown_is_left_out():
+    assert list(markdown.read("One.\n\n<script>\nx()\n</script>\n\nTwo.")) == [Block("paragraph", "One."), Block("paragraph", "Two.")]
+
+
 def test_markdown_gives_headings_code_and_tables():
     source = "---\ntitle: x\n---\n# A\n\nText\nhere.\n\n## B\n\n```py\nx = 1\n```\n\n|a|b|\n|-|-|\n|1|2|\n"
 
