@@ -121,6 +121,11 @@ def parse_parameters(text: str) -> dict[str, str]:
     return parameters
 
 
+def is_challenge(text: str) -> bool:
+    """Return whether a text can be the challenge of a verifier: a SHA-256 in base64url (RFC 7636, 4.2)."""
+    return len(text) == _CHALLENGE_LENGTH and _BASE64URL.issuperset(text)
+
+
 def check_resource(requested: str | None, expected: str) -> None:
     """Raise OAuthError if the client asks for a token for anything but the MCP server (RFC 8707)."""
     if requested is not None and _canonical(requested) != _canonical(expected):
@@ -139,7 +144,7 @@ def _checked(parameters: Mapping[str, str], issuer: str) -> tuple[str, frozenset
     if parameters.get("response_type") != "code":
         raise OAuthError("unsupported_response_type", "response_type must be code.")
     challenge = parameters.get("code_challenge", "")
-    if parameters.get("code_challenge_method") != "S256" or len(challenge) != _CHALLENGE_LENGTH or not _BASE64URL.issuperset(challenge):
+    if parameters.get("code_challenge_method") != "S256" or not is_challenge(challenge):
         raise OAuthError("invalid_request", "code_challenge with the method S256 is required.")
     resource = f"{issuer}{MCP_PATH}"
     check_resource(parameters.get("resource"), resource)

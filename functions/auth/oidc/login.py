@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from functions.auth.login_throttle import count_attempt
-from functions.auth.oauth.authorization import parse_parameters
+from functions.auth.oauth.authorization import is_challenge, parse_parameters
 from functions.auth.oauth.clients import is_loopback
 from functions.auth.oauth.errors import OAuthError
 from functions.auth.oidc.accounts import Identity, account_of, end_sessions
@@ -42,7 +42,6 @@ from parley.observability import logger
 
 LOGIN_LIFETIME = timedelta(minutes=10)
 CODE_LIFETIME = timedelta(seconds=60)
-CHALLENGE_LENGTH = 43  # SHA-256 in base64url
 MAX_VERIFIER = 128
 
 
@@ -60,7 +59,7 @@ class Program:
             return None
         if redirect_uri is None or not is_loopback(redirect_uri):
             raise InvalidInput("must be an http address on 127.0.0.1", loc=("query", "redirect_uri"))
-        if code_challenge is None or len(code_challenge) != CHALLENGE_LENGTH:
+        if code_challenge is None or not is_challenge(code_challenge):
             raise InvalidInput("must be a challenge of the method S256", loc=("query", "code_challenge"))
         return cls(redirect_uri, code_challenge)
 

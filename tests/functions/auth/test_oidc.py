@@ -267,6 +267,13 @@ def test_a_code_is_sent_to_no_foreign_address(auth, browser, address):
     assert auth.get(f"/auth/oidc/corp/start?{query}").status == 422
 
 
-@pytest.mark.parametrize("query", [f"redirect_uri={LOOPBACK}", f"code_challenge={CHALLENGE}", f"redirect_uri={LOOPBACK}&code_challenge=x"])
+PARTS = [
+    f"redirect_uri={LOOPBACK}",
+    f"code_challenge={CHALLENGE}",
+    *(f"redirect_uri={LOOPBACK}&code_challenge={x}" for x in ("x", "%00" * 43)),
+]
+
+
+@pytest.mark.parametrize("query", PARTS)
 def test_a_program_names_both_its_address_and_its_challenge(auth, browser, query):
     assert auth.get(f"/auth/oidc/corp/start?{query}").status == 422
