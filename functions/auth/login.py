@@ -1,6 +1,7 @@
 """Password checks: at login, and again before sensitive actions."""
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from parley.auth.principal import Principal
 from parley.db.accounts import audit, login_throttle, oidc, passkeys, sessions, users
 from parley.db.engine import Connection
 from parley.db.transactions import global_scope, principal_scope, user_scope
+from parley.errors import Unavailable
 
 # How long a login at an issuer counts as a password does.
 RECENT_LOGIN = timedelta(minutes=10)
@@ -34,7 +36,8 @@ def log_in(services: AuthServices, *, email: str, password: str, origin: ClientO
     """
     proof = authenticate(services, email=email, password=password, origin=origin)
     if proof.has_second_factor:
-        return proof
+        # Before the second step, whose challenge is bound to the hash.
+        return _rehash_password(services, proof, password)
     key_ring = services.key_ring()
     with user_scope(services.engine, proof.user_id) as connection:
         # A statement of its own: the start then sees a second factor that was confirmed while this one waited.
@@ -48,7 +51,8 @@ def log_in(services: AuthServices, *, email: str, password: str, origin: ClientO
             origin=origin,
             reset_buckets=proof.buckets,
         )
-    if services.passwords.needs_rehash(proof.password_hash):
+    # The session has begun: an error would only cost its tokens.
+    with suppress(Unavailable):
         _rehash_password(services, proof, password)
     return tokens
 
@@ -119,8 +123,14 @@ def record_failure(services: AuthServices, account_id: UUID | None, origin: Clie
         audit.record(connection, "login_failed", actor="stranger", actor_id=None, account_id=account_id, origin=origin)
 
 
-def _rehash_password(services: AuthServices, proof: PasswordProof, password: str) -> None:
-    """Hash the password with the current Argon2 parameters and store the hash, unless the stored hash has changed since the check."""
+def _rehash_password(services: AuthServices, proof: PasswordProof, password: str) -> PasswordProof:
+    """Hash the password with the current Argon2 parameters if its hash has others, and return the proof with the stored hash.
+
+    Nothing is stored if the stored hash has changed since the check.
+    """
+    if not services.passwords.needs_rehash(proof.password_hash):
+        return proof
     new_hash = services.passwords.hash(password)
     with user_scope(services.engine, proof.user_id) as connection:
-        users.replace_password_hash(connection, proof.user_id, proof.password_hash, new_hash)
+        is_stored = users.replace_password_hash(connection, proof.user_id, proof.password_hash, new_hash)
+    return replace(proof, password_hash=new_hash) if is_stored else proof

@@ -1,10 +1,11 @@
-"""The background role's database fails just after a commit: what the user was promised is done, and only this response can show it."""
+"""The database fails just after a commit: what the user was promised is done, and only this response can show it."""
 
 import psycopg
 import pytest
 from sqlalchemy import event
 
-from functions.auth import registration
+from functions.auth import login, registration
+from functions.auth.passwords import Passwords
 from parley.db.accounts import audit
 from parley.db.groups import membership
 from parley.jobs import AccountNotice
@@ -17,15 +18,15 @@ from tests.support.api_gateway import PASSWORD
 
 @pytest.fixture
 def outage_after(auth, monkeypatch):
-    """Return a function: after the next call of `outage_after(audit, "add")`, the background role finds no database."""
+    """Return a function: after the next call of `outage_after(audit, "add")`, a role, by default the background's, finds no database."""
     from functions.auth.app import services
 
-    engine = services.background
+    engines = []
 
     def refuse(*_):
         raise psycopg.OperationalError("connection refused")
 
-    def begin_after(module, name):
+    def begin_after(module, name, *, engine=services.background):
         function = getattr(module, name)
 
         def call_and_fail(*args, **options):
@@ -33,12 +34,13 @@ def outage_after(auth, monkeypatch):
             monkeypatch.setattr(module, name, function)
             engine.dispose()
             event.listen(engine, "do_connect", refuse)
+            engines.append(engine)
             return result
 
         monkeypatch.setattr(module, name, call_and_fail)
 
     yield begin_after
-    if event.contains(engine, "do_connect", refuse):
+    for engine in engines:
         event.remove(engine, "do_connect", refuse)
 
 
@@ -79,3 +81,12 @@ def test_a_mailed_code_logs_its_user_in(auth, set_registration_policy, queued, e
     outage_after(registration, "start_session")
 
     assert auth.post("/auth/verify", {"email": email, "code": code}).status == 200
+
+
+def test_a_login_whose_hash_cannot_be_renewed_succeeds(auth, alice, change_services, outage_after):
+    from functions.auth.app import services
+
+    change_services(passwords=Passwords(min_length=12, memory_kib=16, passes=2))
+    outage_after(login, "start_session", engine=services.engine)
+
+    assert auth.post("/auth/login", {"email": alice.email, "password": PASSWORD}).status == 200

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pyotp
 import pytest
 
+from functions.auth.passwords import Passwords
 from parley.clock import utc_now
 from parley.jobs import AccountNotice
 from tests.functions.auth.refresh_tokens import refresh
@@ -110,6 +111,16 @@ def test_a_user_who_adds_and_removes_an_app_again_and_again_is_not_throttled(aut
         return auth.delete("/auth/second-factor", body={"password": PASSWORD, "code": app.code()}, as_=alice).status
 
     assert [add_and_remove() for _ in range(6)] == [204] * 6
+
+
+def test_a_login_with_a_code_renews_the_hash_of_the_password(app, recovery_codes, alice, postgres, change_services):
+    change_services(passwords=Passwords(min_length=12, memory_kib=16, passes=2))
+    challenge = app.challenge()
+    ((stored_hash,),) = postgres.execute(f"SELECT password_hash FROM credentials WHERE user_id = '{alice.id}'", dbname="parley")
+
+    assert stored_hash.startswith("$argon2id$v=19$m=16,t=2,p=1$")
+    assert app.log_in(app.code(), challenge).status == 200
+    assert app.log_in(app.code()).status == 200
 
 
 def test_a_wrong_password_earns_no_challenge(auth, app, recovery_codes, alice):
