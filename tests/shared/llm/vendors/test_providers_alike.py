@@ -22,7 +22,10 @@ from parley.llm.messages import (
 )
 from parley.llm.provider import validated_events
 from tests.fakes.vendor import refuses, resets, running_vendor
+from tests.fakes.wire_formats.all_formats import WIRE_FORMATS
+from tests.fakes.wire_formats.bedrock import BEDROCK
 from tests.fakes.wire_formats.wire_format import CALLS
+from tests.support.time_limits import HANG_S
 
 CALCULATOR = ToolDefinition("calculator", "Reckons.", {"type": "object", "properties": {"expression": {"type": "string"}}})
 ASK = ModelRequest([Message("user", "hi")], system="be brief", max_output_tokens=9)
@@ -79,6 +82,30 @@ def test_a_tool_round_is_sent_back_with_its_thoughts(vendor, wire):
 
     assert str(vendor.last_body["messages" if "messages" in vendor.last_body else "input"]).count("'42'") == 2
     assert ("sealed" in str(vendor.last_body)) == any(isinstance(part, Thought) for part in parts)
+
+
+@pytest.mark.parametrize("wire", [wire for wire in WIRE_FORMATS if wire is not BEDROCK], ids=lambda wire: wire.name)
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_whole_answer_counts_although_its_response_does_not_end(vendor, wire, is_open):
+    is_over = threading.Event()
+
+    def answer(handler):
+        """Send all chunks but the empty one at the end, then leave the connection open or break it."""
+        handler.send_response(200)
+        handler.send_header("Content-Type", wire.content_type)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for piece in wire.texts("Hel", "lo"):
+            handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        handler.wfile.flush()
+        is_over.wait(HANG_S if is_open else 0)
+
+    vendor.script = answer
+    events, error = read(wire, vendor, timeout_s=3)
+    is_over.set()
+
+    assert error is None
+    assert (texts_of(events), events[-1].reason) == ("Hello", "stop")
 
 
 def test_a_thought_is_sent_to_no_other_model(vendor, wire):

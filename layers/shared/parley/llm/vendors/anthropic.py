@@ -113,7 +113,7 @@ def _block(origin: str, part: Part) -> Iterator[dict[str, Any]]:
 def read_events(response: httpx2.Response, request: ModelRequest, *, provider: str, origin: str) -> Iterator[ModelEvent]:
     """Yield the response as our events. Raises ProviderFailed if the stream is unreadable or ends early."""
     reader = _MessagesReader(origin, shows_reasoning=request.shows_reasoning)
-    for chunk in event_chunks(response, provider=provider):
+    for chunk in event_chunks(response, provider=provider, last={"message_stop"}):
         if chunk.get("type") == "error":
             raise error_in_stream(provider, VendorError.read(chunk))
         yield from reader.read(chunk)

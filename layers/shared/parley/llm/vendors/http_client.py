@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,8 +16,12 @@ from urllib.parse import urlsplit
 import httpcore2
 import httpx2
 
+from parley.deadline import Alarm, AlarmClock
 from parley.llm.provider import CONNECT_TIMEOUT_S, CancelHandle
 
+# How long a server may take to end a response after its last event. Only a connection whose response has ended can be reused.
+END_S = 0.5
+_alarm_clock = AlarmClock()
 _current = threading.local()
 
 
@@ -46,6 +50,30 @@ def opened_response(handle: CancelHandle, call: Any) -> Iterator[httpx2.Response
     finally:
         handle.detach()  # before the connection returns to the pool, where another call may take it
         response.close()
+
+
+@contextmanager
+def ended_soon(response: httpx2.Response) -> Iterator[Callable[[], None]]:
+    """Yield a function that gives the server `END_S` to end the response, whose content has arrived.
+
+    Then the connection is broken. After a call of the function, errors of the connection are ignored.
+    """
+    handle, alarms = CancelHandle(), list[Alarm]()
+    handle.attach(response.extensions["network_stream"].shut_down)
+
+    def end_soon() -> None:
+        if not alarms:
+            alarms.append(_alarm_clock.set(END_S, handle.cancel))
+
+    try:
+        yield end_soon
+    except httpx2.HTTPError:
+        if not alarms:
+            raise
+    finally:
+        handle.detach()  # before another call takes the connection
+        for alarm in alarms:
+            alarm.cancel()
 
 
 def make_client(base_url: str, *, timeout_s: float) -> httpx2.Client:
@@ -111,7 +139,7 @@ class _CancellableStream(httpcore2.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         handle: CancelHandle | None = getattr(_current, "handle", None)
         if handle:
-            handle.attach(self._shut_down)
+            handle.attach(self.shut_down)
         self._inner.write(buffer, timeout)
 
     def close(self) -> None:
@@ -125,7 +153,8 @@ class _CancellableStream(httpcore2.NetworkStream):
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
 
-    def _shut_down(self) -> None:
+    def shut_down(self) -> None:
+        """Wake a thread that reads from the connection."""
         with suppress(OSError):
             # Not `SSLSocket.shutdown`, which removes the TLS state that the reading thread is using.
             socket.socket.shutdown(self._inner.get_extra_info("socket"), socket.SHUT_RDWR)

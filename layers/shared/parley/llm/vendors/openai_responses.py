@@ -109,7 +109,7 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
     """Yield the response as our events. Raises ProviderFailed if the stream is unreadable or ends early."""
     end, calls, texts, is_refusal = None, list[ToolCall](), list[str](), False
     fragments = ToolCallAssembler()
-    for chunk in event_chunks(response, provider=provider):
+    for chunk in event_chunks(response, provider=provider, last=_END_EVENTS):
         match chunk.get("type"):
             case "response.output_text.delta" | "response.refusal.delta" as kind:
                 is_refusal = is_refusal or kind == "response.refusal.delta"

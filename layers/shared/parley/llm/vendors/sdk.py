@@ -4,7 +4,7 @@ The raw stream is read because the SDKs' typed events cost more per chunk than e
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import httpx2
 
 from parley.llm.errors import ProviderFailed, ProviderTimeout, UnusableAnswer
 from parley.llm.vendors.errors import VendorError, error_for_status
+from parley.llm.vendors.http_client import ended_soon
 
 
 @contextmanager
@@ -48,18 +49,30 @@ def raw_arguments(body: Mapping[str, Any], *, required_list: str) -> dict[str, A
     return arguments | {required_list: [], "extra_body": body}
 
 
-def event_chunks(response: httpx2.Response, *, provider: str) -> Iterator[dict[str, Any]]:
+def event_chunks(response: httpx2.Response, *, provider: str, last: Collection[str] = ()) -> Iterator[dict[str, Any]]:
     """Yield the data of each event. Reads to the end of the stream, because only a fully read connection can be reused.
 
+    `[DONE]` and the types in `last` end an answer. Some servers then break the connection, or leave it open without a word.
     Raises ProviderFailed for data that is not a JSON object.
     """
-    for event in httpx2.EventSource(response):
-        if event.data == "[DONE]" or not event.data:
-            continue
-        try:
-            chunk = json.loads(event.data)
-        except ValueError as exc:
-            raise UnusableAnswer(provider, "an unreadable chunk: not JSON") from exc
-        if not isinstance(chunk, dict):
-            raise UnusableAnswer(provider, f"an unreadable chunk: {type(chunk).__name__}")
-        yield chunk
+    with ended_soon(response) as end_soon:
+        for event in httpx2.EventSource(response):
+            if event.data == "[DONE]":
+                end_soon()
+                continue
+            if not event.data:
+                continue
+            chunk = _parsed_chunk(event.data, provider)
+            yield chunk
+            if chunk.get("type") in last:
+                end_soon()
+
+
+def _parsed_chunk(text: str, provider: str) -> dict[str, Any]:
+    try:
+        chunk = json.loads(text)
+    except ValueError as exc:
+        raise UnusableAnswer(provider, "an unreadable chunk: not JSON") from exc
+    if not isinstance(chunk, dict):
+        raise UnusableAnswer(provider, f"an unreadable chunk: {type(chunk).__name__}")
+    return chunk
