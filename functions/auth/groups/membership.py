@@ -111,6 +111,8 @@ def remove_member(connection: Connection, principal: Principal, group_id: UUID, 
         return
     _check_other_owner(connection, group_id, member)
     membership.remove_member(connection, group_id, member.user_id, user_id=principal.user_id)
+    # A member who has changed to an invited address could join again by the invitation.
+    membership.withdraw(connection, group_id, email)
     audit.add(connection, principal.user_id, "group_left" if is_self else "group_member_removed", origin, group_id=str(group_id))
 
 

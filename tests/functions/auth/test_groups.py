@@ -1,6 +1,7 @@
 """Groups over HTTP: found, invite, join, hand over, leave, delete."""
 
 import secrets
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -126,6 +127,30 @@ def test_a_member_without_an_invitation_left_cannot_return(auth, group, alice, b
     assert remove_member(group, bob.email, as_=alice).status == 204
 
     assert code_of(auth.post(f"/auth/groups/{group}/join", as_=bob)) == (404, "not_found")
+
+
+@pytest.fixture
+def invited_member(auth, group, alice, bob, set_member, postgres):
+    """Bob, a member who has changed to an address that alice had invited, too."""
+    email = f"b.{bob.email}"
+    assert set_member(group, email, as_=alice).status == 200
+    postgres.execute(f"UPDATE users SET email = '{email}' WHERE id = '{bob.id}'", dbname="parley")
+    return replace(bob, email=email)
+
+
+def test_a_member_with_an_invited_address_is_listed_once_and_becomes_an_owner(auth, group, alice, invited_member, set_member):
+    listed = [item["email"] for item in auth.get(f"/auth/groups/{group}/members", as_=alice).json["items"]]
+    assert listed == sorted([alice.email, invited_member.email])
+
+    assert set_member(group, invited_member.email, role="owner", as_=alice).status == 200
+    assert roles(auth, group, alice) == {alice.email: "owner", invited_member.email: "owner"}
+
+
+def test_a_removed_member_does_not_return_by_an_old_invitation(auth, group, alice, invited_member, remove_member):
+    assert remove_member(group, invited_member.email, as_=alice).status == 204
+
+    assert roles(auth, group, alice) == {alice.email: "owner"}
+    assert code_of(auth.post(f"/auth/groups/{group}/join", as_=invited_member)) == (404, "not_found")
 
 
 def test_the_longest_standing_member_inherits_the_group_of_a_deleted_account(auth, engines, group, alice, bob):

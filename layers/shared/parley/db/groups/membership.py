@@ -204,10 +204,11 @@ _JOIN = text(
     SELECT :user_id, id, 'member', monthly_budget_usd IS NOT NULL FROM groups WHERE id = :group_id
     """
 )
+# A member may have changed to an address that is invited too: the member stands for both.
 _MEMBERS = text(
     """
     WITH me AS (SELECT role FROM group_members WHERE group_id = :group_id AND user_id = :user_id)
-    SELECT * FROM (
+    SELECT DISTINCT ON (email) * FROM (
            SELECT m.user_id, p.email, p.display_name, m.role, m.created_at
              FROM group_members m JOIN parley_fellows() p ON p.id = m.user_id
             WHERE m.group_id = :group_id AND EXISTS (SELECT FROM me)
@@ -216,7 +217,7 @@ _MEMBERS = text(
             WHERE i.group_id = :group_id
               AND (EXISTS (SELECT FROM me WHERE role = 'owner') OR i.email = (SELECT email FROM users WHERE id = :user_id))) found
      WHERE email = coalesce(CAST(:email AS text), email) AND email > coalesce(CAST(:after AS text), '')
-     ORDER BY email LIMIT :limit
+     ORDER BY email, user_id NULLS LAST LIMIT :limit
     """
 )
 _COUNT = text(
