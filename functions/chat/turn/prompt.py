@@ -154,7 +154,8 @@ class _HistoryEntry:
         if images := stored.images:
             message = llm.Message(stored.role, message_content(stored.text, images, are_shown=with_images))
             return cls([message], message_tokens(message))
-        return cls([llm.Message(stored.role, stored.text)] if stored.text else [], stored.tokens)
+        # Copies of shared conversations that an earlier release made have no token counts.
+        return cls([llm.Message(stored.role, stored.text)] if stored.text else [], stored.tokens or estimate_tokens(stored.text))
 
 
 def select_tools(toolbox: TurnToolbox, question: Question, *, remembers: bool, require_all: bool = True) -> Sequence[TurnTool]:
