@@ -30,6 +30,7 @@ def _table(header: str, rows: Iterable[str]) -> Block:
 def _rows(text: str) -> Iterator[str]:
     try:
         dialect: type[csv.Dialect] = csv.Sniffer().sniff(text[:_SAMPLE_CHARACTERS], delimiters=",;\t|")
+        dialect.doublequote = True  # the sniffer denies it if the sample has no quote inside a cell
     except csv.Error:
         dialect = csv.excel
     csv.field_size_limit(len(text))  # by default, a file with a cell of 128 KiB is an error

@@ -173,6 +173,13 @@ def test_a_cell_of_a_table_may_be_longer_than_128_kib():
     assert table.text.split("\n") == ["name | note", f"Ada | {'x' * 200_000}", "Grace | short"]
 
 
+def test_a_quote_inside_a_cell_may_come_first_beyond_the_part_that_tells_the_dialect():
+    rows = [f'{number},"a plain, quoted note"' for number in range(400)]
+    tables = list(csv.read("\n".join(["id,note", *rows, '400,"She said ""yes, now""\nand left"'])))
+
+    assert tables[-1].text.split("\n")[-1] == '400 | She said "yes, now" and left'
+
+
 @pytest.mark.parametrize("between", ["\u2028", "\x85", "\x0b", "\x1e"])
 def test_only_a_line_break_ends_a_row_of_a_table(between):
     assert list(csv.read(f"name,note\nAda,two{between}lines")) == [Block("table", "name | note\nAda | two lines")]
