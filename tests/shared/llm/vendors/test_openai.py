@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from parley.llm.errors import ProviderBusy, ProviderFailed, ProviderMisconfigured, ProviderRefused, ProviderTimeout
-from parley.llm.messages import Finished, Message, ModelRequest, TextDelta, ToolCall, ToolCallDelta, Usage
+from parley.llm.messages import Finished, Message, ModelRequest, TextDelta, ToolCall, ToolCallDelta, ToolResult, Usage
 from parley.llm.vendors.openai import OpenAIProvider
 from parley.llm.vendors.openai_chat import Dialect
 from tests.fakes.vendor import chunk, keeps_alive, refuses, says, streams
@@ -78,6 +78,32 @@ def test_parallel_calls_stay_apart_also_if_the_server_numbers_them_alike(vendor,
     assert len({call.id for call in calls}) == len(calls)
     assert not shows_call_deltas or [*deltas] == [call.id for call in calls]
     assert len(set(deltas.values())) == len(deltas)
+
+
+@pytest.mark.parametrize("place", [{"index": 0, "id": "call_0"}, {"index": 0}, {"index": 0, "id": ""}])
+@pytest.mark.parametrize("shows_call_deltas", [False, True])
+def test_a_call_has_the_id_of_no_earlier_call_although_the_server_begins_its_numbers_anew(vendor, provider, place, shows_call_deltas):
+    vendor.script = says(fragment(ROME, name="weather", **place) + chunk(finish="tool_calls"))
+    messages, ids = [*ASK.messages], []
+    for _ in range(3):
+        events = list(provider.stream("m", replace(ASK, messages=messages, shows_call_deltas=shows_call_deltas)))
+        call = next(event for event in events if isinstance(event, ToolCall))
+        messages += [Message("assistant", [call]), Message("tool", [ToolResult(call.id, "sun")])]
+        ids += [{event.id for event in events if isinstance(event, ToolCall | ToolCallDelta)}]
+
+    assert [len(each) for each in ids] == [1, 1, 1]
+    assert len(set.union(*ids)) == 3
+    assert not place.get("id") or "call_0" in ids[0]
+
+
+def test_two_calls_of_an_answer_have_different_ids_although_the_server_gives_them_one(vendor, provider):
+    vendor.script = says(
+        fragment(ROME, name="weather", index=0, id="a") + fragment(OSLO, name="weather", index=1, id="a") + chunk(finish="stop")
+    )
+    calls = [event for event in provider.stream("m", ASK) if isinstance(event, ToolCall)]
+
+    assert [call.arguments for call in calls] == [ROME, OSLO]
+    assert calls[0].id != calls[1].id
 
 
 @pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource"])

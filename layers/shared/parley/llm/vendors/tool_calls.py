@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
+from parley.ids import new_id
 from parley.llm.errors import UnusableAnswer
 from parley.llm.messages import Message, ModelEvent, ModelRequest, ToolCall, ToolCallDelta
 
@@ -20,13 +21,13 @@ class _PartialToolCall:
     name: str = ""
     arguments: list[str] = field(default_factory=list)
     shown: int = 0
-    has_default_id: bool = False
+    given_id: str = ""
 
     def is_followed_by(self, id: str | None, name: str | None, arguments: str | None) -> bool:
         """Whether a fragment at the same index begins another call: it has a name, and another id or, without ids, further arguments."""
         if not name or not self.name:
             return False
-        if id and self.id and not self.has_default_id:
+        if id and self.id:
             return id != self.id
         return bool(arguments) and _parsed_object("".join(self.arguments)) is not None
 
@@ -41,6 +42,7 @@ class ToolCallAssembler:
         self._by_index: dict[int, _PartialToolCall] = {}
         self._moved: dict[int, int] = {}
         self._changed: dict[int, _PartialToolCall] = {}
+        self._taken_ids: set[str] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._by_index)
@@ -60,22 +62,25 @@ class ToolCallAssembler:
         changed, self._changed = self._changed, {}
         for index, call in changed.items() if request.shows_call_deltas else ():
             if call.name:
-                if not call.id:
-                    call.id, call.has_default_id = _default_id(index), True
-                yield ToolCallDelta(index, call.id, call.name, "".join(call.arguments[call.shown :]))
+                yield ToolCallDelta(index, self._id_of(call, request), call.name, "".join(call.arguments[call.shown :]))
                 call.shown = len(call.arguments)
 
     def whole(self, provider: str, request: ModelRequest) -> list[ToolCall]:
         """Return the complete calls, in order, with their arguments as of `checked_arguments`."""
         return [
-            ToolCall(call.id or _default_id(index), call.name, checked_arguments(provider, "".join(call.arguments), request))
-            for index, call in sorted(self._by_index.items())
+            ToolCall(self._id_of(call, request), call.name, checked_arguments(provider, "".join(call.arguments), request))
+            for _, call in sorted(self._by_index.items())
             if call.name or call.arguments
         ]
 
-
-def _default_id(index: int) -> str:
-    return f"call_{index}"
+    def _id_of(self, call: _PartialToolCall, request: ModelRequest) -> str:
+        """Return the vendor's id, or a new one if there is none or an earlier call has it, because some servers repeat their ids."""
+        if not call.given_id:
+            if self._taken_ids is None:
+                self._taken_ids = {part.id for message in request.messages for part in message.parts if isinstance(part, ToolCall)}
+            call.given_id = call.id if call.id and call.id not in self._taken_ids else f"call_{new_id().hex}"
+            self._taken_ids.add(call.given_id)
+        return call.given_id
 
 
 def checked_arguments(provider: str, text: str, request: ModelRequest) -> str:
