@@ -111,10 +111,10 @@ def start(
             code_challenge=_challenge(verifier),
             code_challenge_method="S256",
         )
+        with global_scope(services.background) as connection:
+            oidc.add_login(connection, login)
     except ParleyError as error:
         return _back(error, login.redirect_uri, site.home)
-    with global_scope(services.background) as connection:
-        oidc.add_login(connection, login)
     return BrowserStep(location, browser=browser)
 
 

@@ -1,10 +1,11 @@
-"""The database fails just after a commit: what the user was promised is done, and only this response can show it."""
+"""The database fails in the middle of a request: what is committed is shown, and a browser comes back to the page."""
 
 import psycopg
 import pytest
 from sqlalchemy import event
 
 from functions.auth import login, registration
+from functions.auth.oidc import login as oidc_login
 from functions.auth.passwords import Passwords
 from parley.db.accounts import audit
 from parley.db.groups import membership
@@ -81,6 +82,13 @@ def test_a_mailed_code_logs_its_user_in(auth, set_registration_policy, queued, e
     outage_after(registration, "start_session")
 
     assert auth.post("/auth/verify", {"email": email, "code": code}).status == 200
+
+
+def test_a_browser_that_begins_a_login_at_an_issuer_comes_back_to_the_page(auth, browser, outage_after):
+    outage_after(oidc_login, "count_attempt")
+    answer = auth.get("/auth/oidc/corp/start")
+
+    assert (answer.status, answer.headers["location"]) == (303, "/prod/#/sign-in/unavailable")
 
 
 def test_a_login_whose_hash_cannot_be_renewed_succeeds(auth, alice, change_services, outage_after):
