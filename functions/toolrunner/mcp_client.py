@@ -40,6 +40,8 @@ _MAX_STATE_CHARACTERS = 32_768
 
 # Time to report a slow server before the time limit ends the process.
 _MARGIN_S = 0.5
+# The least time for a call after the check of its arguments: it then times out.
+_LEAST_S = 0.01
 # How long the end of a session waits for the server, which need not answer. It fits into the margin.
 _GOODBYE_S = 0.2
 
@@ -62,7 +64,7 @@ def list_tools(mcp_request: McpListRequest, *, egress_filter: EgressFilter) -> M
     async def list_all(client: "Client") -> McpResult:
         return {"tools": [tool async for tool in _tools(client)]}
 
-    return _run_with_server(mcp_request, list_all, egress_filter=egress_filter)
+    return _run_with_server(mcp_request, list_all, egress_filter=egress_filter, timeout_s=mcp_request.timeout_s)
 
 
 def call_tool(mcp_request: McpCallRequest, *, egress_filter: EgressFilter) -> McpResult:
@@ -70,6 +72,7 @@ def call_tool(mcp_request: McpCallRequest, *, egress_filter: EgressFilter) -> Mc
 
     Never raises.
     """
+    end_s = time.monotonic() + mcp_request.timeout_s
     # The schema comes from a stranger, so a check that takes too long must end this process.
     with exit_after(mcp_request.timeout_s):
         errors = argument_errors(mcp_request.parameters, mcp_request.arguments)
@@ -84,7 +87,8 @@ def call_tool(mcp_request: McpCallRequest, *, egress_filter: EgressFilter) -> Mc
             return {"asked": result}
         return {"ok": not result.is_error, "content": questions.append_to(_render_result(result))}
 
-    return _run_with_server(mcp_request, call, egress_filter=egress_filter, questions=questions)
+    left_s = max(end_s - time.monotonic(), _LEAST_S)
+    return _run_with_server(mcp_request, call, egress_filter=egress_filter, timeout_s=left_s, questions=questions)
 
 
 async def _call_or_ask(client: "Client", mcp_request: McpCallRequest, questions: "_DeclinedQuestions") -> "CallToolResult | McpResult":
@@ -168,11 +172,12 @@ def _run_with_server(
     run: McpCall,
     *,
     egress_filter: EgressFilter,
+    timeout_s: float,
     questions: _DeclinedQuestions | None = None,
 ) -> McpResult:
-    deadline_s = time.monotonic() + max(mcp_request.timeout_s - _MARGIN_S, mcp_request.timeout_s / 2)
+    deadline_s = time.monotonic() + max(timeout_s - _MARGIN_S, timeout_s / 2)
     try:
-        with exit_after(mcp_request.timeout_s):
+        with exit_after(timeout_s):
             return asyncio.run(_connect_and_run(mcp_request, run, egress_filter, deadline_s, questions))
     except TimeoutError:
         return {"error": _TIMED_OUT}

@@ -5,6 +5,7 @@ import gzip
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import httpx2
@@ -12,6 +13,7 @@ import pytest
 from mcp.shared.inbound import decode_header_value
 from mcp.types import ElicitRequestFormParams
 
+from functions.toolrunner import mcp_client
 from functions.toolrunner.mcp_client import _DeclinedQuestions, _reason, call_tool, list_tools
 from functions.toolrunner.requests import parse_request
 from parley.tools.guarded_http.egress_filter import EgressFilter
@@ -159,6 +161,15 @@ def test_a_server_that_does_not_answer_the_end_of_a_session_costs_no_result():
     assert server.ended_sessions == 2
 
 
+def test_the_check_of_the_arguments_and_the_call_share_their_time(one_notes, monkeypatch):
+    passed_s = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed_s[0])
+    monkeypatch.setattr(mcp_client, "time", clock)
+    monkeypatch.setattr(mcp_client, "argument_errors", lambda *_: passed_s.append(passed_s.pop() + 8.0))
+
+    assert called(one_notes, "sleep", arguments={"seconds": 5.0}, timeout_s=10.0) == {"error": "The server did not respond in time."}
+
+
 def test_an_unreachable_server_is_an_error():
     assert listed("http://127.0.0.1:9/mcp") == {"error": "The server could not be reached."}
 
@@ -254,6 +265,7 @@ def test_a_check_of_arguments_that_takes_too_long_ends_the_process():
         "timeout_s": 1,
     }
     code = f"""
+from functions.toolrunner import mcp_client
 from functions.toolrunner.mcp_client import call_tool
 from functions.toolrunner.requests import parse_request
 call_tool(parse_request({request!r}), egress_filter=None)
