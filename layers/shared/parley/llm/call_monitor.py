@@ -57,6 +57,8 @@ class CallMonitor:
         buffered: list[ModelEvent] = []
         for event in self._in_time():
             self._note(event)
+            if event == ReasoningDelta(""):  # the model works: more than the wait for the first event has ended
+                continue
             buffered.append(event)
             if self._is_visible or isinstance(event, Finished):
                 yield from buffered

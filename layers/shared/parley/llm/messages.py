@@ -270,7 +270,10 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
-    """The next piece of the model's reasoning as text, for people. `Thought` is its form for the model."""
+    """The next piece of the model's reasoning as text, for people. `Thought` is its form for the model.
+
+    For a request that does not show reasoning, the text is empty: the event says only that the model works.
+    """
 
     text: str
 

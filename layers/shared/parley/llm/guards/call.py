@@ -110,6 +110,8 @@ class GuardedCall:
         match event:
             case TextDelta(text, is_refusal):
                 yield from self._pieces("refusal" if is_refusal else "text", text, lambda text: TextDelta(text, is_refusal))
+            case ReasoningDelta(""):
+                yield event
             case ReasoningDelta(text):
                 yield from self._pieces("reasoning", text, ReasoningDelta)
             case ToolCallDelta(index, id, name, arguments):

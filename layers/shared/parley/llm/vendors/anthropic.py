@@ -176,8 +176,7 @@ class _MessagesReader:
                 self.calls.add(index, arguments=delta["partial_json"])
             case "thinking_delta":
                 self._thoughts[index]["thinking"] += delta["thinking"]
-                if self._shows_reasoning:
-                    yield ReasoningDelta(delta["thinking"])
+                yield ReasoningDelta(delta["thinking"] if self._shows_reasoning else "")
             case "signature_delta":
                 self._thoughts[index]["signature"] += delta["signature"]
 

@@ -14,6 +14,7 @@ from parley.llm.messages import (
     ModelEvent,
     ModelRequest,
     Part,
+    ReasoningDelta,
     Text,
     TextDelta,
     Thought,
@@ -149,6 +150,7 @@ class _ConverseReader:
                     thought[name] = thought.get(name, "") + reasoning[name]
             if "redactedContent" in reasoning:
                 thought["redacted"] = base64.b64encode(reasoning["redactedContent"]).decode()
+            yield ReasoningDelta("")
 
 
 def _reasoning_content(thought: dict[str, str]) -> dict[str, Any]:

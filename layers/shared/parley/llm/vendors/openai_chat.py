@@ -142,8 +142,7 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
         events, chunk_reason = _read(chunk, calls, provider)
         for event in events:
             texts.append(event.text)
-            if isinstance(event, TextDelta) or request.shows_reasoning:
-                yield event
+            yield event if isinstance(event, TextDelta) or request.shows_reasoning else ReasoningDelta("")
         yield from calls.deltas(request)
         reason = chunk_reason or reason
         usage = _usage(chunk["usage"]) if chunk.get("usage") else usage
