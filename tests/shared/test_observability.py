@@ -1,5 +1,8 @@
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -59,6 +62,26 @@ def test_the_logger_redacts_what_it_writes(logged: Callable[..., dict[str, Any]]
 def test_libraries_log_warnings_only():
     assert not logging.getLogger("mangum.http").isEnabledFor(logging.INFO)
     assert logging.getLogger("botocore").isEnabledFor(logging.WARNING)
+
+
+@pytest.mark.parametrize("level", ["WARNING", "ERROR"])
+def test_a_function_writes_its_metrics_but_no_lines_below_its_level(level):
+    script = """
+import logging
+from parley.observability import logger, put_metrics
+
+logger.info("an event")
+logging.getLogger("library").warning("a warning of a library")
+logger.error("an error")
+put_metrics({"ColdStarts": 1})
+"""
+    # Lambda's filter is lower, because it takes a line without a level for INFO.
+    environment = {"POWERTOOLS_LOG_LEVEL": level, "AWS_LAMBDA_LOG_LEVEL": "INFO", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True, timeout=60)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert [line.get("message", "metrics") for line in lines] == ["an error", "metrics"]
+    assert ("a warning of a library" in done.stderr) == (level == "WARNING")
 
 
 def test_a_long_field_is_cut_and_keeps_its_ends(logged: Callable[..., dict[str, Any]]) -> None:

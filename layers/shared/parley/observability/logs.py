@@ -7,6 +7,7 @@ that no request can write megabytes into the log.
 
 import json
 import logging
+import os
 import re
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -102,12 +103,15 @@ def _serialize(line: Mapping[str, Any]) -> str:
 
 def make_logger() -> Logger:
     """Return the function's logger; service name and level come from Powertools' environment variables."""
-    return Logger(logger_formatter=LambdaPowertoolsFormatter(json_serializer=_serialize), use_rfc3339=True)
+    made = Logger(logger_formatter=LambdaPowertoolsFormatter(json_serializer=_serialize), use_rfc3339=True)
+    # Powertools would take the level of Lambda's filter instead, which is lower: it must let the lines of metrics pass.
+    logging.getLogger(made.name).setLevel(os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO"))
+    return made
 
 
-# AWS's runtime sets the root logger to INFO, at which libraries log a line for every HTTP request.
-logging.getLogger().setLevel(logging.WARNING)
 logger = make_logger()
+# AWS's runtime sets the root logger to INFO, at which libraries log a line for every HTTP request.
+logging.getLogger().setLevel(max(logging.WARNING, logger.log_level))
 
 
 def begin_log_context(correlation_id: str) -> None:
