@@ -30,7 +30,8 @@ export class EventParser {
 
   #line(line: string): ServerEvent[] {
     if (line === "") return this.#dispatch();
-    const [, field = "", value = ""] = /^([^:]*):? ?(.*)$/.exec(line) ?? [];
+    // With the flag "s", a dot also matches U+2028 and U+2029, which JSON does not escape.
+    const [, field = "", value = ""] = /^([^:]*):? ?(.*)$/s.exec(line) ?? [];
     if (field === "event") this.#event.name = value;
     else if (field === "data") this.#event.data.push(value);
     else if (field === "id") this.#event.id = Number(value);

@@ -31,6 +31,13 @@ test("a cut inside a character does not damage it", async () => {
   }
 });
 
+test("a text may hold Unicode's separators of lines and paragraphs", () => {
+  const data = JSON.stringify({ text: "one\u2028two\u2029three\u0085" });
+  assert.deepEqual(new EventParser().push(`id: 1\nevent: text.delta\ndata: ${data}\n\n`), [
+    { id: 1, name: "text.delta", data },
+  ]);
+});
+
 test("an unfinished event is dropped", () => {
   assert.deepEqual(new EventParser().push("id: 1\ndata: {}\n"), []);
 });
