@@ -74,7 +74,15 @@ def shortened(text: str, *, characters: int) -> str:
 
 def json_text(value: object) -> str:
     """Return indented JSON that is safe to print: DEL and C1 controls, which JSON allows, are escaped too."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return _escaped(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def json_line(value: object) -> str:
+    """Return JSON on one line that shows every character: no control sequence can hide the text that follows it."""
+    return _escaped(json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(text: str) -> str:
     return re.sub("[\x7f-\x9f]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

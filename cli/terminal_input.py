@@ -3,7 +3,6 @@
 If standard input ends before the user answers, the error names the option for scripts.
 """
 
-import json
 import sys
 import warnings
 from getpass import GetPassWarning
@@ -14,7 +13,7 @@ from cli.api import ApiClient
 from cli.errors import TurnUnfinished
 from cli.http import HttpCall, is_loopback
 from cli.json_fields import Fields
-from cli.output import one_line, print_note
+from cli.output import json_line, one_line, print_note
 
 password_from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input, for scripts.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
@@ -94,7 +93,7 @@ class ApprovalPrompt:
             return self.decision
         if not sys.stdin.isatty():
             raise approval_missing(call)
-        arguments = json.dumps(call.get("arguments"), ensure_ascii=False)
+        arguments = json_line(call.get("arguments"))
         try:
             return click.confirm(one_line(f"Run {call.text('name')} {arguments}?"), err=True)
         except click.Abort as exc:

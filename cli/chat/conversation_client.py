@@ -42,7 +42,7 @@ class TurnOptions:
     assistant_id: str | None = None
 
     def message_fields(self) -> dict[str, object]:
-        """Return the fields of POST /chat that differ from their defaults."""
+        """Return the fields of POST /chat that differ from their defaults, for a conversation that exists."""
         fields = self.regeneration_fields()
         if not self.tools:
             fields["tools"] = False
@@ -50,7 +50,7 @@ class TurnOptions:
             fields["temperature"] = self.temperature
         if self.assistant_id:
             fields["assistant_id"] = self.assistant_id
-        return fields | ({"incognito": True} if self.incognito else {})
+        return fields
 
     def regeneration_fields(self) -> dict[str, object]:
         """Return the fields of POST /chat/regenerate that differ from their defaults."""
@@ -156,7 +156,9 @@ class ConversationClient:
         return replace(_call(f"/chat/turns/{quote(turn_id, safe='')}/approvals", body, stream=stream), idempotency_key=None)
 
     def _message_call(self, message: str, attachments: Mapping[str, object], *, stream: bool) -> HttpCall:
-        options = {"conversation_id": self.conversation_id} if self.conversation_id else {}
+        options: dict[str, object] = {"incognito": True} if self.options.incognito else {}
+        if self.conversation_id:
+            options = {"conversation_id": self.conversation_id}
         body = {"message": message, "stream": stream, **options, **_asking(stream=stream), **self.options.message_fields(), **attachments}
         return _call("/chat", body, stream=stream)
 

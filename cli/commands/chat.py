@@ -143,7 +143,6 @@ def chat(
     if conversation_id is None and (instructions or project):
         project_id = find_project(api, project).text("id") if project else None
         conversation_id = _start_conversation(api, instructions, project_id=project_id, is_incognito=incognito)
-        options.incognito = False
     client = ConversationClient(
         api,
         conversation_id=conversation_id,

@@ -1,5 +1,6 @@
 """`parley register`, `login`, `logout` and `whoami`."""
 
+import socket
 import threading
 import urllib.request
 from urllib.parse import parse_qs, urlsplit
@@ -147,6 +148,29 @@ def test_login_by_an_issuer_exchanges_the_code_of_the_browser(server, parley, br
     assert result.stdout == f"Logged in as alice@example.com at {server.url}\n"
     assert opened[0].startswith(f"{server.url}/auth/oidc/corp/start?")
     assert server.requests[-1].body["code"] == "c1"
+
+
+def test_a_browser_may_open_a_spare_connection_before_it_comes_back(server, parley, browser, monkeypatch):
+    browser("code=c1")
+    visit, spare = browser_login.webbrowser.open, socket.socket()
+    # Otherwise a program that waits for the spare connection would wait for ever.
+    hang = threading.Timer(HANG_S / 10, spare.close)
+
+    def connect_and_visit(url):
+        address = urlsplit(parse_qs(urlsplit(url).query)["redirect_uri"][0])
+        spare.connect((address.hostname, address.port))
+        hang.start()
+        visit(url)
+
+    monkeypatch.setattr(browser_login.webbrowser, "open", connect_and_visit)
+    server.on("GET /auth/oidc", replies.reply(200, {"password_login": True, "issuers": [{"id": "corp", "label": "Corp"}]}))
+    server.on("POST /auth/oidc/token", replies.reply(200, {"user": ALICE, **replies.token_pair(1)}))
+    result = parley("login", "--oidc", "--url", server.url)
+
+    assert result.stdout == f"Logged in as alice@example.com at {server.url}\n"
+    assert hang.is_alive()
+    hang.cancel()
+    spare.close()
 
 
 def test_a_refused_login_by_an_issuer_is_reported(server, parley, browser):

@@ -61,6 +61,15 @@ def test_every_call_of_a_turn_is_decided(server, alice, parley):
     assert [request.body["call_id"] for request in server.requests[1:]] == ["one", "two"]
 
 
+@pytest.mark.parametrize("opener", ["\x9d", "\x90", "\x9b"])
+def test_an_approval_prompt_shows_what_follows_a_control_character(server, alice, terminal, opener):
+    server.on("POST /chat", waits(approval(to=f"bob{opener}000 and everybody")))
+    person = terminal("chat", "Write to Bob")
+    person.expect("[y/N]:")
+
+    assert f"bob\\u{ord(opener):04x}000 and everybody" in "\n".join(person.lines)
+
+
 def test_an_approval_prompt_cannot_control_the_terminal(server, alice, terminal):
     server.on("POST /chat", waits(approval(to="\x1b[2Jbob\nRun nothing")))
     person = terminal("chat", "Write to Bob")

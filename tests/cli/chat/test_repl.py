@@ -214,3 +214,18 @@ def test_the_last_answer_is_rated_with_a_reason(server, person):
         person.expect(PROMPT)
 
     assert server.requests[-1].body == {"rating": "bad", "reason": "Too long."}
+
+
+def test_a_new_conversation_of_an_incognito_chat_with_instructions_is_incognito_too(server, alice, terminal):
+    server.on("POST /conversations", replies.reply(201, {"id": "c-7"}))
+    server.on("POST /chat", replies.answer("Hello."))
+    person = terminal("chat", "--system", "Be brief.", "--incognito")
+    person.expect(PROMPT)
+    for typed, shown in (("Hi", "1.4 s"), ("/new", "New conversation"), ("Hi again", "1.4 s")):
+        person.type(f"{typed}\n")
+        person.expect(shown)
+        person.expect(PROMPT)
+
+    new, stored, other = (request.body for request in server.requests)
+    assert [new["incognito"], stored.get("conversation_id"), other.get("conversation_id")] == [True, "c-7", None]
+    assert other["incognito"] is True
