@@ -258,6 +258,51 @@ def test_a_dead_network_keeps_the_question_and_answers_it_once(ada, vendor):
     expect(tab.locator(".bubble")).to_have_count(1)
 
 
+def test_a_question_that_comes_back_keeps_what_was_typed_meanwhile(ada):
+    tab, requests = ada.open(), []
+    tab.route("**/chat", lambda route: requests.append(route))
+    with tab.expect_request("**/chat"):
+        ask(tab, "Are you there?")
+    field = tab.get_by_label("Your message", exact=True).last
+    field.fill("And another thing.")
+    requests[0].abort()
+
+    expect(field).to_have_value("Are you there?\n\nAnd another thing.")
+
+
+def other_account(visit, **headers):
+    """Register somebody else, and return the address. With the header of cookie mode, the browser's session is theirs."""
+    email = f"other-{visit.email}"
+    made = visit.context.request.post(f"{visit.url}/auth/register", data={"email": email, "password": PASSWORD}, headers=headers)
+    assert made.status == 201, made.text()
+    return email
+
+
+def test_the_draft_of_an_ended_session_is_not_shown_to_the_next_user_of_the_browser(ada):
+    tab = ada.open()
+    tab.get_by_label("Your message").fill("For my doctor only")
+    ada.context.request.post(f"{ada.url}/auth/logout", data={"everywhere": True}, headers=ada.headers)
+    tab.reload()
+    tab.get_by_label("Email").fill(other_account(ada))
+    tab.get_by_label("Password").fill(PASSWORD)
+    tab.get_by_role("button", name="Sign in").click()
+
+    expect(tab.get_by_label("Your message")).to_have_value("")
+
+
+def test_a_tab_shows_the_user_who_has_signed_in_in_another_tab_meanwhile(ada):
+    tab = ada.open("#/settings/profile")
+    expect(tab.get_by_label("Email")).to_have_value(ada.email)
+    other = other_account(ada, **{"X-Session-Mode": "cookie"})
+    # The access token has expired.
+    tab.route("**/auth/me", lambda route: route.fulfill(status=401, json={"status": 401, "code": "unauthorized"}), times=1)
+    tab.get_by_label("Name").fill("Ada")
+    tab.get_by_role("button", name="Save").click()
+
+    expect(tab.get_by_label("Email")).to_have_value(other)
+    expect(tab.get_by_label("Name")).to_have_value("")
+
+
 def test_an_ended_session_asks_for_the_password_and_the_draft_stays(ada):
     tab = ada.open()
     tab.get_by_label("Your message").fill("A half-written thought")

@@ -22,6 +22,7 @@ export class Client {
   readonly base: URL;
   #token: string | null = null;
   #expiresAt = 0;
+  #userId: string | null = null;
   #renewal: Promise<Tokens> | null = null;
   /** Called when the session turns out to have ended. */
   onSignedOut: () => void = () => undefined;
@@ -80,7 +81,10 @@ export class Client {
     return result;
   }
 
-  /** Exchange the session cookie for an access token. Concurrent callers share one exchange. Throws SignedOut. */
+  /**
+   * Exchange the session cookie for an access token. Concurrent callers share one exchange. Throws SignedOut, also if another tab has
+   * signed in somebody else: the requests of the earlier user must not be sent in the other's name.
+   */
   renew(): Promise<Tokens> {
     this.#renewal ??= this.#renew().finally(() => {
       this.#renewal = null;
@@ -102,6 +106,7 @@ export class Client {
   forget(): void {
     this.#token = null;
     this.#expiresAt = 0;
+    this.#userId = null;
   }
 
   async #renew(): Promise<Tokens> {
@@ -112,11 +117,15 @@ export class Client {
       this.onSignedOut();
       throw new SignedOut();
     }
-    return this.#accept((await readJson(await successful(response))) as Tokens);
+    const before = this.#userId;
+    const tokens = this.#accept((await readJson(await successful(response))) as Tokens);
+    if (before !== null && before !== tokens.user.id) throw new SignedOut();
+    return tokens;
   }
 
   #accept(tokens: Tokens): Tokens {
     this.#token = tokens.access_token;
+    this.#userId = tokens.user.id;
     this.#expiresAt = Date.now() + tokens.expires_in * 1000;
     this.onTokens(tokens);
     return tokens;

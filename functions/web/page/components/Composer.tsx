@@ -52,13 +52,14 @@ export function Composer({ chat }: { chat: Chat }) {
     if (matchMedia("(pointer: fine)").matches) field.current?.focus();
   }, []);
   useLayoutEffect(() => fit(field.current), [text]);
-  // A question that could not be sent comes back.
+  // A question that could not be sent comes back, above the text and images that were added meanwhile.
   const returned = chat.returned.value;
   useEffect(() => {
     if (!returned) return;
     chat.returned.value = null;
-    write(returned.text);
-    setImages(returned.images.filter((image) => image.startsWith("data:")));
+    write(text.trim() ? `${returned.text}\n\n${text}` : returned.text);
+    const back = returned.images.filter((image) => image.startsWith("data:"));
+    setImages((before) => [...new Set([...back, ...before])].slice(0, MAX_IMAGES));
   }, [returned]);
 
   const isBusy = chat.isBusy;

@@ -43,4 +43,11 @@ effect(() => {
   remember("theme", chosen === "system" ? null : chosen);
 });
 
-export const draftKey = (conversationId: string | null): string => `draft.${conversationId ?? "new"}`;
+let owner = "";
+
+/** Keep the drafts of this user from now on. A session may end without a sign-out, and the next user of the browser must not see them. */
+export function keepDraftsOf(userId: string): void {
+  owner = userId;
+}
+
+export const draftKey = (conversationId: string | null): string => `draft.${owner}.${conversationId ?? "new"}`;

@@ -7,7 +7,7 @@ import type { IssuerLogout, Model, Tokens, User } from "../api/types.ts";
 import { t } from "../text/index.ts";
 import { issuerLogout, returnedFrom } from "./issuerLogout.ts";
 import { notify } from "./notices.ts";
-import { forgetUser } from "./preferences.ts";
+import { forgetUser, keepDraftsOf } from "./preferences.ts";
 
 const RETRY_MS = 2000;
 
@@ -46,6 +46,8 @@ api.onSignedOut = () => {
 
 api.onTokens = (tokens) => {
   needsSecondFactor.value = tokens.needs_second_factor ?? false;
+  // Another tab has signed in somebody else, after this session had ended.
+  if (user.value && user.value.id !== tokens.user.id) location.reload();
 };
 
 /** Resume the session of an earlier visit, waiting for the server if it cannot be reached or is starting. */
@@ -71,6 +73,7 @@ export function enter(signedIn: User): void {
   hasEnded.value = false;
   issuerLogout.value = null;
   returnedFrom.value = null;
+  keepDraftsOf(signedIn.id);
   user.value = signedIn;
 }
 

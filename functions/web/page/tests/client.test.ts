@@ -12,6 +12,8 @@ class Server {
   /** The status of the next logout instead of the server's own, 0 for a lost connection. */
   nextLogout: number | null = null;
   paths: string[] = [];
+  /** The id of the user to whom the session cookie of the browser belongs. */
+  userId = "ada";
   #issued = new Map<string, number>();
 
   fetch = async (url: URL, { headers }: { headers: Record<string, string> }): Promise<Response> => {
@@ -31,7 +33,7 @@ class Server {
   #issue(): Response {
     const token = `token-${this.#issued.size}`;
     this.#issued.set(`Bearer ${token}`, Date.now());
-    return Response.json({ access_token: token, expires_in: TOKEN_MS / 1000 });
+    return Response.json({ user: { id: this.userId }, access_token: token, expires_in: TOKEN_MS / 1000 });
   }
 }
 
@@ -83,4 +85,14 @@ test("a sign-out of a session that has ended throws SignedOut", async () => {
   server.isOpen = false;
 
   await assert.rejects(client.signOut(), SignedOut);
+});
+
+test("a request is not sent in the name of a user who has signed in in another tab", async () => {
+  const users: string[] = [];
+  client.onTokens = (tokens) => users.push(tokens.user.id);
+  server.userId = "eve";
+  mock.timers.tick(TOKEN_MS + 60_000);
+
+  await assert.rejects(client.post("chat", { message: "Only for Ada's account." }), SignedOut);
+  assert.deepEqual([server.paths, users], [["/auth/refresh"], ["eve"]]);
 });

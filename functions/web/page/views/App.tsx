@@ -1,3 +1,4 @@
+import { effect, untracked } from "@preact/signals";
 import { lazy, Suspense } from "preact/compat";
 import { useEffect } from "preact/hooks";
 import { Spinner } from "../components/controls.tsx";
@@ -5,6 +6,7 @@ import { DialogHost, Notices, openDialog } from "../components/overlays.tsx";
 import { forgetAssistants } from "../state/assistants.ts";
 import { forgetChats } from "../state/chat.ts";
 import { clearConversations, loadConversations } from "../state/conversations.ts";
+import { documents } from "../state/documents.ts";
 import { report } from "../state/notices.ts";
 import { loadProjects, projects } from "../state/projects.ts";
 import { prompts } from "../state/prompts.ts";
@@ -30,20 +32,30 @@ const SettingsView = lazy(() => import("./SettingsView.tsx").then((module) => mo
 
 /** The id of the user whose conversations are loaded. */
 let loadedFor: string | null = null;
+let lastUser: string | null = null;
+
+// Not in the component: the screen of the next user must not begin with the work of the previous one.
+effect(() => {
+  const person = user.value;
+  if (!person) return;
+  if (lastUser !== null && lastUser !== person.id) untracked(forgetWork);
+  lastUser = person.id;
+});
+
+function forgetWork(): void {
+  forgetChats();
+  clearConversations();
+  projects.value = null;
+  prompts.value = null;
+  documents.value = null;
+  forgetAssistants();
+}
 
 export function App() {
   const person = user.value;
   const mustEnrol = needsSecondFactor.value;
   useEffect(() => {
     if (person && !mustEnrol && person.id !== loadedFor) {
-      // At the first visit the screen may already have opened a chat.
-      if (loadedFor !== null) {
-        forgetChats();
-        clearConversations();
-        projects.value = null;
-        prompts.value = null;
-        forgetAssistants();
-      }
       loadedFor = person.id;
       loadConversations().catch(report);
       loadProjects().catch(report);
