@@ -1,7 +1,7 @@
 """Claims of idempotency keys: who runs the request, and until when its response is repeated."""
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from parley.db import idempotency
 from parley.db.idempotency import IdempotentResponse
@@ -106,6 +106,24 @@ def test_a_request_that_failed_may_run_again_but_one_that_succeeded_does_not(run
     run(idempotency.release, alice, "k", route="POST /a")
 
     assert claim(alice).response == RESPONSE
+
+
+def test_a_repeat_runs_if_the_first_request_fails_while_the_repeat_looks_for_its_response(engines, claim, alice):
+    releases = []
+
+    def fail_first_request(_connection, _cursor, statement, *_):
+        if statement.startswith("INSERT INTO idempotency_keys") and not releases:
+            with user_scope(engines["owner"], alice.id) as other:
+                releases.append(idempotency.release(other, "k", user_id=alice.id, route="POST /a"))
+
+    claim(alice, running_s=60)
+    with user_scope(engines["app"], alice.id) as connection:
+        event.listen(connection, "after_cursor_execute", fail_first_request)
+        repeat = idempotency.claim(connection, "k", user_id=alice.id, route="POST /a", fingerprint=b"f", running_s=60)
+
+    assert releases
+    assert repeat is None
+    assert claim(alice, running_s=60) == IdempotentResponse(b"f", None)
 
 
 def test_the_sweep_of_idempotency_keys_keeps_those_of_the_last_day(engines, alice):

@@ -35,11 +35,12 @@ def claim(
     values = {"user_id": user_id, "route": route, "key": key, "fingerprint": fingerprint}
     running_until = func.now() + timedelta(seconds=running_s) if running_s is not None else None
     statement = upsert(idempotency_keys).values(values | {"running_until": running_until})
-    if connection.execute(statement.on_conflict_do_nothing().returning(idempotency_keys.c.key)).one_or_none():
-        return None
-    columns = idempotency_keys.c
-    row = connection.execute(select(columns.fingerprint, columns.answer.label("response")).where(*_matches_key(key, user_id, route))).one()
-    return IdempotentResponse(**row._mapping)
+    while True:
+        if connection.execute(statement.on_conflict_do_nothing().returning(idempotency_keys.c.key)).one_or_none():
+            return None
+        # The first request may have failed and released the key since: then this one is the first.
+        if first := _stored(connection, key, user_id=user_id, route=route):
+            return first
 
 
 def store_response(connection: Connection, key: str, *, user_id: UUID, route: str, response: dict[str, Any]) -> None:
@@ -56,6 +57,13 @@ def release(connection: Connection, key: str, *, user_id: UUID, route: str) -> N
 def sweep(connection: Connection) -> int:
     """Delete keys older than 24 hours and return their number. Requires the background role."""
     return connection.execute(text("DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'")).rowcount
+
+
+def _stored(connection: Connection, key: str, *, user_id: UUID, route: str) -> IdempotentResponse | None:
+    columns = idempotency_keys.c
+    statement = select(columns.fingerprint, columns.answer.label("response")).where(*_matches_key(key, user_id, route))
+    row = connection.execute(statement).one_or_none()
+    return IdempotentResponse(**row._mapping) if row else None
 
 
 def _drop_expired(connection: Connection, key: str, *, user_id: UUID, route: str) -> None:
