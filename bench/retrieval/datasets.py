@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from parley.memory.passages import SaidMessage, split_into_passages
+from parley.memory.passages import SaidMessage, Utterance, split_into_passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,10 @@ def _session_items(conversation: dict[str, Any], session: str, *, name: str) -> 
     """Yield the passages of a session, and the ids of the messages in each. The speaker who begins takes the place of the user."""
     lines, date = conversation[session], conversation[f"{session}_date_time"].rpartition(" on ")[2]
     day = datetime.strptime(date, "%d %B, %Y").replace(tzinfo=UTC)
+    roles = ["user" if line["speaker"] == lines[0]["speaker"] else "assistant" for line in lines]
     said = [
-        SaidMessage(number, f"{line['speaker']}: {line['text']}", day, "user" if line["speaker"] == lines[0]["speaker"] else "assistant")
-        for number, line in enumerate(lines)
+        SaidMessage(number, [Utterance(role, f"{line['speaker']}: {line['text']}")], day, role)
+        for number, (line, role) in enumerate(zip(lines, roles, strict=True))
     ]
     for number, passage in enumerate(split_into_passages(said)):
         yield Item(f"{name}/{session}:{number}", passage.text), [line["dia_id"] for line in lines[passage.first_seq : passage.last_seq + 1]]

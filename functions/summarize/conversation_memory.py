@@ -11,7 +11,7 @@ from functions.summarize import facts
 from functions.summarize.backfill import VectorStore, embed_rows, incomplete_stores
 from functions.summarize.facts import Fact
 from functions.summarize.services import SummarizeServices
-from functions.summarize.transcript import MessageLine, lines_after
+from functions.summarize.transcript import MessageLines, lines_after
 from parley.db import conversations, passages
 from parley.db.engine import Connection
 from parley.db.messages import StoredMessage
@@ -45,7 +45,7 @@ class Segment:
     Only then, `incomplete` has the tables with rows of the user that lack a vector.
     """
 
-    lines: Sequence[MessageLine] = ()
+    lines: Sequence[MessageLines] = ()
     missing: Sequence[StoredMessage] = ()
     incomplete: Sequence[VectorStore] = ()
 
@@ -88,7 +88,7 @@ class _Reader:
         lines = self._lines(connection, after_seq) if after_seq < self.upto_seq else []
         if not lines:
             return self.end(connection)
-        covered = passages.covered_ranges(connection, self.conversation_id, user_id=self.user_id, first_seq=lines[0].line.seq)
+        covered = passages.covered_ranges(connection, self.conversation_id, user_id=self.user_id, first_seq=lines[0].message.seq)
         messages = [line.message for line in lines]
         return Segment(lines, [message for message in messages if not any(message.seq in seqs for seqs in covered)])
 
@@ -96,7 +96,7 @@ class _Reader:
         """Return the segment that follows the last one."""
         return Segment(incomplete=incomplete_stores(connection, user_id=self.user_id, model=self.services.embedding.model_name()))
 
-    def _lines(self, connection: Connection, after_seq: int) -> list[MessageLine]:
+    def _lines(self, connection: Connection, after_seq: int) -> list[MessageLines]:
         models = model_candidates(self.services, "facts", user_id=self.user_id)
         room = max_prompt_tokens(models, answer_tokens=facts.FACTS_ANSWER_TOKENS) - estimate_tokens(facts.FACTS_PROMPT)
         return lines_after(
@@ -112,7 +112,7 @@ class _Reader:
 def _extract(services: SummarizeServices, segment: Segment, *, user_id: UUID, deadline: Deadline) -> Extraction:
     models = model_candidates(services, "facts", user_id=user_id)
     new_facts = facts.extract_facts(services, models, segment.lines, user_id=user_id, deadline=deadline)
-    return Extraction(segment.lines[-1].line.seq, new_facts, split_into_passages(segment.missing))
+    return Extraction(segment.lines[-1].message.seq, new_facts, split_into_passages(segment.missing))
 
 
 def _store_extraction(reader: _Reader, extraction: Extraction) -> Segment:

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from functions.summarize.services import SummarizeServices
-from functions.summarize.transcript import MessageLine
+from functions.summarize.transcript import MessageLines, transcript_lines
 from parley.db import memories
 from parley.db.engine import Connection
 from parley.db.memories import MemoryOrigin
@@ -62,7 +62,7 @@ FactText = Annotated[
 
 
 class FactIn(BaseModel):
-    """A fact as the model returns it; `message` is the number of the message that states it."""
+    """A fact as the model returns it; `message` is the number of the line that states it."""
 
     text: FactText
     message: int
@@ -83,15 +83,18 @@ class Fact:
 
 
 def extract_facts(
-    services: SummarizeServices, models: Sequence[Candidate], lines: Sequence[MessageLine], *, user_id: UUID, deadline: Deadline
+    services: SummarizeServices, models: Sequence[Candidate], lines: Sequence[MessageLines], *, user_id: UUID, deadline: Deadline
 ) -> list[Fact]:
     """Return the facts that a segment of a conversation states, or none if the model's response is malformed.
 
     Only facts that refer to a message of the user are kept, not statements of tools, quoted pages or the assistant.
     Raises the errors of `complete`.
     """
-    user_message_ids = {line.line.seq: line.message.id for line in lines if line.line.speaker == "user"}
-    text = prompts.write_transcript([line.line for line in lines])
+    # Numbered by line: the user's words within an answer are not the answer's.
+    numbered = [replace(line, seq=number) for number, line in enumerate(transcript_lines(lines), start=1)]
+    message_ids = [message.message.id for message in lines for _ in message.lines]
+    user_message_ids = {line.seq: id for line, id in zip(numbered, message_ids, strict=True) if line.speaker == "user"}
+    text = prompts.write_transcript(numbered)
     request = ModelRequest(
         [Message("user", text)], system=FACTS_PROMPT, max_output_tokens=FACTS_ANSWER_TOKENS, output=FACTS_SCHEMA, task="facts"
     )

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from functions.summarize.services import SummarizeServices
-from functions.summarize.transcript import lines_after
+from functions.summarize.transcript import lines_after, transcript_lines
 from parley.db import conversations, summaries
 from parley.db.outbox import ClaimedEntry
 from parley.db.transactions import user_scope
@@ -58,7 +58,7 @@ def _summarize_next_segment(
         lines = lines_after(connection, conversation_id, user_id=user_id, after_seq=after_seq, upto_seq=upto_seq, budget_tokens=room)
     if not lines:
         return False
-    text = prompts.write_transcript([line.line for line in lines], summary=previous.text if previous else None)
+    text = prompts.write_transcript(transcript_lines(lines), summary=previous.text if previous else None)
     request = ModelRequest([Message("user", text)], system=PROMPT, max_output_tokens=ANSWER_TOKENS, task="summary")
     answer = complete(services, models, request, user_id=user_id, deadline=deadline)
     if not answer.text:
@@ -68,6 +68,6 @@ def _summarize_next_segment(
     with user_scope(services.engine, user_id) as connection:
         # Stores nothing if another run has stored a later summary. The next segment then continues from that summary.
         summaries.add(
-            connection, conversation_id, user_id=user_id, upto_seq=lines[-1].line.seq, text=summary, model=answer.model, tokens=tokens
+            connection, conversation_id, user_id=user_id, upto_seq=lines[-1].message.seq, text=summary, model=answer.model, tokens=tokens
         )
-    return lines[-1].line.seq < upto_seq
+    return lines[-1].message.seq < upto_seq

@@ -3,7 +3,7 @@
 import re
 
 from functions.summarize.services import SummarizeServices
-from functions.summarize.transcript import lines_after
+from functions.summarize.transcript import lines_after, transcript_lines
 from parley.db import conversations
 from parley.db.outbox import ClaimedEntry
 from parley.db.transactions import user_scope
@@ -39,7 +39,7 @@ def generate_title(services: SummarizeServices, claimed: ClaimedEntry, deadline:
         lines = lines_after(
             connection, claimed.subject_id, user_id=claimed.user_id, after_seq=0, budget_tokens=min(room, _MAX_PROMPT_TOKENS)
         )
-    question = Message("user", prompts.write_transcript([line.line for line in lines[:2]]))
+    question = Message("user", prompts.write_transcript(transcript_lines(lines[:2])))
     request = ModelRequest([question], system=PROMPT, max_output_tokens=ANSWER_TOKENS, task="title")
     return tidy_title(complete(services, models, request, user_id=claimed.user_id, deadline=deadline).text)
 

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from parley.db import chunks, conversations, documents, memories, messages, passages
 from parley.db.chunks import NewChunk
 from parley.db.transactions import user_scope
+from parley.db.turn.message_parts import AnswerParts
 from parley.db.vectors import Vector
 from parley.ids import new_id
 from parley.memory.passages import Passage
@@ -59,6 +60,22 @@ def add_conversation(
             messages.add(connection, new_id(), **at, role="user", parts=parts, tokens=tokens)
         last = len(new_passages)
         assert passages.add_missing(connection, conversation.id, new_passages, user_id=person.id, upto_seq=last, vectors=vectors)
+    return conversation.id
+
+
+def add_steered_turn(engine: Engine, person: Any, question: str, said: str) -> UUID:
+    """Store a conversation of one turn, in whose answer the user said something, and return its id."""
+    answer = AnswerParts()
+    answer.add_text("I look it up.")
+    answer.add_tool_call("call", "price", {})
+    answer.add_tool_result("call", ok=True, content="42")
+    answer.add_user_message(new_id().hex, said)
+    answer.add_text("Done.")
+    with user_scope(engine, person.id) as connection:
+        conversation = conversations.add(connection, new_id(), user_id=person.id, title="Prices")
+        at = {"user_id": person.id, "conversation_id": conversation.id}
+        messages.add(connection, new_id(), **at, role="user", parts=[{"type": "text", "text": question}])
+        messages.add(connection, new_id(), **at, role="assistant", parts=answer.stored())
     return conversation.id
 
 

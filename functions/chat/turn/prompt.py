@@ -147,9 +147,12 @@ class _HistoryEntry:
 
     @classmethod
     def of(cls, stored: HistoryMessage, *, with_calls: bool, with_images: bool) -> "_HistoryEntry":
-        """Convert a stored message. Without `with_calls`, keep only an answer's text; without `with_images`, replace images by notes."""
+        """Convert a stored message. Without `with_calls`, leave out an answer's calls; without `with_images`, replace images by notes."""
         if with_calls and any(part["type"] == "tool_call" for part in stored.parts):
             messages = ended_answer_messages(stored.parts)
+            return cls(messages, sum(map(message_tokens, messages)))
+        if any(part["type"] == "user_message" for part in stored.parts):
+            messages = answer_messages([part for part in stored.parts if part["type"] in ("text", "user_message")])
             return cls(messages, sum(map(message_tokens, messages)))
         if images := stored.images:
             message = llm.Message(stored.role, message_content(stored.text, images, are_shown=with_images))

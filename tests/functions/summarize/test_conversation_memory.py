@@ -10,6 +10,7 @@ from parley.db.outbox import ClaimedEntry
 from parley.ids import new_id
 from parley.llm import messages as llm
 from tests.functions.summarize.services import FailingEmbedder, RecordingOfflineProvider, make_deadline, make_services
+from tests.support.builders import add_steered_turn
 from tests.support.turns import ScriptedProvider
 
 FACTS = "SELECT text FROM memories WHERE user_id = :id AND ended_at IS NULL ORDER BY text"
@@ -173,6 +174,17 @@ def test_only_statements_of_the_user_become_facts(engines, say, rows, alice):
     extract_memories(make_services(engines, provider), id, user_id=alice.id, deadline=make_deadline())
 
     assert rows(FACTS, id=alice.id) == [("Kept.",)]
+
+
+def test_words_of_the_user_within_an_answer_become_facts_and_those_of_the_answer_do_not(engine, engines, rows, alice):
+    id, provider = add_steered_turn(engine, alice, "What is the price?", "I pay in euros"), provider_of_facts(("Euros.", 3), ("Done.", 4))
+    extract_memories(make_services(engines, provider), id, user_id=alice.id, deadline=make_deadline())
+    lines = provider.requests[0].messages[0].text.splitlines()[1:]
+
+    assert [line.partition(": ")[2] for line in lines] == ["What is the price?", "I look it up.", "I pay in euros", "Done."]
+    assert [line.split()[1].strip(",") for line in lines] == ["user", "assistant", "user", "assistant"]
+    assert rows(FACTS, id=alice.id) == [("Euros.",)]
+    assert rows("SELECT m.seq FROM memory_sources s JOIN messages m ON m.id = s.message_id WHERE s.user_id = :id", id=alice.id) == [(2,)]
 
 
 def test_characters_of_a_fact_that_cannot_be_stored_do_not_stop_the_facts_and_passages(engines, say, rows, alice):

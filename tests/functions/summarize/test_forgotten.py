@@ -8,6 +8,7 @@ from functions.summarize.conversation_memory import extract_memories, remember_c
 from parley.db.outbox import ClaimedEntry
 from parley.ids import new_id
 from tests.functions.summarize.services import RecordingOfflineProvider, make_deadline, make_services
+from tests.support.builders import add_steered_turn
 
 FACTS = "SELECT text FROM memories WHERE user_id = :id ORDER BY text"
 PASSAGES = "SELECT text FROM passages WHERE user_id = :id ORDER BY id"
@@ -54,6 +55,24 @@ def test_neither_the_statement_nor_an_answer_that_used_it_is_recalled(read, say,
     forget(ALLERGY)
 
     assert [text for text in recalled("What do I eat with nuts, given my allergy?") if "allergic" in text] == []
+
+
+def test_a_fact_that_the_user_stated_within_an_answer_is_forgotten_with_it(engine, read, forget, rows, alice):
+    id = add_steered_turn(engine, alice, "What is the price of pesto?", "I am allergic to nuts.")
+    read(alice, str(id))
+    assert [text for (text,) in rows(PASSAGES, id=alice.id) if "User: I am allergic to nuts." in text]
+    forget(ALLERGY)
+
+    assert [text.partition("\n")[2] for (text,) in rows(PASSAGES, id=alice.id)] == ["User: What is the price of pesto?"]
+
+
+def test_an_answer_within_which_the_user_states_the_fact_again_is_forgotten(engine, read, say, forget, rows, alice):
+    read(alice, say(alice, "I am allergic to nuts."))
+    read(alice, str(add_steered_turn(engine, alice, "Which cake, given my nut allergy?", "No nuts, my allergy is bad")))
+    assert len(rows(PASSAGES, id=alice.id)) == 2
+    forget(ALLERGY)
+
+    assert rows(PASSAGES, id=alice.id) == []
 
 
 def test_an_answer_in_other_words_is_not_recalled(engine, read, say, forget, rows, alice):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from parley.memory.passages import PASSAGE_CHARACTERS, split_into_passages
+from parley.memory.passages import PASSAGE_CHARACTERS, Utterance, split_into_passages
 
 MONDAY = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
@@ -14,6 +14,21 @@ class Line:
     text: str
     role: str = "user"
     created_at: datetime = MONDAY
+
+    @property
+    def utterances(self):
+        return [Utterance(self.role, self.text)]
+
+
+@dataclass
+class SteeredAnswer(Line):
+    """An answer during which the user speaks."""
+
+    said: str = "In euros"
+
+    @property
+    def utterances(self):
+        return [Utterance("user", self.said), Utterance("assistant", self.text)]
 
 
 def test_a_passage_begins_with_its_day_and_names_the_speakers():
@@ -70,3 +85,16 @@ def test_the_passages_of_a_turn_depend_on_no_other_turn():
 
 def test_a_message_without_text_is_omitted():
     assert [one.text for one in split_into_passages([Line(1, "  "), Line(2, "there")])] == ["2026-11-02\nUser: there"]
+
+
+def test_words_of_the_user_within_an_answer_are_in_the_passage_of_its_turn():
+    (piece,) = split_into_passages([Line(1, "The price?"), SteeredAnswer(2, "42 EUR.", "assistant")])
+
+    assert (piece.first_seq, piece.last_seq) == (1, 2)
+    assert piece.text == "2026-11-02\nUser: The price?\nUser: In euros\nAssistant: 42 EUR."
+
+
+def test_long_words_of_the_user_within_an_answer_are_a_passage_of_their_own():
+    pieces = split_into_passages([Line(1, "The price?"), SteeredAnswer(2, "42 EUR.", "assistant", said="e" * 795)])
+
+    assert [(one.first_seq, one.last_seq) for one in pieces] == [(1, 1), (2, 2), (2, 2)]

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from parley.db import passages
 from parley.db.tables import memories, memory_sources
+from parley.db.turn.message_parts import utterances
 from parley.db.vectors import Vector, vector_columns, vector_parameters
 from parley.errors import NotFound
 from parley.memory.facts import canonical_fact
@@ -141,7 +142,9 @@ def forget(connection: Connection, memory_id: UUID, *, user_id: UUID) -> None:
     forgotten = {row.id for row in found if row.is_stating or row.passage_id not in stating}
     connection.execute(_MARK_FORGOTTEN, {"user_id": user_id, "ids": list(forgotten)})
     left = {
-        (row.conversation_id, row.seq): SaidMessage(row.seq, row.text, row.created_at, row.role) for row in found if row.id not in forgotten
+        (row.conversation_id, row.seq): SaidMessage(row.seq, utterances(row.role, row.parts), row.created_at, row.role)
+        for row in found
+        if row.id not in forgotten
     }
     passages.rewrite(connection, {row.passage_id for row in found if row.passage_id}, left, user_id=user_id)
     connection.execute(delete(memories).where(memories.c.user_id == user_id, memories.c.id == memory_id))
@@ -201,13 +204,13 @@ _FIND_STATING = text(
                     OR EXISTS (SELECT FROM near n WHERE n.conversation_id = p.conversation_id AND n.seq BETWEEN p.first_seq AND p.last_seq))
          ),
          told AS (
-            SELECT f.id AS passage_id, m.id, m.conversation_id, m.seq, m.role, m.created_at,
-                   (SELECT coalesce(string_agg(part ->> 'text', ''), '') FROM jsonb_array_elements(m.parts) part
-                     WHERE part ->> 'type' = 'text') AS text
+            SELECT f.id AS passage_id, m.id, m.conversation_id, m.seq, m.role, m.created_at, m.parts,
+                   (SELECT coalesce(string_agg(part ->> 'text', ' '), '') FROM jsonb_array_elements(m.parts) part
+                     WHERE part ->> 'type' IN ('text', 'user_message')) AS text
               FROM found f JOIN messages m ON m.user_id = :user_id AND m.conversation_id = f.conversation_id
                                           AND m.seq BETWEEN f.first_seq AND f.last_seq AND m.is_active
              UNION ALL
-            SELECT NULL, n.id, n.conversation_id, n.seq, NULL, NULL, '' FROM near n
+            SELECT NULL, n.id, n.conversation_id, n.seq, NULL, NULL, NULL, '' FROM near n
          )
     SELECT t.*, t.id IN (SELECT id FROM near) OR coalesce(parley_words(t.text) @@ (SELECT words FROM sought), false) AS is_stating
       FROM told t

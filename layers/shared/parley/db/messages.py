@@ -12,7 +12,9 @@ from sqlalchemy.sql.dml import ReturningInsert
 from parley.db import conversations
 from parley.db.row_page import RowPage, read_page
 from parley.db.tables import messages
+from parley.db.turn.message_parts import utterances
 from parley.errors import NotFound
+from parley.memory.passages import Utterance
 
 type MessageRole = Literal["user", "assistant", "tool"]
 
@@ -40,6 +42,11 @@ class StoredMessage:
     def text(self) -> str:
         """The text parts, joined."""
         return "".join(part["text"] for part in self.parts if part["type"] == "text")
+
+    @property
+    def utterances(self) -> list[Utterance]:
+        """The texts by speaker: an answer contains what the user said while it was written."""
+        return utterances(self.role, self.parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,26 @@ _SPEAKERS = {"user": "User", "assistant": "Assistant", "tool": "Tool"}
 _BREAK_MARKS = ("\n\n", "\n", ". ", " ")
 
 
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A text, and the role of its speaker."""
+
+    role: str
+    text: str
+
+
 class PassageMessage(Protocol):
-    """The fields of a stored message that passages use. `seq` is its number in the conversation."""
+    """The fields of a stored message that passages use. `seq` is its number in the conversation.
+
+    An answer has several utterances if the user spoke while it was written.
+    """
 
     @property
     def seq(self) -> int: ...
     @property
     def role(self) -> str: ...
     @property
-    def text(self) -> str: ...
+    def utterances(self) -> Sequence[Utterance]: ...
     @property
     def created_at(self) -> datetime: ...
 
@@ -35,15 +46,16 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Utterance:
-    """A message, or a part of it, that fits into a passage."""
+class _Piece:
+    """An utterance of a message, or a part of it, that fits into a passage."""
 
     message: PassageMessage
+    role: str
     text: str
     is_part: bool
 
     def __str__(self) -> str:
-        return f"{_SPEAKERS.get(self.message.role, self.message.role)}: {self.text}"
+        return f"{_SPEAKERS.get(self.role, self.role)}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +63,7 @@ class SaidMessage:
     """The fields of a message that passages use, where the stored message is not at hand."""
 
     seq: int
-    text: str
+    utterances: Sequence[Utterance]
     created_at: datetime
     role: str = "user"
 
@@ -65,35 +77,37 @@ def split_into_passages(messages: Sequence[PassageMessage], *, characters: int =
     turn depend on no other turn: they are stored once, with the turn.
     """
     passages: list[Passage] = []
-    group: list[_Utterance] = []
-    for utterance in _utterances(messages, characters):
-        if group and not _fits_passage(group, utterance, characters):
+    group: list[_Piece] = []
+    for piece in _pieces(messages, characters):
+        if group and not _fits_passage(group, piece, characters):
             passages.append(_passage(group))
             group = []
-        group.append(utterance)
+        group.append(piece)
     return [*passages, _passage(group)] if group else passages
 
 
-def _fits_passage(group: Sequence[_Utterance], utterance: _Utterance, characters: int) -> bool:
-    """Return whether another message fits: it follows in the same turn and on the same day, no message is split, and all are short."""
-    last, message = group[-1].message, utterance.message
-    if group[-1].is_part or utterance.is_part or message.role == "user" or message.seq != last.seq + 1:
+def _fits_passage(group: Sequence[_Piece], piece: _Piece, characters: int) -> bool:
+    """Return whether another piece fits: it follows in the same turn and on the same day, no utterance is split, and all are short."""
+    last, message = group[-1].message, piece.message
+    is_same_turn = message.seq == last.seq or (message.role != "user" and message.seq == last.seq + 1)
+    if group[-1].is_part or piece.is_part or not is_same_turn:
         return False
     is_same_day = group[0].message.created_at.date() == message.created_at.date()
-    return is_same_day and sum(len(other.text) for other in group) + len(utterance.text) <= characters
+    return is_same_day and sum(len(other.text) for other in group) + len(piece.text) <= characters
 
 
-def _passage(group: Sequence[_Utterance]) -> Passage:
+def _passage(group: Sequence[_Piece]) -> Passage:
     first, last = group[0].message, group[-1].message
     text = "\n".join([f"{first.created_at:%Y-%m-%d}", *map(str, group)])
     return Passage(first.seq, last.seq, text, last.created_at)
 
 
-def _utterances(messages: Sequence[PassageMessage], characters: int) -> Iterator[_Utterance]:
+def _pieces(messages: Sequence[PassageMessage], characters: int) -> Iterator[_Piece]:
     for message in messages:
-        text = message.text.strip()
-        for part in dict.fromkeys(_parts(text, characters)):
-            yield _Utterance(message, part, part != text)
+        for utterance in message.utterances:
+            text = utterance.text.strip()
+            for part in dict.fromkeys(_parts(text, characters)):
+                yield _Piece(message, utterance.role, part, part != text)
 
 
 def _parts(text: str, characters: int) -> Iterator[str]:

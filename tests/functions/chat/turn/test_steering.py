@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from functions.chat import routes
 from functions.chat.errors import NotRunning, TooManyMessages
@@ -58,6 +59,21 @@ def test_the_message_is_a_part_of_the_answer_and_of_the_history(steered, service
     assert answer.parts[2] == {"type": "user_message", "id": EUROS.id, "text": EUROS.text}
     assert answer.text == "Done."
     assert "In euros, please" in [message.content for message in history]
+
+
+def test_the_message_is_found_by_search_with_its_question_and_answer(steered, alice, engines):
+    with engines["owner"].connect() as connection:
+        (passage,) = connection.scalars(text("SELECT text FROM passages WHERE user_id = :id"), {"id": alice.id})
+
+    assert passage.splitlines()[1:] == ["User: What is the price?", "User: In euros, please", "Assistant: Done."]
+
+
+@pytest.mark.parametrize("tools", [True, False])
+def test_the_message_is_in_the_history_of_a_turn_with_and_without_tools(steered, services, alice, tools):
+    take(services, alice, "And now?", conversation_id=steered[0].conversation_id, model="handy", tools=tools)
+    history = services.router.provider_for(None).requests[-1].messages
+
+    assert [message.text for message in history if message.role == "user"] == ["What is the price?", "In euros, please", "And now?"]
 
 
 def test_a_turn_without_another_round_leaves_the_message_unread(engine, alice):

@@ -17,7 +17,8 @@ from parley.db import passages
 from parley.db.messages import MessageRole
 from parley.db.projects.projects import MemoryScope
 from parley.db.transactions import lock_until_end
-from parley.memory.passages import SaidMessage, split_into_passages
+from parley.db.turn.message_parts import utterances
+from parley.memory.passages import Utterance, split_into_passages
 
 type Outcome = Literal["added", "extended", "unchanged"]
 
@@ -49,6 +50,11 @@ class ImportedMessage:
     def text(self) -> str:
         """The text parts, joined."""
         return "".join(part["text"] for part in self.parts if part["type"] == "text")
+
+    @property
+    def utterances(self) -> list[Utterance]:
+        """The texts by speaker: an answer contains what the user said while it was written."""
+        return utterances(self.role, self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +172,7 @@ def store(connection: Connection, conversation: ImportedConversation, *, user_id
     connection.execute(_ADD_CONVERSATION if place.is_new else _EXTEND_CONVERSATION, values)
     if added:
         connection.execute(_ADD_MESSAGES, {"user_id": user_id, "conversation_id": place.conversation_id, "ids": ids} | _columns(added))
-        said = [SaidMessage(each.seq, each.text, each.created_at, each.role) for each in added if each.is_active and not each.is_forgotten]
+        said = [message for message in added if message.is_active and not message.is_forgotten]
         passages.add_imported(connection, place.conversation_id, split_into_passages(said), user_id=user_id)
     return StoredImport(place.conversation_id, "added" if place.is_new else "extended", sum(message.is_active for message in added))
 

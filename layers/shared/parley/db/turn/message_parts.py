@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from parley.db.turn.turn_events import LoggedEvent
 from parley.llm.citations import cited_numbers
+from parley.memory.passages import Utterance
 
 type MessagePart = Mapping[str, Any]
 
@@ -133,6 +134,18 @@ class AnswerParts:
                 text = self._parts.pop()["text"] + text
             self._parts.append({"type": "text", "text": text})
         self._texts = []
+
+
+def utterances(role: str, parts: Iterable[MessagePart]) -> list[Utterance]:
+    """Return what a message of this role says, in order. What the user said while an answer was written is an utterance of its own."""
+    said: list[Utterance] = []
+    for part in parts:
+        if part["type"] == "user_message":
+            said.append(Utterance("user", part["text"]))
+        elif part["type"] == "text":
+            before = said.pop().text if said and said[-1].role == role else ""
+            said.append(Utterance(role, before + part["text"]))
+    return said
 
 
 def _with_cited_sources(parts: Sequence[MessagePart]) -> list[MessagePart]:

@@ -16,7 +16,7 @@ from parley.db.turn import turn_events
 from parley.db.turn.turn_events import LoggedEvent
 from parley.db.turn.turns import STALE_AFTER, TurnStatus
 from parley.ids import new_id
-from parley.memory.passages import SaidMessage, split_into_passages
+from parley.memory.passages import SaidMessage, Utterance, split_into_passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,8 @@ def finish(
         seq, question = answer.seq - 1, turn_result.question
         if question is None:
             question = messages.text_at(connection, conversation_id, user_id=user_id, seq=seq)
-        turn_passages = split_into_passages([SaidMessage(seq, question, row.asked_at), answer])
+        asked = SaidMessage(seq, [Utterance("user", question)], row.asked_at)
+        turn_passages = split_into_passages([asked, answer])
         stored_passages = passages.replace_turn(
             connection, conversation_id, turn_passages, user_id=user_id, first_seq=seq, last_seq=answer.seq
         )
