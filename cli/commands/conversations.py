@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -154,7 +154,7 @@ def history(api: ApiClient, conversation: str | None, as_json: bool) -> None:
 def show_history(api: ApiClient, conversation_id: str) -> None:
     """Print a conversation's messages, oldest first."""
     messages = list(_messages(api, conversation_id))
-    for message in messages:
+    for message in _utterances(messages):
         click.secho(_message_heading(message), dim=True)
         click.echo((plain_text(message.text("text")).rstrip("\n") or "(no text)") + "\n")
     if not messages:
@@ -172,7 +172,7 @@ def latest_conversation(api: ApiClient) -> Fields:
 def conversation_markdown(conversation: Fields, messages: Sequence[Fields]) -> str:
     """Return a conversation as Markdown: its title, then each message below a heading."""
     parts = [f"# {one_line(conversation.text('title')) or 'Untitled'}"]
-    for message in messages:
+    for message in _utterances(messages):
         parts += [f"## {_message_heading(message)}", plain_text(message.text("text")).strip() or "(no text)"]
     return "\n\n".join(parts)
 
@@ -188,6 +188,25 @@ def _found_passage(found: Fields) -> str:
 
 def _messages(api: ApiClient, conversation_id: str) -> Iterator[Fields]:
     return all_items(api, f"{conversation_path(conversation_id)}/messages", {"order": "asc"})
+
+
+def _utterances(messages: Iterable[Fields]) -> Iterator[Fields]:
+    """Yield the messages. An answer during which the user spoke is divided there."""
+    for message in messages:
+        said = [Fields(message | {"text": ""})]
+        for part in message.parts("parts"):
+            if part.text("type") == "user_message":
+                by_user = {"role": "user", "model": None, "status": "completed", "text": part.text("text")}
+                said += [Fields(message | by_user), Fields(message | {"text": ""})]
+            elif part.text("type") == "text":
+                said[-1]["text"] = said[-1].text("text") + _text_of(part, message)
+        yield from [each for each in said if each.text("text")] if len(said) > 1 else [message]
+
+
+def _text_of(part: Fields, message: Fields) -> str:
+    """Return the text of a part. In a long message it is given by its offsets in the message's text."""
+    start, end = part.number("start"), part.number("end")
+    return part.text("text") if start is None or end is None else message.text("text")[int(start) : int(end)]
 
 
 def _conversation_row(conversation: Fields) -> tuple[str, str, str]:

@@ -20,7 +20,9 @@ from parley.db.messages import StoredMessage
 from parley.db.transactions import lock_until_end
 from parley.errors import ParleyError
 from parley.ids import new_id
+from parley.llm.citations import cited_numbers
 from parley.llm.tokens import estimate_tokens
+from parley.memory.passages import Utterance
 
 MAX_LINKS = 200
 MAX_MESSAGES = 1000
@@ -125,7 +127,13 @@ def copy(connection: Connection, snapshot: Snapshot, *, user_id: UUID) -> Conver
 def _snapshot(stored: Sequence[StoredMessage]) -> list[dict[str, Any]]:
     if len(stored) > MAX_MESSAGES:
         raise TooLongToShare(f"over {MAX_MESSAGES} messages")
-    shown = [_shown_message(message) for message in stored if message.role != "tool" and message.text.strip()]
+    shown = [
+        _shown_message(message, utterance)
+        for message in stored
+        if message.role != "tool"
+        for utterance in message.utterances
+        if utterance.text.strip()
+    ]
     if not shown:
         raise NothingToShare("no message with text")
     if len(json.dumps(shown, ensure_ascii=False).encode()) > MAX_SNAPSHOT_BYTES:
@@ -133,6 +141,13 @@ def _snapshot(stored: Sequence[StoredMessage]) -> list[dict[str, Any]]:
     return shown
 
 
-def _shown_message(message: StoredMessage) -> dict[str, Any]:
-    sources = [{name: part.get(name) for name in _SOURCE_FIELDS} for part in message.parts if part["type"] == "source"]
-    return {"role": message.role, "text": message.text, "sources": sources, "created_at": message.created_at.isoformat()}
+def _shown_message(message: StoredMessage, utterance: Utterance) -> dict[str, Any]:
+    cited = cited_numbers(utterance.text)
+    sources = [{name: part.get(name) for name in _SOURCE_FIELDS} for part in message.parts if _is_source(part) and part["number"] in cited]
+    return {"role": utterance.role, "text": utterance.text, "sources": sources, "created_at": message.created_at.isoformat()}
+
+
+def _is_source(part: Mapping[str, Any]) -> bool:
+    """Return whether a part is a source of the shape that turns store. Messages that an earlier release imported may have others."""
+    has_shape = isinstance(part.get("number"), int) and isinstance(part.get("title"), str)
+    return part["type"] == "source" and has_shape and isinstance(part.get("page"), int | None) and isinstance(part.get("url"), str | None)

@@ -157,7 +157,11 @@ def _conversation_text(connection: Connection, user_id: UUID, conversation_id: U
         after=None,
         variants=False,
     )
-    shown = [f"## {message.role}, {rfc3339(message.created_at)}\n\n{message.text}" for message in reversed(found.rows)]
+    shown = [
+        f"## {utterance.role}, {rfc3339(message.created_at)}\n\n{utterance.text}"
+        for message in reversed(found.rows)
+        for utterance in message.utterances
+    ]
     beginning = ["[Earlier messages are left out.]"] if found.has_more else []
     return _bounded("\n\n".join([f"# {conversation.title or 'Untitled'}", *beginning, *shown]), is_cut=False)
 

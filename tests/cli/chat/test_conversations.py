@@ -177,6 +177,22 @@ def test_a_conversation_is_saved_as_markdown(foxes, parley, tmp_path):
     assert (tmp_path / "foxes.md").read_text() == "# Foxes\n\n## you\n\nWhat do foxes eat?\n\n## assistant · offline\n\nMice.\n"
 
 
+def test_words_of_the_user_within_an_answer_are_shown_below_a_heading_of_their_own(foxes, parley):
+    euros = {"type": "user_message", "id": "u", "text": "In euros"}
+    looked, done = {"type": "text", "start": 0, "end": 6}, {"type": "text", "start": 6, "end": 11}
+    answers = [
+        {"role": "assistant", "text": "I lookDone.", "model": "offline", "status": "stopped", "parts": parts}
+        for parts in ([looked, {"type": "tool_call"}, euros, done], [euros, {"type": "text", "text": "Here."}])
+    ]
+    foxes.on(f"GET /conversations/{FOUND['id']}/messages", replies.reply(200, {"items": answers, "next_cursor": None}))
+    headings = ["assistant · offline · stopped", "you", "assistant · offline · stopped", "you", "assistant · offline · stopped"]
+    texts = ["I look", "In euros", "Done.", "In euros", "Here."]
+    said = [f"## {heading}\n\n{text}" for heading, text in zip(headings, texts, strict=True)]
+
+    assert parley("conversations", "export", "deadbeef").stdout == "\n\n".join(["# Foxes", *said]) + "\n"
+    assert [line for line in parley("history", "deadbeef").stdout.splitlines() if line in texts] == texts
+
+
 def test_saving_does_not_overwrite_a_file(foxes, parley, tmp_path):
     (tmp_path / "foxes.md").write_text("mine")
 

@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from functions.conversation.links.shared_links import TooLongToShare, _snapshot
+from parley.memory.passages import Utterance
 from tests.support.api_gateway import Person
+from tests.support.builders import add_steered_turn
 
 
 @pytest.fixture
@@ -228,8 +230,38 @@ def test_the_limit_of_a_link_counts_the_bytes_of_a_text_in_any_script(chat, conv
     assert conversation.post(f"/conversations/{id}/links", {"audience": "public"}, as_=alice).status == 201
 
 
-def said(role, text):
-    return SimpleNamespace(role=role, text=text, parts=[], created_at=datetime(2026, 11, 2, tzinfo=UTC))
+def said(role, text, *sources):
+    parts = [{"type": "source"} | source for source in sources]
+    return SimpleNamespace(role=role, utterances=[Utterance(role, text)], parts=parts, created_at=datetime(2026, 11, 2, tzinfo=UTC))
+
+
+def test_a_link_shows_what_the_user_said_within_an_answer(engine, conversation, alice):
+    id = add_steered_turn(engine, alice, "What is the price?", "In euros, please")
+    link = conversation.post(f"/conversations/{id}/links", {"audience": "public"}, as_=alice).json
+    shown = view(conversation, link).json["messages"]
+
+    assert [(message["role"], message["text"]) for message in shown] == [
+        ("user", "What is the price?"),
+        ("assistant", "I look it up."),
+        ("user", "In euros, please"),
+        ("assistant", "Done."),
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {},
+        {"number": "1", "title": "A"},
+        {"number": [1], "title": "A"},
+        {"number": 1, "title": None},
+        *({"number": 1, "title": "A"} | each for each in ({"page": "1"}, {"url": 1})),
+    ],
+)
+def test_a_source_of_another_shape_is_not_shown(source):
+    (message,) = _snapshot([said("assistant", "So it is [1][2].", source, {"number": 2, "title": "B"})])
+
+    assert message["sources"] == [{"number": 2, "title": "B", "page": None, "url": None}]
 
 
 def test_a_snapshot_leaves_out_results_of_tools_and_messages_without_text():

@@ -9,6 +9,7 @@ from parley.db.chunks import NewChunk
 from parley.db.transactions import user_scope
 from parley.ids import new_id
 from tests.functions.tools.mcp_client import MODERN, completed, narrowed
+from tests.support.builders import add_steered_turn
 
 SUMMARIZE = PromptReference(name="summarize_document")
 TEXTS = ["The first part ends with these words.", "ends with these words. And then it goes on."]
@@ -70,6 +71,14 @@ def test_a_conversation_is_read(client, alice, conversation_id):
 
     assert "Where is Lisbon?" in found.text
     assert [line.split(",")[0] for line in found.text.splitlines() if line.startswith("## ")] == ["## user", "## assistant"]
+
+
+def test_a_conversation_shows_what_the_user_said_within_an_answer(client, engine, alice):
+    id = add_steered_turn(engine, alice, "What is the price?", "In euros, please")
+    (found,) = client(lambda session: session.read_resource(f"parley://conversations/{id}"), alice).contents
+
+    assert [line.split(",")[0] for line in found.text.splitlines() if line.startswith("## ")] == ["## user", "## assistant"] * 2
+    assert "In euros, please" in found.text
 
 
 @pytest.mark.parametrize(("mode", "code"), [("legacy", -32002), (MODERN, -32602)])
