@@ -116,6 +116,8 @@ def _conversation(
         tags=_tags(row),
         project=project,
         mined_upto_seq=_number(row, "mined_upto_seq"),
+        assistant_id=UUID(assistant_id) if (assistant_id := get_text(row, "assistant_id")) else None,
+        assistant_version=None if row.get("assistant_version") is None else _number(row, "assistant_version"),
     )
     return ReadConversation(conversation, {})
 

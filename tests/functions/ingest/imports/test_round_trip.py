@@ -135,6 +135,31 @@ def test_export_deletion_and_import_make_no_difference(import_export, export_of,
     assert tables(export_of(alice)) == tables(before)
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_conversation_keeps_its_assistant_if_it_still_exists(import_export, export_of, chat, conversation, alice, exists):
+    assistant = conversation.post("/assistants", {"name": "Guide", "instructions": "Be brief."}, as_=alice).json["id"]
+    told = chat.post("/chat", {"message": "Puffins?", "assistant_id": assistant, "stream": False}, as_=alice).json["conversation_id"]
+    before = export_of(alice)
+    conversation.delete(f"/conversations/{told}", as_=alice)
+    if not exists:
+        conversation.delete(f"/assistants/{assistant}", as_=alice)
+    import_export(alice, before)
+    shown = conversation.get(f"/conversations/{told}", as_=alice).json
+    more = chat.post("/chat", {"message": "More?", "conversation_id": told, "stream": False}, as_=alice)
+
+    assert (shown["assistant_id"], shown["assistant_version"]) == ((assistant, 1) if exists else (None, None))
+    assert more.status == 200
+
+
+def test_a_conversation_does_not_get_an_assistant_that_its_user_may_not_use(import_export, export_of, chat, conversation, alice, bob):
+    assistant = conversation.post("/assistants", {"name": "Guide", "instructions": "Be brief."}, as_=alice).json["id"]
+    chat.post("/chat", {"message": "Puffins?", "assistant_id": assistant, "stream": False}, as_=alice)
+    import_export(bob, export_of(alice))
+    (shown,) = conversation.get("/conversations", as_=bob).json["items"]
+
+    assert (shown["assistant_id"], shown["assistant_version"]) == (None, None)
+
+
 def test_an_own_export_adds_nothing_while_its_conversations_exist(import_export, export_of, alice, talk):
     before = export_of(alice)
     run = import_export(alice, before)

@@ -70,7 +70,10 @@ class ImportedProject:
 
 @dataclass(frozen=True, slots=True)
 class ImportedConversation:
-    """A conversation to import, with its messages in the order of `seq` and `variant`. `mined_upto_seq`, if given, is the source's own."""
+    """A conversation to import, with its messages in the order of `seq` and `variant`. `mined_upto_seq`, if given, is the source's own.
+
+    The assistant is stored only if the user may use it.
+    """
 
     id: UUID
     title: str | None
@@ -86,6 +89,8 @@ class ImportedConversation:
     tags: Sequence[str] = ()
     project: ImportedProject | None = None
     mined_upto_seq: int | None = None
+    assistant_id: UUID | None = None
+    assistant_version: int | None = None
 
     @property
     def active(self) -> list[ImportedMessage]:
@@ -191,7 +196,7 @@ def _columns(added: Sequence[ImportedMessage]) -> dict[str, Any]:
 
 _CONVERSATION_FIELDS = (
     *("title", "model", "system_prompt", "is_title_automatic", "created_at", "updated_at"),
-    *("is_incognito", "is_pinned", "is_archived"),
+    *("is_incognito", "is_pinned", "is_archived", "assistant_id", "assistant_version"),
 )
 _MESSAGE_FIELDS = ("seq", "variant", "is_active", "role", "model", "tokens", "status", "created_at", "is_forgotten")
 _STORED_IDS = text(
@@ -204,13 +209,15 @@ _STORED_IDS = text(
     """
 )
 _ARE_TAKEN = text("SELECT EXISTS (SELECT FROM messages WHERE user_id = :user_id AND id = ANY(:ids))")
+_OF_ASSISTANT = "FROM parley_assistants(CAST(:assistant_id AS uuid)) a WHERE a.id = CAST(:assistant_id AS uuid)"
 _ADD_CONVERSATION = text(
-    """
+    f"""
     INSERT INTO conversations (user_id, id, title, model, system_prompt, last_seq, is_title_automatic, created_at, updated_at,
-                               is_incognito, is_pinned, is_archived, tags, project_id, mined_upto_seq)
+                               is_incognito, is_pinned, is_archived, tags, project_id, mined_upto_seq, assistant_id, assistant_version)
     VALUES (:user_id, :id, :title, :model, :system_prompt, :last_seq, :is_title_automatic, :created_at, :updated_at,
-            :is_incognito, :is_pinned, :is_archived, CAST(:tags AS text[]), CAST(:project_id AS uuid), :mined_upto_seq)
-    """
+            :is_incognito, :is_pinned, :is_archived, CAST(:tags AS text[]), CAST(:project_id AS uuid), :mined_upto_seq,
+            (SELECT a.id {_OF_ASSISTANT}), (SELECT CAST(:assistant_version AS integer) {_OF_ASSISTANT}))
+    """  # noqa: S608 - constants only
 )
 # A project of the same id is the one of which the file was exported: it stays as it is now.
 _ADD_PROJECT = text(
