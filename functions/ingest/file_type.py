@@ -66,8 +66,8 @@ def decode_text(content: bytes, name: str) -> str:
         return text
     if b"\0" in content:
         raise Unsupported(name)
-    if (text := _nearly_utf8(content)) is not None:
-        return text
+    if (nearly_utf8 := _nearly_utf8(content)) is not None:
+        return nearly_utf8
     guess = from_bytes(_charset_sample(content)).best()
     if guess is None:
         raise Unsupported(name)
