@@ -14,7 +14,7 @@ from cli.http import HttpCall
 from cli.json_fields import Fields
 from cli.output import aligned_table, json_text, one_line, print_note
 
-# `all_items` stops here. Documents and conversations beyond it can still be given by their full ids.
+# A search for an item stops here. Documents and conversations beyond it can still be given by their full ids.
 MAX_ITEMS = 2000
 MAX_LIMIT = 100
 
@@ -92,13 +92,13 @@ class ListGroup(click.Group):
         return super().parse_args(ctx, args)
 
 
-def all_items(api: ApiClient, path: str, query: Mapping[str, str | int] | None = None) -> Iterator[Fields]:
-    """Yield the items of a list, about 2,000 at most. Each page is fetched when its first item is needed."""
+def all_items(api: ApiClient, path: str, query: Mapping[str, str | int] | None = None, *, most: int | None = MAX_ITEMS) -> Iterator[Fields]:
+    """Yield the items of a list, about `most` of them, or all if it is None. Each page is fetched when its first item is needed."""
     count = 0
     for page in _pages(api, path, limit=MAX_LIMIT, query=query):
         yield from page.parts("items")
         count += len(page.parts("items"))
-        if count >= MAX_ITEMS:
+        if most is not None and count >= most:
             return
 
 

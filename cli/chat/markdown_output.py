@@ -1,6 +1,7 @@
 """An answer as rendered Markdown: finished blocks are printed once, and only the last one is drawn again as it grows."""
 
 import itertools
+import re
 import time
 from collections.abc import Iterator
 
@@ -66,7 +67,8 @@ class MarkdownOutput:
         starts = [token.map[0] for token in self._parser.parse(self._last_block) if token.level == 0 and token.map and token.nesting >= 0]
         if len(starts) < 2:
             return
-        lines = self._last_block.splitlines(keepends=True)
+        # As the parser counts lines: `str.splitlines` also cuts at U+2028 and U+2029.
+        lines = re.findall(r"[^\n]*\n|[^\n]+", self._last_block)
         # Printing draws the last block again below, so it must not hold the finished ones any more.
         self._last_block = "".join(lines[starts[-1] :])
         for start, end in itertools.pairwise(starts):

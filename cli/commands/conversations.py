@@ -187,7 +187,7 @@ def _found_passage(found: Fields) -> str:
 
 
 def _messages(api: ApiClient, conversation_id: str) -> Iterator[Fields]:
-    return all_items(api, f"{conversation_path(conversation_id)}/messages", {"order": "asc"})
+    return all_items(api, f"{conversation_path(conversation_id)}/messages", {"order": "asc"}, most=None)
 
 
 def _utterances(messages: Iterable[Fields]) -> Iterator[Fields]:

@@ -83,7 +83,7 @@ def source(api: ApiClient, memory: str) -> None:
     if not conversation_id:
         raise CliError("You wrote this fact yourself, or the conversation that stated it was deleted.")
     messages = f"/conversations/{quote(conversation_id, safe='')}/messages"
-    message = next((each for each in all_items(api, messages) if each.text("id") == fact.text("message_id")), None)
+    message = next((each for each in all_items(api, messages, most=None) if each.text("id") == fact.text("message_id")), None)
     if message is None:
         raise CliError("The message was deleted meanwhile.")
     click.echo(f"{local_time(message.text('created_at'))}, in conversation {short_id(conversation_id)}:")

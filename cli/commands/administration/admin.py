@@ -217,7 +217,7 @@ def usage(api: ApiClient, by: str, start: str | None, end: str | None, as_json: 
     """Sum turns, tokens and cost by group, highest cost first."""
     groups = [name for name in USAGE_GROUPS if name in by.replace(" ", "").split(",")]
     query = {"group_by": by, **({"from": start} if start else {}), **({"to": end} if end else {})}
-    rows = list(all_items(api, "/admin/usage", query))
+    rows = list(all_items(api, "/admin/usage", query, most=None))
     names = _account_names(api) if "user" in groups and rows and not as_json else {}
     table = Table((*groups, "turns", "tokens in", "tokens out", "cost"), lambda item: _usage_row(item, groups, names), NO_USAGE)
     table.show(rows, as_json=as_json)
@@ -228,7 +228,7 @@ def usage(api: ApiClient, by: str, start: str | None, end: str | None, as_json: 
 
 
 def _account_names(api: ApiClient) -> dict[str, str]:
-    return {account.text("id"): account.text("email") for account in all_items(api, USERS_PATH)}
+    return {account.text("id"): account.text("email") for account in all_items(api, USERS_PATH, most=None)}
 
 
 def _total(rows: list[Fields], name: str) -> float:

@@ -65,6 +65,20 @@ def test_history_reads_every_page_of_the_last_conversation(server, alice, parley
     assert parley("history").stdout == "you\none\n\nyou\ntwo\n\n"
 
 
+def test_a_conversation_of_more_than_2000_messages_is_saved_whole(server, alice, parley):
+    server.on(f"GET /conversations/{FIRST}", replies.reply(200, {"id": FIRST, "title": "Years"}))
+    texts = [f"Message {number}" for number in range(2100)]
+    cuts = [texts[start : start + 100] for start in range(0, 2100, 100)]
+    pages = [
+        {"items": [{"role": "user", "text": text} for text in cut], "next_cursor": "c" if cut is not cuts[-1] else None} for cut in cuts
+    ]
+    server.on(f"GET /conversations/{FIRST}/messages", *(replies.reply(200, page) for page in pages))
+
+    saved = parley("conversations", "export", FIRST, "--json")
+
+    assert [message["text"] for message in json.loads(saved.stdout)] == texts
+
+
 @pytest.mark.parametrize("command", ["conversations", "history"])
 def test_without_conversations_it_says_how_to_start_one(server, alice, parley, command):
     server.on("GET /conversations", replies.reply(200, EMPTY))

@@ -41,6 +41,14 @@ def test_a_block_longer_than_the_screen_is_whole_in_the_end(server, alice, termi
     assert [line.strip() for line in lines if line.strip()] == [text.strip() for text in code]
 
 
+def test_the_text_after_code_with_line_separators_of_unicode_is_not_drawn_as_code(server, alice, terminal):
+    code = "```\none\u2028two\u2029three\nfour\n```\n\n"
+
+    lines = screen_after(server, terminal, f"{code}The **end**.\n\n", "- last\n")
+
+    assert "The end." in lines
+
+
 def test_a_link_shows_where_it_leads(server, alice, terminal):
     assert "(https://evil.example)" in "".join(screen_after(server, terminal, "[your bank](https://evil.example)"))
 
