@@ -38,7 +38,10 @@ def add_schedule(services: ConversationServices, connection: Connection, *, user
 def change_schedule(
     services: ConversationServices, connection: Connection, schedule_id: UUID, *, user_id: UUID, changes: dict[str, Any]
 ) -> ScheduledPrompt:
-    """Change a scheduled prompt, and its next time if its times change or it is enabled. Raises NotFound and InvalidSchedule."""
+    """Change a scheduled prompt, and its next time if its times change or it is paused or resumed.
+
+    Times that are given again as they are do not put off the next run. Raises NotFound and InvalidSchedule.
+    """
     stored = scheduled_prompts.get(connection, schedule_id, user_id=user_id)
     enabled = changes.pop("enabled", None)
     if enabled is not None:
@@ -48,10 +51,14 @@ def change_schedule(
     elif changes.get("every_minutes") is not None:
         changes["cron"] = None
     is_running = (stored.paused_at is None) if enabled is None else enabled
-    if enabled is not None or changes.keys() & {"cron", "every_minutes", "time_zone"}:
-        times, now = _times({name: changes.get(name, getattr(stored, name)) for name in ("cron", "every_minutes", "time_zone")}), utc_now()
+    before = {name: getattr(stored, name) for name in ("cron", "every_minutes", "time_zone")}
+    after = before | {name: changes[name] for name in before.keys() & changes.keys()}
+    if after != before or (enabled and stored.next_at is None):
+        times, now = _times(after), utc_now()
         times.check(now, least_minutes=services.schedule_limits.min_minutes)
         changes["next_at"] = times.next_after(now) if is_running else None
+    elif not is_running:
+        changes["next_at"] = None
     return scheduled_prompts.change(connection, schedule_id, user_id=user_id, changes=changes)
 
 

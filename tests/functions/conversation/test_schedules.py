@@ -86,6 +86,22 @@ def test_new_times_give_a_running_prompt_its_next_time_and_a_paused_one_none(con
     assert (changed[0][14:16], changed[1]) == ("45", None)
 
 
+def test_a_change_that_repeats_the_times_does_not_put_off_the_next_run(conversation, add, alice):
+    made = add(cron=None, every_minutes=10_080)
+    repeated = {"cron": None, "every_minutes": 10_080, "time_zone": "Europe/Berlin"}
+    changed = change(conversation, alice, made, prompt="Summarise the week", enabled=True, **repeated).json
+
+    assert (changed["prompt"], changed["next_at"]) == ("Summarise the week", made.json["next_at"])
+
+
+def test_a_prompt_that_runs_more_often_than_a_new_limit_allows_can_be_paused(conversation, add, alice, postgres):
+    made = add(cron=None, every_minutes=60)
+    postgres.execute(f"UPDATE scheduled_prompts SET every_minutes = 1 WHERE id = '{made.json['id']}'")
+    paused = change(conversation, alice, made, enabled=False)
+
+    assert (paused.status, paused.json["next_at"]) == (200, None)
+
+
 def test_an_enabled_prompt_has_all_its_attempts_again(conversation, add, alice, postgres):
     made = add()
     postgres.execute(f"UPDATE scheduled_prompts SET failures = 2 WHERE id = '{made.json['id']}'")
