@@ -1,5 +1,7 @@
 """`parley schedules` and `parley webhooks`."""
 
+import time
+
 import pytest
 
 from tests.cli import replies
@@ -57,6 +59,19 @@ def test_a_prompt_is_scheduled_in_the_given_time_zone(server, parley):
 
     assert (sent["cron"], sent["time_zone"], sent["email"], "every_minutes" in sent) == ("30 7 * * 1-5", "Europe/Berlin", True, False)
     assert done.stdout == "Scheduled cafe0001; it runs next at 2026-11-30 06:30\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "zone"),
+    [("America/New_York", "America/New_York"), (":/usr/share/zoneinfo/Asia/Kolkata", "Asia/Kolkata"), ("XYZ-3", "Etc/GMT-3")],
+)
+def test_a_prompt_is_scheduled_in_the_time_zone_of_the_environment(server, parley, monkeypatch, variable, zone):
+    server.on("POST /schedules", replies.reply(201, SCHEDULE))
+    monkeypatch.setenv("TZ", variable)
+    time.tzset()
+    parley("schedules", "add", "Summarise the news", "--cron", "30 7 * * 1-5")
+
+    assert server.requests[-1].body["time_zone"] == zone
 
 
 def test_a_prompt_without_times_is_refused_before_any_request(server, parley):

@@ -1,8 +1,10 @@
 """`parley schedules`: prompts that run at times."""
 
+import os
 import time
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import available_timezones
 
 import click
 
@@ -104,9 +106,12 @@ def delete(api: ApiClient, schedule: str, yes: bool) -> None:
 
 
 def _own_time_zone() -> str:
-    """Return the name of this computer's time zone. A zone without a name becomes UTC's offset of now, in whole hours."""
+    """Return the name of the time zone of `TZ`, or else this computer's. One without a name becomes UTC's offset of now, in whole hours."""
+    given = os.environ.get("TZ", "").removeprefix(":").rpartition("/zoneinfo/")[2]
+    if given in available_timezones():
+        return given
     resolved = str(_LOCALTIME.resolve()) if _LOCALTIME.is_symlink() else ""
-    if "/zoneinfo/" in resolved:
+    if not given and "/zoneinfo/" in resolved:
         return resolved.partition("/zoneinfo/")[2]
     offset = datetime.fromtimestamp(time.time()).astimezone().utcoffset()
     hours = round(offset.total_seconds() / 3600) if offset else 0
