@@ -163,6 +163,28 @@ def test_html_in_markdown_is_read_as_html():
     ]
 
 
+@pytest.mark.parametrize("between", [",", ";", "\t", "|"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ['"He said, ""no"", and left"-4', '"One, two"-5', "x-6"],
+        ['"no ""yes"", ""no""; ""a | b"""-4', "plain-5"],
+        ['"1,5; 2"-4', "plain-5", '"a, b"-6'],
+    ],
+)
+def test_sentences_in_the_cells_of_a_table_do_not_change_its_columns(between, rows):
+    (table,) = csv.read("\n".join(row.replace("-", between) for row in ["note-size", *rows]))
+    cells = [row.rpartition("-")[0].removeprefix('"').removesuffix('"').replace('""', '"') for row in rows]
+
+    assert table.text.splitlines() == ["note | size", *(f"{cell} | {number}" for number, cell in enumerate(cells, 4))]
+
+
+def test_the_columns_of_a_table_below_its_title_are_found():
+    (table,) = csv.read('Prices, 2026\n"a; b";"1,5"\n"c";"2,5"\nd;e')
+
+    assert table.text.splitlines()[1:] == ["a; b | 1,5", "c | 2,5", "d | e"]
+
+
 def test_the_lines_of_a_cell_are_one_line_of_a_table():
     assert list(csv.read('name,note\nAda,"two\nlines"')) == [Block("table", "name | note\nAda | two lines")]
 
