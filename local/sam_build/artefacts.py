@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -240,6 +240,7 @@ def with_published_versions(template: dict[str, Any], *, build_id: str) -> dict[
     alias = {"Ref": "AuthorizerFunction.Alias"}
     for authorizer in resources["Api"]["Properties"]["Auth"]["Authorizers"].values():
         authorizer["FunctionArn"] = alias
+    _route_to_aliases(resources, functions["Published"])
     # This schedule is a resource of its own, so SAM does not point it to the alias.
     alias = {"Ref": "SummarizeFunction.Alias"}
     resources["SummarizeSchedule"]["Properties"]["Target"]["Arn"] = alias
@@ -248,3 +249,14 @@ def with_published_versions(template: dict[str, Any], *, build_id: str) -> dict[
             if statement["Action"] == "lambda:InvokeFunction":
                 statement["Resource"] = alias
     return content
+
+
+def _route_to_aliases(resources: dict[str, Any], functions: Iterable[str]) -> None:
+    """Let the API's routes invoke the aliases of the functions, and permit it."""
+    for methods in resources["Api"]["Properties"]["DefinitionBody"]["paths"].values():
+        for method in methods.values():
+            uri = method["x-amazon-apigateway-integration"]["uri"]
+            uri["Fn::Sub"] = re.sub(r"\$\{(\w+)\.Arn\}", r"${\1.Alias}", uri["Fn::Sub"])
+    for name in functions:
+        if permission := resources.get(f"{name}Permission"):
+            permission["Properties"]["FunctionName"] = {"Ref": f"{name}.Alias"}

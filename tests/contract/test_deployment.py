@@ -5,6 +5,7 @@ import pytest
 from local.sam_build.artefacts import publish_versions
 from local.template import parameters, source
 from local.template.load import load
+from local.template.pseudo import function_arn
 from local.template.translate import translate
 from tests.contract.conftest import TEMPLATE
 from tests.contract.test_database_modes import Created
@@ -52,6 +53,14 @@ def test_requests_queues_and_schedules_reach_an_alias(canary, template):
     assert all(str(mapping["FunctionName"]).endswith(":live") for mapping in sources.values())
     for name, schedule in canary.of("AWS::Scheduler::Schedule").items():
         assert str(schedule["Target"]["Arn"]).endswith(":live") or "KeysFunction" in name, name
+
+
+def test_the_gateway_may_invoke_the_alias_of_each_route(canary, template):
+    routes = load(template, overrides={}).api.routes
+    reached = {route.integration.function for route in routes if hasattr(route.integration, "function")}
+    permitted = {one["FunctionName"] for one in canary.of("AWS::Lambda::Permission").values()}
+
+    assert {f"{function_arn(function)}:live" for function in reached} <= permitted
 
 
 def test_a_failed_run_is_reported_for_the_version_that_ran(canary):

@@ -1,10 +1,12 @@
 """The functions' permissions on AWS compared with the calls in their code, read from the translated template."""
 
+import json
 import re
 
 import pytest
 
 from local.template import parameters, source
+from local.template.stack import LambdaIntegration
 from tests.contract.conftest import TEMPLATE
 from tests.contract.test_database_modes import Created
 
@@ -23,6 +25,35 @@ def if_its_condition_holds(statement):
     while "Fn::If" in statement:
         statement = statement["Fn::If"][1]
     return statement
+
+
+def gateway_permissions(translated):
+    """The permissions by which API Gateway invokes the functions, by function."""
+    permissions = [one["Properties"] for one in translated["Resources"].values() if one["Type"] == "AWS::Lambda::Permission"]
+    by_function = {}
+    for permission in permissions:
+        by_function.setdefault(json.dumps(permission["FunctionName"]), []).append(permission)
+    return by_function
+
+
+def test_lambda_accepts_the_resource_policy_of_each_function(translated):
+    # 20 KB, which no request raises: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html ("Function resource-based
+    # policy"). A statement with the longest names of a stack and a function has less than 1 KB. With one for each route, `sam deploy`
+    # failed: https://github.com/aws/serverless-application-model/issues/337
+    assert {function: len(found) for function, found in gateway_permissions(translated).items() if len(found) > 20} == {}
+
+
+def test_the_gateway_may_invoke_the_function_of_each_route(translated, stack):
+    called = {
+        json.dumps({"Ref": route.integration.function}) for route in stack.api.routes if isinstance(route.integration, LambdaIntegration)
+    }
+    permissions = gateway_permissions(translated)
+
+    assert called <= permissions.keys()
+    for function in called:
+        (permission,) = permissions[function]
+        assert permission["SourceArn"] == {"Fn::Sub": "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/*"}
+        assert (permission["Principal"], permission["Action"]) == ("apigateway.amazonaws.com", "lambda:InvokeFunction")
 
 
 @pytest.mark.parametrize(

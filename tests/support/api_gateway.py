@@ -172,7 +172,7 @@ def _resource_path(path: str) -> str:
 
 @cache
 def _routes() -> dict[str, re.Pattern[str]]:
-    routes = re.findall(r'Type: Api, Properties: \{.*?Path: "?(/[^",]*)', _TEMPLATE.read_text())
+    routes = re.findall(r"^ {10}(/\S*?):(?: |$)", _TEMPLATE.read_text(), re.MULTILINE)
     return {route: re.compile(re.sub(r"\{\w+\}", "[^/]+", route)) for route in routes}
 
 
