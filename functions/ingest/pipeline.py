@@ -253,13 +253,13 @@ def _embed_batch(embedding: MeteredEmbedder, lease: Lease, texts: Sequence[str],
     billing_subject = BillingSubject(lease.document.user_id)
     for pause_s in _BUSY_PAUSES_S:
         try:
-            return embedding.vectors(texts, billing_subject=billing_subject, before_call=lease.renew)
+            return embedding.vectors(texts, billing_subject=billing_subject, before_call=lease.renew, deadline=deadline)
         except ProviderBusy as exc:
             wait_s = max(pause_s, exc.requested_wait_s or 0.0)
             if deadline.left_s < _BATCH_TIME_S + wait_s or wait_s > LEASE_S / 2:
                 raise
             time.sleep(wait_s)
-    return embedding.vectors(texts, billing_subject=billing_subject, before_call=lease.renew)
+    return embedding.vectors(texts, billing_subject=billing_subject, before_call=lease.renew, deadline=deadline)
 
 
 def _finish(services: IngestServices, lease: Lease, count: int, *, note: str | None) -> None:

@@ -57,7 +57,7 @@ def embed_rows(services: SummarizeServices, stores: Sequence[VectorStore], *, us
         while rows := _rows_without_vector(services.engine, store, model_name, user_id):
             if deadline.left_s < _MIN_TIME_LEFT_S:
                 raise DeadlineTooClose("vectors are still missing")
-            vectors = services.embedding.try_vectors([text for _, text in rows], billing_subject=BillingSubject(user_id))
+            vectors = services.embedding.try_vectors([text for _, text in rows], billing_subject=BillingSubject(user_id), deadline=deadline)
             if vectors is None:
                 return
             vectors_by_id = [(id, vector) for (id, _), vector in zip(rows, vectors, strict=True)]

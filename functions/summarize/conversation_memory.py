@@ -70,7 +70,7 @@ def extract_memories(services: SummarizeServices, conversation_id: UUID, *, user
         segment = reader.next_segment(connection, after_seq=progress.upto_seq)
     while segment.lines:
         extraction = _extract(services, segment, user_id=user_id, deadline=deadline)
-        segment = _store_extraction(reader, extraction)
+        segment = _store_extraction(reader, extraction, deadline)
     embed_rows(services, segment.incomplete, user_id=user_id, deadline=deadline)
 
 
@@ -115,14 +115,14 @@ def _extract(services: SummarizeServices, segment: Segment, *, user_id: UUID, de
     return Extraction(segment.lines[-1].message.seq, new_facts, split_into_passages(segment.missing))
 
 
-def _store_extraction(reader: _Reader, extraction: Extraction) -> Segment:
+def _store_extraction(reader: _Reader, extraction: Extraction, deadline: Deadline) -> Segment:
     """Store facts and passages, with vectors if the embedding call succeeds, and return the next segment.
 
     If another run has already extracted this segment or the user has turned memory off, nothing is stored, and no segment follows.
     """
     user_id, conversation_id, services = reader.user_id, reader.conversation_id, reader.services
     texts = [*(fact.text for fact in extraction.facts), *(passage.text for passage in extraction.passages)]
-    vectors = services.embedding.try_vectors(texts, billing_subject=BillingSubject(user_id)) if texts else []
+    vectors = services.embedding.try_vectors(texts, billing_subject=BillingSubject(user_id), deadline=deadline) if texts else []
     fact_vectors = passage_vectors = None
     if vectors is not None:
         fact_vectors, passage_vectors = vectors[: len(extraction.facts)], vectors[len(extraction.facts) :]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from sqlalchemy import Engine, event
 
 from local.data_dir import DataDir
 from local.services import database
@@ -115,3 +116,20 @@ def running_postgres(folder: Path) -> Iterator[RunningPostgres]:
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def dropped_once(engine: Engine, server: RunningPostgres, *, before: str) -> Iterator[list[str]]:
+    """Drop the engine's connection before its first statement that contains `before`. Yield that statement once it is sent."""
+    dropped: list[str] = []
+
+    def drop(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if before in statement and not dropped:
+            dropped.append(statement)
+            server.terminate_backend(connection.connection.dbapi_connection.info.backend_pid)
+
+    event.listen(engine, "before_cursor_execute", drop)
+    try:
+        yield dropped
+    finally:
+        event.remove(engine, "before_cursor_execute", drop)

@@ -251,7 +251,7 @@ def _embed_all(services: IngestServices, run: Import, deadline: Deadline) -> Non
         if deadline.left_s < _BATCH_TIME_S:
             raise _Interrupted
         try:
-            vectors = services.embedding.vectors([text for _, text in rows], billing_subject=BillingSubject(run.user_id))
+            vectors = services.embedding.vectors([text for _, text in rows], billing_subject=BillingSubject(run.user_id), deadline=deadline)
         except ProviderFailed:
             if size <= MIN_EMBED_BATCH:
                 raise

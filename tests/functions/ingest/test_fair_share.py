@@ -43,7 +43,7 @@ class HeldEmbedding:
     def model_name(self):
         return "lexical"
 
-    def vectors(self, _texts, *, billing_subject, before_call):
+    def vectors(self, _texts, *, billing_subject, before_call, **_):
         user_id = billing_subject.user_id
         with self.lock:
             self.active[user_id] += 1

@@ -21,7 +21,7 @@ class BusyModel:
     def __init__(self, *waits_s):
         self.waits_s = list(waits_s)
 
-    def vectors(self, texts, *, billing_subject, before_call):
+    def vectors(self, texts, *, billing_subject, before_call, deadline):
         before_call()
         if self.waits_s:
             raise ProviderBusy("acme", retry_after_s=self.waits_s.pop(0))

@@ -8,6 +8,7 @@ from functions.summarize.schedule import run_scheduled
 from parley.db.vectors import Vector
 from tests.functions.summarize.services import FailingEmbedder, make_deadline, make_services
 from tests.support.builders import add_conversation
+from tests.support.postgres import dropped_once
 
 MODELS = "SELECT embedding_model FROM passages WHERE user_id = :id ORDER BY first_seq"
 
@@ -32,6 +33,14 @@ def test_the_schedule_replaces_vectors_of_an_older_model(engines, rows, old, ali
     assert rows(MODELS, id=alice.id) == rows(MODELS, id=bob.id) == [("lexical",)] * 2
     assert done["embedded"] >= 2
     assert run_scheduled(make_services(engines), make_deadline())["embedded"] == 0
+
+
+def test_vectors_that_have_arrived_wait_for_a_database_that_is_briefly_away(engines, engine, postgres, rows, old, alice):
+    with dropped_once(engine, postgres, before="INSERT INTO usage") as dropped:
+        run_scheduled(make_services(engines), make_deadline())
+
+    assert dropped
+    assert rows(MODELS, id=alice.id) == [("lexical",)] * 2
 
 
 def test_an_unavailable_service_leaves_the_old_vectors(engines, rows, old, alice):

@@ -1,5 +1,6 @@
 """Facts and passages: which messages are remembered, and which are not."""
 
+from contextlib import ExitStack
 from uuid import UUID
 
 import pytest
@@ -9,8 +10,10 @@ from functions.summarize.services import SummarizeServices
 from parley.db.outbox import ClaimedEntry
 from parley.ids import new_id
 from parley.llm import messages as llm
+from parley.llm.vendors.offline_search import OfflineEmbedder
 from tests.functions.summarize.services import FailingEmbedder, RecordingOfflineProvider, make_deadline, make_services
 from tests.support.builders import add_steered_turn
+from tests.support.postgres import dropped_once
 from tests.support.turns import ScriptedProvider
 
 FACTS = "SELECT text FROM memories WHERE user_id = :id AND ended_at IS NULL ORDER BY text"
@@ -42,6 +45,29 @@ def test_a_repeated_statement_is_not_a_second_fact(read, say, rows, alice):
 
     assert rows(FACTS, id=alice.id) == [("The user lives in Lyon.",)]
     assert rows("SELECT count(*) FROM memory_sources WHERE user_id = :id", id=alice.id) == [(2,)]
+
+
+class DroppingEmbedder(OfflineEmbedder):
+    """An embedding model during whose first call the connection drops that pays for it."""
+
+    def __init__(self, drop):
+        super().__init__(dimensions=16)
+        self.drop, self.texts = drop, []
+
+    def embed_batch(self, model_name, texts, **kwargs):
+        if not self.texts:
+            self.drop()
+        self.texts += texts
+        return super().embed_batch(model_name, texts, **kwargs)
+
+
+def test_what_is_remembered_is_embedded_once_although_the_connection_drops(engines, engine, postgres, read, say, rows, alice):
+    with ExitStack() as stack:
+        embedder = DroppingEmbedder(lambda: stack.enter_context(dropped_once(engine, postgres, before="INSERT INTO usage")))
+        read(alice, say(alice, "I live in Lyon."), make_services(engines, embedder=embedder))
+
+    assert embedder.texts.count("The user lives in Lyon.") == 1
+    assert rows("SELECT embedding_model FROM memories WHERE user_id = :id", id=alice.id) == [("lexical",)]
 
 
 def test_a_corrected_fact_ends_and_stays_readable(read, say, rows, alice):

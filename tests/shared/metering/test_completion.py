@@ -17,6 +17,7 @@ from parley.llm.router import ModelRouter, RetryPolicy
 from parley.metering.completion import DeadlineTooClose, complete, max_prompt_tokens
 from parley.metering.limits import DefaultLimits
 from tests.fakes.circuits import MemoryCircuits
+from tests.support.postgres import dropped_once
 from tests.support.turns import HELLO, ScriptedProvider
 
 PLAIN = Candidate("plain", Model(provider="offline", name="plain"))
@@ -90,3 +91,12 @@ def test_shortly_before_the_deadline_no_model_is_called_and_nothing_charged(ask,
         ask(PLAIN, left_s=4.9)
     with user_scope(engine, alice.id) as connection:
         assert connection.execute(text("SELECT count(*) FROM usage")).scalar_one() == 0
+
+
+def test_an_answer_waits_to_be_paid_while_the_database_is_briefly_away(ask, engine, postgres, alice):
+    with dropped_once(engine, postgres, before="INSERT INTO usage") as dropped:
+        completion, _ = ask(PLAIN)
+    with user_scope(engine, alice.id) as connection:
+        paid = connection.execute(text("SELECT count(*) FROM usage")).scalar_one()
+
+    assert (completion.text, len(dropped), paid) == ("Hello", 1, 1)

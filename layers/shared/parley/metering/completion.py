@@ -84,7 +84,9 @@ def complete(
         capable, request = list(models), replace(request, output=None)
     amount_usd = limits.max_cost_usd([candidate.model for candidate in capable], request)
     purpose = _PURPOSES_BY_TASK[request.task]
-    with MeteredCall(services.engine, BillingSubject(user_id), services.default_limits, amount_usd=amount_usd, purpose=purpose) as metered:
+    with MeteredCall(
+        services.engine, BillingSubject(user_id), services.default_limits, amount_usd=amount_usd, purpose=purpose, deadline=deadline
+    ) as metered:
         stream = services.router.ask(
             capable, request, user_id=user_id, total_s=min(timeout_s, deadline.left_s), reserve_again=metered.reserve
         )

@@ -6,6 +6,7 @@ from typing import Self
 
 from parley.db.engine import Engine
 from parley.db.vectors import Vector
+from parley.deadline import Deadline
 from parley.errors import ParleyError, Unavailable
 from parley.llm.catalogue import Catalogue, NoModel
 from parley.llm.embedder import Embedder, EmbeddingPurpose, EmbeddingResult, embedding_batches
@@ -63,24 +64,31 @@ class MeteredEmbedder:
         billing_subject: BillingSubject,
         purpose: EmbeddingPurpose = "document",
         before_call: Callable[[], None] | None = None,
+        deadline: Deadline | None = None,
     ) -> list[Vector]:
         """Return one vector per text, in order. Raises NoModel, BudgetExhausted, Unavailable, ProviderFailed and errors of `before_call`.
 
-        `before_call` is called before each call of the vendor: many texts need several.
+        `before_call` is called before each call of the vendor: many texts need several. With a `deadline`, vectors that have arrived
+        wait for a database that is briefly away.
         """
         call = self.call()
-        with self._metered(call, texts, billing_subject):
+        with self._metered(call, texts, billing_subject, deadline):
             return self.run(call, texts, purpose=purpose, before_call=before_call)
 
     def try_vectors(
-        self, texts: Sequence[str], *, billing_subject: BillingSubject, purpose: EmbeddingPurpose = "document"
+        self,
+        texts: Sequence[str],
+        *,
+        billing_subject: BillingSubject,
+        purpose: EmbeddingPurpose = "document",
+        deadline: Deadline | None = None,
     ) -> list[Vector] | None:
         """Return one vector per text, in order, or None if no model or no budget is available, or the service fails.
 
-        Uses two short transactions, one before and one after the call.
+        Uses two short transactions, one before and one after the call. `deadline` is that of `vectors`.
         """
         try:
-            return self.vectors(texts, billing_subject=billing_subject, purpose=purpose)
+            return self.vectors(texts, billing_subject=billing_subject, purpose=purpose, deadline=deadline)
         except (NoModel, BudgetExhausted, ProviderFailed, Unavailable) as exc:
             _log_no_vectors(exc)
             return None
@@ -144,9 +152,13 @@ class MeteredEmbedder:
             return None
         return metered
 
-    def _metered(self, call: ModelCall, texts: Sequence[str], billing_subject: BillingSubject) -> MeteredCall:
+    def _metered(
+        self, call: ModelCall, texts: Sequence[str], billing_subject: BillingSubject, deadline: Deadline | None = None
+    ) -> MeteredCall:
         amount_usd = limits.max_cost_usd([call.model], ModelRequest([Message("user", text) for text in texts]))
-        return MeteredCall(self.engine, billing_subject, self.default_limits, amount_usd=amount_usd, purpose="embedding", calls=[call])
+        return MeteredCall(
+            self.engine, billing_subject, self.default_limits, amount_usd=amount_usd, purpose="embedding", calls=[call], deadline=deadline
+        )
 
 
 def _embedded_batch(embedder: Embedder, call: ModelCall, batch: Sequence[str], purpose: EmbeddingPurpose) -> EmbeddingResult:
