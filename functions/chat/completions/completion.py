@@ -5,8 +5,9 @@ The vendor's silence is filled with pings, so that a stream stays open and its r
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -24,7 +25,7 @@ from parley.clock import utc_now
 from parley.db.transactions import principal_scope
 from parley.db.turn.stream_leases import StreamLease
 from parley.deadline import Deadline
-from parley.errors import Unauthorized
+from parley.errors import Unauthorized, Unavailable
 from parley.ids import new_id
 from parley.llm.candidates import Candidate, able_candidates, candidates_for
 from parley.llm.catalogue import Catalogue
@@ -45,7 +46,7 @@ class CompletionStream:
 
     `model` returns the id of the answering model. The id may change until the first event other than a ping, because another model
     is called if the first one fails. `model_ms` returns the milliseconds spent waiting for models so far, or None if
-    no model was called.
+    no model was called. A caller that never reads an event must call `abandon`: closing `events` then has no effect.
     """
 
     events: Generator[CompletionEvent]
@@ -54,6 +55,7 @@ class CompletionStream:
     id: str = field(default_factory=lambda: f"chatcmpl-{new_id().hex}")
     created: int = field(default_factory=lambda: int(utc_now().timestamp()))
     model_ms: Callable[[], float | None] = lambda: None
+    abandon: Callable[[], None] = lambda: None
 
 
 class CompletionCount:
@@ -173,7 +175,13 @@ def _begin_completion(
     events = _settled_events(metered, lease, model_stream, StopSequences(stops), deadline, count, ping_s=ping_s)
     if request.options.parallel_tool_calls is False:
         events = with_one_call(events)
-    return CompletionStream(events, model_id, model_ms=model_ms)
+    return CompletionStream(events, model_id, model_ms=model_ms, abandon=partial(_abandon, metered, lease))
+
+
+def _abandon(metered: MeteredCall, lease: StreamLease) -> None:
+    """Release what a completion holds whose events nobody has read. Without the database, it expires."""
+    with suppress(Unavailable), lease, metered:
+        pass
 
 
 def _prepare_request(

@@ -118,7 +118,12 @@ def complete_once(
     except BaseException:
         request.release(services.engine, principal)
         raise
-    return replace(completion, events=_recorded_events(services, principal, request, completion, deadline))
+
+    def abandon() -> None:
+        completion.abandon()
+        request.release(services.engine, principal)
+
+    return replace(completion, events=_recorded_events(services, principal, request, completion, deadline), abandon=abandon)
 
 
 def _recorded_events(

@@ -53,10 +53,14 @@ def begin_run(
     """
     begun = events.begin()
     stored = stored_response(body, events.response)
-    with principal_scope(services.engine, principal) as connection:
-        is_new = responses.begin(connection, stored, user_id=principal.user_id)
+    try:
+        with principal_scope(services.engine, principal) as connection:
+            is_new = responses.begin(connection, stored, user_id=principal.user_id)
+    except BaseException:
+        completion.abandon()
+        raise
     if not is_new:
-        completion.events.close()
+        completion.abandon()
         return None
     log = _PieceLog(services.engine, stored, user_id=principal.user_id)
     return _run_to_the_end(chain(begun, _run(completion, events, log, deadline)))

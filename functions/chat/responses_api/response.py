@@ -84,7 +84,8 @@ def background_response(
     if run is None:
         return show(services, principal, events.response.id, stream=bool(body.stream), deadline=deadline)
     if body.stream:
-        return EventStream(map(encode, run), run)
+        first = next(run)  # a generator that has not begun would not run to its end if the client left before the first event
+        return EventStream(map(encode, chain([first], run)), run)
     return WorkingAnswer(events.response.model_dump_json(), run)
 
 

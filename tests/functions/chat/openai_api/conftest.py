@@ -67,6 +67,12 @@ base_url = "{root}"
 abilities = ["tools", "images", "json"]
 fixed_temperature = true
 
+[models.priced]
+provider = "openai-compatible"
+name = "vendor-model"
+base_url = "{url}"
+input_usd_per_mtok = 2.0
+
 [models.lexical]
 provider = "offline"
 name = "lexical"

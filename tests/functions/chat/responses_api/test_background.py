@@ -15,6 +15,7 @@ from tests.fakes.vendor import refuses, streams
 from tests.functions.chat.openai_api.test_client_tools import ENDED, in_pieces
 from tests.functions.chat.responses_api.test_tools import ADD
 from tests.support.api_gateway import Function, rest_event
+from tests.support.postgres import dropped_once
 
 ASK = {"model": "compatible", "input": "hello", "background": True}
 LONG = ("Hel", "lo", " again", " and", " again")
@@ -165,10 +166,13 @@ def test_a_request_that_can_never_run_is_refused_at_once(sdk):
         sdk.responses.create(**ASK, store=False)
 
 
-def test_a_response_goes_on_if_its_client_leaves(chat, vendor, alice, other):
-    chunks = chat.handler(rest_event("POST", "/v1/responses", ASK | {"stream": True}, as_=alice, headers={}), Function.CONTEXT)
-    next(chunks), next(chunks)
-    chunks.close()
+@pytest.mark.parametrize("chunks", [1, 2])
+def test_a_response_goes_on_if_its_client_leaves(chat, vendor, alice, other, chunks):
+    """The first chunk has the headers alone."""
+    answer = chat.handler(rest_event("POST", "/v1/responses", ASK | {"stream": True}, as_=alice, headers={}), Function.CONTEXT)
+    for _ in range(chunks):
+        next(answer)
+    answer.close()
 
     assert other.read().status == "completed"
 
@@ -178,3 +182,21 @@ def test_a_repeated_request_gets_the_same_response(sdk, vendor):
     first, second = sdk.responses.create(**ASK, **key), sdk.responses.create(**ASK, **key)
 
     assert (second.id, second.status, len(vendor.requests)) == (first.id, "completed", 1)
+
+
+HELD = """
+SELECT (SELECT count(*) FROM stream_leases WHERE user_id = :u) AS leases,
+       (SELECT count(*) FROM budget_reservations WHERE user_id = :u) AS reservations,
+       (SELECT count(*) FROM responses WHERE user_id = :u) AS responses
+"""
+
+
+def test_a_response_that_cannot_be_stored_holds_nothing_and_can_be_asked_for_again(chat, sdk, row, alice, postgres):
+    from functions.chat.app import engine
+
+    key = {"extra_headers": {"Idempotency-Key": "k"}}
+    with dropped_once(engine, postgres, before="INSERT INTO responses"), pytest.raises(openai.InternalServerError):
+        sdk.responses.create(**ASK | {"model": "priced"}, **key)
+
+    assert tuple(row(HELD, u=alice.id)) == (0, 0, 0)
+    assert sdk.responses.retrieve(sdk.responses.create(**ASK | {"model": "priced"}, **key).id).status == "completed"
