@@ -12,6 +12,11 @@ def ended(status="completed", **fields):
     return sse({"type": f"response.{status}", "response": {"status": status, "usage": USAGE} | fields})
 
 
+def added(item, index=0):
+    """Return the event with which an output item begins."""
+    return sse({"type": "response.output_item.added", "output_index": index, "item": item})
+
+
 def done(item):
     """Return a completed output item."""
     return sse({"type": "response.output_item.done", "item": item})
@@ -31,9 +36,12 @@ def calls():
 
 def call(index, item):
     """Return the events of one tool call, whose arguments arrive in two pieces."""
-    added = sse({"type": "response.output_item.added", "output_index": index, "item": item | {"arguments": ""}})
     type = "response.function_call_arguments.delta"
-    return [added, *(sse({"type": type, "output_index": index, "delta": half}) for half in halves(item["arguments"])), done(item)]
+    return [
+        added(item | {"arguments": ""}, index),
+        *(sse({"type": type, "output_index": index, "delta": half}) for half in halves(item["arguments"])),
+        done(item),
+    ]
 
 
 def make(vendor, key, timeout_s):

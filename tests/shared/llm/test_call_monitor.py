@@ -12,7 +12,8 @@ from parley.llm.call_monitor import CallMonitor
 from parley.llm.guards.clients import GuardedProvider
 from parley.llm.messages import Finished, Message, ModelRequest, ReasoningDelta, TextDelta, Usage
 from parley.llm.model import GuardSettings, Model, ModelCall, WordGuard
-from tests.fakes.wire_formats import anthropic, bedrock, chat
+from tests.fakes.wire_formats import anthropic, bedrock, chat, responses
+from tests.fakes.wire_formats.wire_format import sse
 
 
 def test_the_waits_for_all_events_are_added_up(monkeypatch):
@@ -33,6 +34,9 @@ REASONING = [
         bedrock.framed(*bedrock.block(0, {"reasoningContent": {"text": "Hm."}}), reason="end_turn")[:2],
         bedrock.texts("Hello")[1:],
     ),
+    (responses.RESPONSES, [responses.added(responses.REASONING)], responses.texts("Hello")),
+    (responses.RESPONSES, [sse({"type": "response.reasoning_text.delta", "delta": "Hm."})], responses.texts("Hello")),
+    (responses.RESPONSES, [sse({"type": "response.reasoning_summary_text.delta", "delta": "Hm."})], responses.texts("Hello")),
     (anthropic.ANTHROPIC, anthropic.framed(*THOUGHT, reason="end_turn")[:4], anthropic.framed(reason="end_turn")[2:]),
 ]
 

@@ -21,7 +21,9 @@ from parley.llm.messages import (
     ToolResult,
 )
 from parley.llm.provider import validated_events
-from tests.fakes.vendor import refuses, resets, running_vendor
+from parley.llm.vendors import openai_chat
+from tests.fakes.vendor import USAGE, refuses, resets, running_vendor
+from tests.fakes.wire_formats import chat
 from tests.fakes.wire_formats.all_formats import WIRE_FORMATS
 from tests.fakes.wire_formats.bedrock import BEDROCK
 from tests.fakes.wire_formats.wire_format import CALLS
@@ -84,28 +86,58 @@ def test_a_tool_round_is_sent_back_with_its_thoughts(vendor, wire):
     assert ("sealed" in str(vendor.last_body)) == any(isinstance(part, Thought) for part in parts)
 
 
-@pytest.mark.parametrize("wire", [wire for wire in WIRE_FORMATS if wire is not BEDROCK], ids=lambda wire: wire.name)
-@pytest.mark.parametrize("is_open", [True, False])
-def test_a_whole_answer_counts_although_its_response_does_not_end(vendor, wire, is_open):
-    is_over = threading.Event()
+def unended(wire, pieces, is_over, *, is_open):
+    """Return a script that sends the pieces but not the empty one at the end, then leaves the connection open or breaks it."""
 
     def answer(handler):
-        """Send all chunks but the empty one at the end, then leave the connection open or break it."""
         handler.send_response(200)
         handler.send_header("Content-Type", wire.content_type)
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
-        for piece in wire.texts("Hel", "lo"):
+        for piece in pieces:
             handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         handler.wfile.flush()
         is_over.wait(HANG_S if is_open else 0)
 
-    vendor.script = answer
+    return answer
+
+
+@pytest.mark.parametrize("wire", [wire for wire in WIRE_FORMATS if wire is not BEDROCK], ids=lambda wire: wire.name)
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_whole_answer_counts_although_its_response_does_not_end(vendor, wire, is_open):
+    is_over = threading.Event()
+    vendor.script = unended(wire, wire.texts("Hel", "lo"), is_over, is_open=is_open)
     events, error = read(wire, vendor, timeout_s=3)
     is_over.set()
 
     assert error is None
     assert (texts_of(events), events[-1].reason) == ("Hello", "stop")
+
+
+@pytest.mark.parametrize("has_usage", [True, False])
+@pytest.mark.parametrize("wire", [chat.OPENAI, chat.MISTRAL], ids=lambda wire: wire.name)
+@pytest.mark.parametrize("is_open", [True, False])
+def test_an_answer_with_a_finish_reason_counts_although_the_server_does_not_end_it(vendor, monkeypatch, wire, is_open, has_usage):
+    monkeypatch.setattr(openai_chat, "USAGE_S", 0.2)
+    is_over = threading.Event()
+    *pieces, done = wire.texts("Hel", "lo", **({} if has_usage else {"usage": None}))
+    vendor.script = unended(wire, pieces, is_over, is_open=is_open)
+    events, error = read(wire, vendor, timeout_s=3)
+    is_over.set()
+
+    assert (done, error) == (b"data: [DONE]\n\n", None)
+    assert (texts_of(events), events[-1].reason, events[-1].usage.is_estimated) == ("Hello", "stop", not has_usage)
+
+
+@pytest.mark.parametrize("wire", [chat.OPENAI, chat.MISTRAL], ids=lambda wire: wire.name)
+def test_an_answer_goes_on_after_an_early_finish_reason_while_the_server_sends_more(vendor, monkeypatch, wire):
+    """Each piece has a finish reason, and all of them together take longer than the wait after one."""
+    monkeypatch.setattr(openai_chat, "USAGE_S", 0.4)
+    pause, pieces = threading.Event(), [chat.chunk({"content": text}, finish="stop") for text in "Hello"]
+    wire.plays(vendor, [*pieces, chat.chunk({}, usage=USAGE)], before=lambda _: pause.wait(0.15))
+    events, error = read(wire, vendor)
+
+    assert (texts_of(events), error, events[-1].usage.is_estimated) == ("Hello", None, False)
 
 
 def test_a_thought_is_sent_to_no_other_model(vendor, wire):
@@ -216,7 +248,7 @@ def test_a_timeout_equal_to_the_sdks_default_is_respected(vendor, wire):
 
 def test_a_stall_in_mid_stream_times_out_after_the_events_so_far(vendor, wire):
     pieces = wire.texts("Hel", "lo")
-    wire.plays(vendor, pieces, before=lambda index: index == len(pieces) - 1 and threading.Event().wait(1))
+    wire.plays(vendor, pieces, before=lambda index: index == len(pieces) // 2 and threading.Event().wait(1))
     events, error = read(wire, vendor, timeout_s=0.3)
 
     assert texts_of(events).startswith("Hel")

@@ -53,17 +53,18 @@ def opened_response(handle: CancelHandle, call: Any) -> Iterator[httpx2.Response
 
 
 @contextmanager
-def ended_soon(response: httpx2.Response) -> Iterator[Callable[[], None]]:
-    """Yield a function that gives the server `END_S` to end the response, whose content has arrived.
+def ended_soon(response: httpx2.Response) -> Iterator[Callable[[float], None]]:
+    """Yield a function that gives the server some seconds from now to end the response, whose content has arrived.
 
     Then the connection is broken. After a call of the function, errors of the connection are ignored.
     """
     handle, alarms = CancelHandle(), list[Alarm]()
     handle.attach(response.extensions["network_stream"].shut_down)
 
-    def end_soon() -> None:
-        if not alarms:
-            alarms.append(_alarm_clock.set(END_S, handle.cancel))
+    def end_soon(seconds: float) -> None:
+        for alarm in alarms:
+            alarm.cancel()
+        alarms[:] = [_alarm_clock.set(seconds, handle.cancel)]
 
     try:
         yield end_soon

@@ -27,6 +27,7 @@ from parley.llm.messages import (
 from parley.llm.prompts import grounded_messages
 from parley.llm.tokens import estimate_usage
 from parley.llm.vendors.errors import VendorError, error_in_stream
+from parley.llm.vendors.http_client import END_S
 from parley.llm.vendors.sdk import event_chunks
 from parley.llm.vendors.tool_calls import ToolCallAssembler, vendor_call_id
 
@@ -39,6 +40,9 @@ _FINISH_REASONS: dict[str, FinishReason] = {
 }
 # The answer broke off: at Mistral and gateways, at vLLM, and at DeepSeek.
 _BROKEN_OFF = {"error", "abort", "insufficient_system_resource"}
+
+# How long a server may take to send the usage after the finish reason, if it sends one at all.
+USAGE_S = 5.0
 
 
 def _unchanged(call_id: str) -> str:
@@ -136,7 +140,11 @@ def _content_part(part: Text | Image) -> dict[str, Any]:
 def read_events(response: httpx2.Response, request: ModelRequest, *, provider: str) -> Iterator[ModelEvent]:
     """Yield the response as our events. Raises ProviderFailed if the stream is unreadable or ends early."""
     reason, usage, calls, texts = None, None, ToolCallAssembler(), list[str]()
-    for chunk in event_chunks(response, provider=provider):
+
+    def end_s() -> float | None:
+        return (END_S if usage else USAGE_S) if reason else None
+
+    for chunk in event_chunks(response, provider=provider, end_s=end_s):
         if chunk.get("error"):
             raise error_in_stream(provider, VendorError.read(chunk))
         events, chunk_reason = _read(chunk, calls, provider)

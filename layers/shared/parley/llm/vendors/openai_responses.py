@@ -115,8 +115,10 @@ def read_events(response: httpx2.Response, request: ModelRequest, *, provider: s
                 is_refusal = is_refusal or kind == "response.refusal.delta"
                 texts.append(chunk["delta"])
                 yield TextDelta(chunk["delta"], is_refusal=kind == "response.refusal.delta")
-            case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" if request.shows_reasoning:
-                yield ReasoningDelta(chunk["delta"])
+            case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
+                yield ReasoningDelta(chunk["delta"] if request.shows_reasoning else "")
+            case "response.output_item.added" if chunk["item"]["type"] == "reasoning":
+                yield ReasoningDelta("")
             case "response.output_item.added" if chunk["item"]["type"] == "function_call":
                 fragments.add(chunk["output_index"], id=chunk["item"]["call_id"], name=chunk["item"]["name"])
             case "response.function_call_arguments.delta":

@@ -4,7 +4,7 @@ The raw stream is read because the SDKs' typed events cost more per chunk than e
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ import httpx2
 
 from parley.llm.errors import ProviderFailed, ProviderTimeout, UnusableAnswer
 from parley.llm.vendors.errors import VendorError, error_for_status
-from parley.llm.vendors.http_client import ended_soon
+from parley.llm.vendors.http_client import END_S, ended_soon
 
 
 @contextmanager
@@ -49,23 +49,27 @@ def raw_arguments(body: Mapping[str, Any], *, required_list: str) -> dict[str, A
     return arguments | {required_list: [], "extra_body": body}
 
 
-def event_chunks(response: httpx2.Response, *, provider: str, last: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+def event_chunks(
+    response: httpx2.Response, *, provider: str, last: Collection[str] = (), end_s: Callable[[], float | None] = lambda: None
+) -> Iterator[dict[str, Any]]:
     """Yield the data of each event. Reads to the end of the stream, because only a fully read connection can be reused.
 
-    `[DONE]` and the types in `last` end an answer. Some servers then break the connection, or leave it open without a word.
+    `[DONE]` and the types in `last` end an answer. Some servers then break the connection, or leave it open without a word. If an
+    answer may be complete without them, `end_s`, which is asked after each chunk, returns the seconds to wait for more.
     Raises ProviderFailed for data that is not a JSON object.
     """
     with ended_soon(response) as end_soon:
         for event in httpx2.EventSource(response):
             if event.data == "[DONE]":
-                end_soon()
+                end_soon(END_S)
                 continue
             if not event.data:
                 continue
             chunk = _parsed_chunk(event.data, provider)
             yield chunk
-            if chunk.get("type") in last:
-                end_soon()
+            seconds = END_S if chunk.get("type") in last else end_s()
+            if seconds is not None:
+                end_soon(seconds)
 
 
 def _parsed_chunk(text: str, provider: str) -> dict[str, Any]:
