@@ -90,6 +90,14 @@ def test_only_functions_that_use_the_database_are_in_the_vpc(created, mode):
         }
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_functions_without_ipv4_call_aws_by_names_with_ipv6(created, mode):
+    for name in LOGIN_ROLES:
+        variables = created[mode].of("AWS::Lambda::Function")[name]["Environment"]["Variables"]
+
+        assert variables["AWS_USE_DUALSTACK_ENDPOINT"] == ("true" if mode.endswith("IPv6") else "false")
+
+
 @pytest.mark.parametrize("mode", DIRECT)
 def test_direct_mode_has_no_vpc_and_nothing_that_bills_while_idle(created, mode):
     assert not [name for name, properties in created[mode].of("AWS::Lambda::Function").items() if "VpcConfig" in properties]

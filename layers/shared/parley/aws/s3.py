@@ -132,7 +132,9 @@ def _client(read_timeout_s: float) -> Any:
     # With the default addressing style, a signed URL does not contain the region. For a new bucket, S3 then responds with a
     # redirect, which invalidates the signature.
     addressing = {"addressing_style": "virtual"}
-    return aws_client("s3", read_timeout_s=read_timeout_s, max_attempts=3, signature_version="s3v4", s3=addressing)
+    # Without IPv4 otherwise, a VPC reaches S3 by its gateway endpoint. The page's policy names the bucket's usual host.
+    settings = {"signature_version": "s3v4", "s3": addressing, "use_dualstack_endpoint": False}
+    return aws_client("s3", read_timeout_s=read_timeout_s, max_attempts=3, **settings)
 
 
 before_snapshot(_client.cache_clear)
