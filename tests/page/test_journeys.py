@@ -226,6 +226,21 @@ def test_an_edited_question_starts_a_branch(ada, vendor):
     assert tab.url != before
 
 
+def test_an_edited_first_question_of_an_incognito_conversation_is_incognito_too(ada, vendor):
+    vendor.script = streams("An answer.")
+    tab = ada.open()
+    tab.get_by_role("button", name="Incognito").click()
+    ask(tab, "One?")
+    expect_stored(tab, 1)
+    tab.reload()
+    with tab.expect_request(lambda request: request.method == "POST" and request.url == f"{ada.url}/conversations") as made:
+        edit_last_question(tab, "Another?")
+
+    assert made.value.post_data_json["incognito"] is True
+    expect(tab.locator(".bubble")).to_have_text(["Another?"])
+    expect_stored(tab, 1)
+
+
 def edit_last_question(tab, text):
     """Replace the text of the last question and send it. Only a stored question has the button."""
     tab.locator(".message.is-user").last.get_by_role("button", name="Edit").click()

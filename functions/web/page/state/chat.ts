@@ -5,7 +5,7 @@ import { ApiError, Offline } from "../api/errors.ts";
 import { readEvents } from "../api/events.ts";
 import type { Conversation, FormAnswer, Memory, Message, Page, TurnEvent, UserQuestion } from "../api/types.ts";
 import { t } from "../text/index.ts";
-import { chosenId } from "./assistants.ts";
+import { assistants, chosenId } from "./assistants.ts";
 import { awaitTitle, conversations, filter, NEW_CONVERSATION, touch } from "./conversations.ts";
 import { announce, notify, report } from "./notices.ts";
 import { draftKey, recall, remember } from "./preferences.ts";
@@ -304,6 +304,7 @@ export class Chat {
     const known = conversations.value.find((one) => one.id === id);
     if (isNew) {
       open.set(id, this);
+      if (this.pending.value?.incognito) remember(incognitoKey(id), true);
       if (route.value.view === "chat" && route.value.id === null) {
         // The field of the conversation replaces the one of the new chat, with the text typed meanwhile.
         remember(draftKey(id), recall(draftKey(null), null));
@@ -414,9 +415,20 @@ export class Chat {
 
   /** Copy the conversation up to the message before `seq`, for another wording of the question. */
   async forkBefore(seq: number): Promise<Chat> {
-    if (seq > 1) return this.forkAt(seq - 1);
-    newChat = new Chat(null);
-    return newChat;
+    return seq > 1 ? this.forkAt(seq - 1) : this.#empty();
+  }
+
+  /** A conversation without messages that is otherwise like this one: in its project, with its assistant, incognito if it is. */
+  async #empty(): Promise<Chat> {
+    const id = this.id.value as string;
+    const { model, system_prompt, project_id, assistant_id } = await api.get<Conversation>(`conversations/${id}`);
+    const isKnown = assistants.value?.some((one) => one.id === assistant_id) ?? true;
+    const incognito = recall(incognitoKey(id), false);
+    const like = { model, system_prompt, project_id, assistant_id: isKnown ? assistant_id : null, incognito };
+    const made = await api.post<Conversation>("conversations", like, { idempotencyKey: crypto.randomUUID() });
+    if (incognito) remember(incognitoKey(made.id), true);
+    touch(made);
+    return chatOf(made.id);
   }
 
   async forkAt(seq: number): Promise<Chat> {
@@ -429,6 +441,9 @@ export class Chat {
     return chatOf(fork.id);
   }
 }
+
+/** Where this browser remembers that a conversation is incognito, which the API does not tell. */
+const incognitoKey = (id: string): string => `incognito.${id}`;
 
 function decided(part: Turn["parts"][number], callId: string, approve: boolean): Turn["parts"][number] {
   if (part.type !== "tool" || part.call_id !== callId) return part;
