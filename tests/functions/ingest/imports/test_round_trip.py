@@ -9,6 +9,7 @@ from functions.upkeep.user_data import export_document
 from parley.clock import utc_now
 from parley.db.transactions import user_scope
 from tests.functions.ingest.imports.test_sources import left_out
+from tests.support.builders import add_steered_turn
 from tests.support.images import PNG_DATA_URL
 
 
@@ -133,6 +134,16 @@ def test_export_deletion_and_import_make_no_difference(import_export, export_of,
 
     assert (run["source"], run["conversations_added"], left_out(run)) == ("parley", 2, {})
     assert tables(export_of(alice)) == tables(before)
+
+
+def test_search_finds_what_the_user_said_within_an_imported_answer(import_export, export_of, engine, conversation, alice):
+    told = add_steered_turn(engine, alice, "What is the price?", "In zlotys, please")
+    before = export_of(alice)
+    conversation.delete(f"/conversations/{told}", as_=alice)
+    import_export(alice, before)
+    (found,) = conversation.get("/conversations/search?q=zlotys", as_=alice).json["items"]
+
+    assert found["conversation_id"] == str(told)
 
 
 @pytest.mark.parametrize("exists", [True, False])
