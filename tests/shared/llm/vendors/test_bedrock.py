@@ -41,6 +41,24 @@ def test_earlier_tool_calls_require_the_tools_even_if_no_call_is_allowed(vendor)
     assert ["toolConfig" in body for _, body in vendor.requests] == [True, False]
 
 
+def test_the_roles_alternate_although_a_question_was_not_answered(vendor):
+    round = [Message("assistant", [ToolCall("c", "calculator", "{}")]), Message("tool", [ToolResult("c", "2")])]
+    ask(vendor, ModelRequest([Message("user", "first"), Message("user", "second"), *round, Message("user", "third")], tools=[TOOL]))
+    messages = vendor.last_body["messages"]
+
+    assert [message["role"] for message in messages] == ["user", "assistant", "user"]
+    assert messages[0]["content"] == [{"text": "first"}, {"text": "second"}]
+    assert [list(block) for block in messages[2]["content"]] == [["toolResult"], ["text"]]
+
+
+def test_the_user_begins_although_the_history_begins_with_an_answer(vendor):
+    ask(vendor, ModelRequest([Message("assistant", "an answer"), Message("user", "hi")]))
+    messages = vendor.last_body["messages"]
+
+    assert [message["role"] for message in messages] == ["user", "assistant", "user"]
+    assert messages[0]["content"] == [{"text": "(The assistant speaks first.)"}]
+
+
 @pytest.mark.parametrize(
     ("name", "error"),
     [

@@ -28,6 +28,7 @@ from parley.llm.vendors.tool_calls import ToolCallAssembler, arguments_object, v
 
 OPENAI_URL = "https://bedrock-runtime.{region}.amazonaws.com/openai/v1"  # the endpoint for Bedrock API keys
 _CACHE_POINT: dict[str, Any] = {"cachePoint": {"type": "default"}}
+_BEGINNING_NOTE = "(The assistant speaks first.)"
 _FINISH_REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -71,9 +72,21 @@ def _choice(request: ModelRequest) -> dict[str, Any]:
 
 
 def request_messages(origin: str, request: ModelRequest) -> list[dict[str, Any]]:
-    """Return the messages in the vendor's format, in which tool results have the role `user`."""
-    messages = [(message.role, _content(origin, message)) for message in grounded_messages(request)]
-    return [{"role": "assistant" if role == "assistant" else "user", "content": content} for role, content in messages if content]
+    """Return the messages in the vendor's format, in which tool results have the role `user`.
+
+    The vendor requires that the user begins and that the roles alternate, but a history may begin with an answer, because the messages
+    before it do not fit, and have a question that was never answered.
+    """
+    messages: list[dict[str, Any]] = []
+    for message in grounded_messages(request):
+        role, content = "assistant" if message.role == "assistant" else "user", _content(origin, message)
+        if content and role == "assistant" and not messages:
+            messages.append({"role": "user", "content": [{"text": _BEGINNING_NOTE}]})
+        if content and messages and messages[-1]["role"] == role:
+            messages[-1]["content"] += content
+        elif content:
+            messages.append({"role": role, "content": content})
+    return messages
 
 
 def _content(origin: str, message: Message) -> list[dict[str, Any]]:
