@@ -1,17 +1,14 @@
 """Invokes another function of the stack and returns its response."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from parley.aws.client import aws_client, translated_errors
+from parley.aws.client import aws_client, close_idle_connections, translated_errors
 from parley.errors import Unavailable
 from parley.observability import current_correlation_id
 from parley.observability.invocations import CORRELATION_ID
-
-MAX_IDLE_S = 5.0
 
 
 class InvocationFailed(Unavailable):
@@ -40,31 +37,11 @@ class FunctionStarter:
 def function_client(*, read_timeout_s: float, max_connections: int, now_s: Callable[[], float] = time.time) -> Any:
     """Return a client for `invoke_function`. Nothing is retried, because a failed call may already have taken effect.
 
-    So after `MAX_IDLE_S` without a call, old connections are closed: Lambda drops idle ones, and a frozen worker does not notice
-    (https://docs.aws.amazon.com/lambda/latest/dg/best-practices.html).
+    So no connection is used that has been idle: see `close_idle_connections`.
     """
     client = aws_client("lambda", read_timeout_s=read_timeout_s, max_attempts=1, max_pool_connections=max_connections)
-    client.meta.events.register("before-send.lambda", _IdleConnections(client, now_s).close)
+    close_idle_connections(client, now_s=now_s)
     return client
-
-
-class _IdleConnections:
-    """The connections of a client. Thread-safe: `close` does not end connections with a call in progress.
-
-    `now_s` is the time of day, because a monotonic clock may stand still while the worker is frozen.
-    """
-
-    def __init__(self, client: Any, now_s: Callable[[], float]) -> None:
-        self._client, self._now_s = client, now_s
-        self._lock, self._used_at_s = threading.Lock(), now_s()
-
-    def close(self, **_event: Any) -> None:
-        """Close the connections before a call if the last call began more than `MAX_IDLE_S` ago."""
-        with self._lock:
-            now_s = self._now_s()
-            if abs(now_s - self._used_at_s) > MAX_IDLE_S:
-                self._client.close()
-            self._used_at_s = now_s
 
 
 def invoke_function(client: Any, name: str, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _client(read_timeout_s: float) -> Any:
     # redirect, which invalidates the signature.
     addressing = {"addressing_style": "virtual"}
     # Without IPv4 otherwise, a VPC reaches S3 by its gateway endpoint. The page's policy names the bucket's usual host.
-    settings = {"signature_version": "s3v4", "s3": addressing, "use_dualstack_endpoint": False}
+    settings: dict[str, Any] = {"signature_version": "s3v4", "s3": addressing, "use_dualstack_endpoint": False}
     return aws_client("s3", read_timeout_s=read_timeout_s, max_attempts=3, **settings)
 
 

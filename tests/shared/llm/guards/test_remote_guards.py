@@ -4,14 +4,17 @@ import json
 
 import pytest
 
+from parley.aws import client
 from parley.errors import Unavailable
 from parley.llm.catalogue import Catalogue, CatalogueInvalid
 from parley.llm.errors import GuardBlocked
 from parley.llm.guards import remote_finder
+from parley.llm.guards.remote_finder import bedrock_finder
 from parley.llm.messages import Message, TextDelta, ToolCall, ToolCallDelta, ToolDefinition
-from parley.llm.model import GuardHit
+from parley.llm.model import BedrockGuard, GuardHit
 from tests.fakes.vendor import refuses, resets, streams
 from tests.fakes.wire_formats.guard_services import asked, bedrock_guardrail, beside, presidio_analyzer
+from tests.shared.aws.forgetful_server import serving_forgetfully
 from tests.shared.llm.guards.conftest import BEDROCK, MODELS, PRESIDIO
 from tests.shared.llm.guards.test_guarded_calls import text_of, tool_call
 
@@ -256,3 +259,18 @@ def test_a_text_that_passed_while_the_service_was_away_is_read_when_it_is_back(c
 def test_a_guardrail_that_cannot_exist_is_named_with_its_line(right, wrong, field):
     with pytest.raises(CatalogueInvalid, match=rf"guard\.bedrock\.{field}"):
         Catalogue.parse((MODELS + BEDROCK).format(url="http://vendor").replace(right, wrong), source="test")
+
+
+def test_the_first_text_after_a_pause_is_checked_although_its_connection_has_ended(monkeypatch):
+    blocks = {
+        **{"action": "GUARDRAIL_INTERVENED", "outputs": [], "usage": {}},
+        "assessments": [{"topicPolicy": {"topics": [{"name": "tax", "type": "DENY", "action": "BLOCKED"}]}}],
+    }
+    with serving_forgetfully(json.dumps(blocks).encode()) as server:
+        settings = BedrockGuard(guardrail="g1", version="1", base_url=server.url, on_error="pass")
+        finder = bedrock_finder(settings, source="INPUT")
+        finder.find("How do I evade tax?")
+        server.has_forgotten = True
+        monkeypatch.setattr(client, "MAX_IDLE_S", -1.0)  # the pause
+
+        assert [span.kind for span in finder.find("How do I evade tax again?").spans] == ["topic"]

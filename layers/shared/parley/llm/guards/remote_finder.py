@@ -170,12 +170,12 @@ def bedrock_finder(settings: BedrockGuard, *, source: Literal["INPUT", "OUTPUT"]
     A text that the guardrail blocks is one span; each match that it anonymizes is a span to mask.
     https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ApplyGuardrail.html
     """
-    from parley.aws.client import aws_client, translated_errors
+    from parley.aws.client import aws_client, close_idle_connections, translated_errors
 
     @cache
     def client() -> Any:
         region = {"region_name": settings.region} if settings.region else {}
-        return aws_client(
+        made = aws_client(
             "bedrock-runtime",
             read_timeout_s=settings.timeout_s,
             max_attempts=1,  # the router repeats the call of the model
@@ -183,6 +183,8 @@ def bedrock_finder(settings: BedrockGuard, *, source: Literal["INPUT", "OUTPUT"]
             max_pool_connections=THREADS,
             **region,
         )
+        close_idle_connections(made)
+        return made
 
     def ask(text: str) -> Sequence[TextSpan]:
         with translated_errors(lambda code, error: Unavailable(f"the guardrail ({code or type(error).__name__})")):

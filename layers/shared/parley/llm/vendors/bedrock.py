@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionEr
 from botocore.exceptions import ConnectTimeoutError as BotoConnectTimeout
 from urllib3.exceptions import HTTPError, TimeoutError
 
+from parley.aws.client import close_idle_connections
 from parley.llm.embedder import EmbeddingPurpose, EmbeddingResult, checked_embeddings
 from parley.llm.errors import ProviderFailed, ProviderTimeout, UnusableAnswer
 from parley.llm.messages import ModelEvent, ModelRequest
@@ -35,6 +36,7 @@ class _BedrockClient:
             connect_timeout=min(CONNECT_TIMEOUT_S, timeout_s), read_timeout=timeout_s, retries={"mode": "standard", "total_max_attempts": 1}
         )
         self._client = boto3.client("bedrock-runtime", region_name=region, endpoint_url=endpoint_url, config=config)
+        close_idle_connections(self._client)
 
     def close(self) -> None:
         """Close the pooled connections."""
