@@ -52,6 +52,11 @@ def with_system_first(request: ModelRequest) -> ModelRequest:
     return replace(request, system="\n\n".join(filter(None, [request.system, *later])), messages=messages)
 
 
+def opening_note(*, is_empty: bool) -> str:
+    """Return the user's first message for APIs that require one, where a request begins with an answer or has no messages at all."""
+    return "(Begin.)" if is_empty else "(The assistant speaks first.)"
+
+
 def _context_text(request: ModelRequest) -> str:
     facts = [FACTS_HEADING, *(f"- {fact}" for fact in request.facts), ""] if request.facts else []
     passages = [PASSAGES_HEADING, *(f"{passage}\n" for passage in request.passages)] if request.passages else []

@@ -25,6 +25,7 @@ from parley.llm.vendors import openai_chat
 from tests.fakes.vendor import USAGE, refuses, resets, running_vendor
 from tests.fakes.wire_formats import chat
 from tests.fakes.wire_formats.all_formats import WIRE_FORMATS
+from tests.fakes.wire_formats.anthropic import ANTHROPIC
 from tests.fakes.wire_formats.bedrock import BEDROCK
 from tests.fakes.wire_formats.wire_format import CALLS
 from tests.support.time_limits import HANG_S
@@ -138,6 +139,25 @@ def test_an_answer_goes_on_after_an_early_finish_reason_while_the_server_sends_m
     events, error = read(wire, vendor)
 
     assert (texts_of(events), error, events[-1].usage.is_estimated) == ("Hello", None, False)
+
+
+@pytest.mark.parametrize(
+    ("said", "roles"),
+    [
+        ([Message("assistant", "I am here."), Message("user", "hi")], ["user", "assistant", "user"]),
+        ([Message("system", "Greet.")], ["user"]),
+        ([Message("user", " ")], ["user"]),
+    ],
+)
+@pytest.mark.parametrize("wire", [ANTHROPIC, BEDROCK], ids=lambda wire: wire.name)
+def test_the_user_begins_every_conversation_because_the_vendor_requires_it(vendor, wire, said, roles):
+    """A window over a long conversation may begin with an answer, and a client may send nothing but a system message."""
+    wire.plays(vendor, wire.texts("ok"))
+    _, error = read(wire, vendor, ModelRequest(said))
+    sent = vendor.last_body["messages"]
+
+    assert (error, [message["role"] for message in sent]) == (None, roles)
+    assert all(block["text"].strip() for message in sent for block in message["content"])
 
 
 def test_a_thought_is_sent_to_no_other_model(vendor, wire):

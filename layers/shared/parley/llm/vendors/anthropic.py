@@ -25,7 +25,7 @@ from parley.llm.messages import (
     ToolResult,
     Usage,
 )
-from parley.llm.prompts import grounded_messages, with_system_first
+from parley.llm.prompts import grounded_messages, opening_note, with_system_first
 from parley.llm.provider import CancelHandle, ProviderStream
 from parley.llm.tokens import estimate_usage
 from parley.llm.vendors.errors import VendorError, error_in_stream
@@ -83,9 +83,12 @@ def _with_thinking(body: dict[str, Any], thinking: Thinking) -> dict[str, Any]:
 
 
 def request_messages(origin: str, request: ModelRequest) -> list[dict[str, Any]]:
-    """Return the messages in the vendor's format, in which tool results have the role `user`."""
-    messages = [{"role": _role(message), "content": _content(origin, message)} for message in grounded_messages(request)]
-    return [message for message in messages if message["content"]]
+    """Return the messages in the vendor's format, in which tool results have the role `user`. The vendor requires that the user begins."""
+    converted = [{"role": _role(message), "content": _content(origin, message)} for message in grounded_messages(request)]
+    messages = [message for message in converted if message["content"]]
+    if not messages or messages[0]["role"] != "user":
+        messages.insert(0, {"role": "user", "content": [{"type": "text", "text": opening_note(is_empty=not messages)}]})
+    return messages
 
 
 def _role(message: Message) -> str:

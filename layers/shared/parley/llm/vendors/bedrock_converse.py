@@ -22,13 +22,12 @@ from parley.llm.messages import (
     ToolResult,
     Usage,
 )
-from parley.llm.prompts import grounded_messages, with_system_first
+from parley.llm.prompts import grounded_messages, opening_note, with_system_first
 from parley.llm.tokens import estimate_usage
 from parley.llm.vendors.tool_calls import ToolCallAssembler, arguments_object, vendor_call_id
 
 OPENAI_URL = "https://bedrock-runtime.{region}.amazonaws.com/openai/v1"  # the endpoint for Bedrock API keys
 _CACHE_POINT: dict[str, Any] = {"cachePoint": {"type": "default"}}
-_BEGINNING_NOTE = "(The assistant speaks first.)"
 _FINISH_REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -80,12 +79,12 @@ def request_messages(origin: str, request: ModelRequest) -> list[dict[str, Any]]
     messages: list[dict[str, Any]] = []
     for message in grounded_messages(request):
         role, content = "assistant" if message.role == "assistant" else "user", _content(origin, message)
-        if content and role == "assistant" and not messages:
-            messages.append({"role": "user", "content": [{"text": _BEGINNING_NOTE}]})
         if content and messages and messages[-1]["role"] == role:
             messages[-1]["content"] += content
         elif content:
             messages.append({"role": role, "content": content})
+    if not messages or messages[0]["role"] != "user":
+        messages.insert(0, {"role": "user", "content": [{"text": opening_note(is_empty=not messages)}]})
     return messages
 
 
