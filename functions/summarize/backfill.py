@@ -51,10 +51,8 @@ def embed_rows(services: SummarizeServices, stores: Sequence[VectorStore], *, us
 
     Return early if there is no embedding model or a call fails. Raises DeadlineTooClose.
     """
-    if (model_name := services.embedding.model_name()) is None:
-        return
     for store in stores:
-        while rows := _rows_without_vector(services.engine, store, model_name, user_id):
+        while rows := _rows_without_vector(services, store, user_id):
             if deadline.left_s < _MIN_TIME_LEFT_S:
                 raise DeadlineTooClose("vectors are still missing")
             vectors = services.embedding.try_vectors([text for _, text in rows], billing_subject=BillingSubject(user_id), deadline=deadline)
@@ -97,6 +95,9 @@ def _try_embed_missing(services: SummarizeServices, user_id: UUID, deadline: Dea
     return True
 
 
-def _rows_without_vector(engine: Engine, store: VectorStore, model_name: str, user_id: UUID) -> list[tuple[UUID, str]]:
-    with user_scope(engine, user_id) as connection:
+def _rows_without_vector(services: SummarizeServices, store: VectorStore, user_id: UUID) -> list[tuple[UUID, str]]:
+    # The model's name is read for each batch. If the catalogue has changed, rows with vectors of the new model lack the old one's for ever.
+    if (model_name := services.embedding.model_name()) is None:
+        return []
+    with user_scope(services.engine, user_id) as connection:
         return store.without_vector(connection, user_id=user_id, model=model_name, limit=_BATCH)
