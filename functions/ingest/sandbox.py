@@ -1,8 +1,8 @@
 """The parent's side of the sandbox: runs the parser of untrusted files in a child process.
 
 The process boundary protects the worker: a file that crashes the parser, exhausts its memory or makes it hang only ends the
-child. The child (`parser_process`) starts with an environment of three variables, so it has no credentials, and cannot read
-this process's memory. It limits its own processor time, memory and file size; this module kills it when it is silent for
+child. The child (`parser_process`) starts with an environment of paths alone, so it has no credentials, and cannot read this
+process's memory. It limits its own processor time, memory and file size; this module kills it when it is silent for
 too long, and at the caller's deadline. Blocks come back as JSON lines over a pipe, while the file is still being parsed.
 """
 
@@ -99,6 +99,8 @@ class _ParserTimeout:
 def _start_parser(path: str, name: str, cpu_s: int) -> subprocess.Popen[str]:
     _hide_process_memory()
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
+    # On Lambda, the interpreter is in /var/lang, and may find its own library there only by this variable of the runtime.
+    environment |= {name: value for name, value in os.environ.items() if name == "LD_LIBRARY_PATH"}
     command = [sys.executable, "-m", "functions.ingest.parser_process", path, name, str(cpu_s)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True, encoding="utf-8")  # noqa: S603 - our own module
 

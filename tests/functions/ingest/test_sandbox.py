@@ -29,6 +29,7 @@ def test_the_parsers_error_crosses_the_process_boundary(stored, content, refused
 
 def test_the_parsers_environment_contains_no_credentials(stored, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     seen = {}
     monkeypatch.setattr("subprocess.Popen", lambda *_, env, **__: seen.update(env))
 
@@ -36,6 +37,17 @@ def test_the_parsers_environment_contains_no_credentials(stored, monkeypatch):
         list(read_blocks(stored(b"text"), "file"))
 
     assert set(seen) == {"PYTHONPATH", "PATH", "LC_ALL"}
+
+
+def test_the_parser_starts_if_the_interpreter_needs_the_path_of_its_library(stored, monkeypatch, tmp_path):
+    """As on Lambda, where it is /var/lang/lib; without it the loader ends the process with status 127."""
+    interpreter = tmp_path / "python"
+    interpreter.write_text(f'#!/bin/sh\n[ "$LD_LIBRARY_PATH" = "{tmp_path}" ] || exit 127\nexec "{sys.executable}" "$@"\n')
+    interpreter.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+
+    assert [block.text for block in read_blocks(stored(b"One."), "notes.txt")] == ["One."]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has it")
