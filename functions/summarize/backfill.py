@@ -26,7 +26,9 @@ class VectorStore(Protocol):
 
     def without_vector(self, connection: Connection, *, user_id: UUID, model: str, limit: int) -> list[tuple[UUID, str]]: ...
 
-    def put_vectors(self, connection: Connection, vectors: Sequence[tuple[UUID, Vector]], *, user_id: UUID) -> None: ...
+    def put_vectors(
+        self, connection: Connection, rows: Sequence[tuple[UUID, str]], vectors: Sequence[Vector], *, user_id: UUID
+    ) -> None: ...
 
 
 _STORES: tuple[VectorStore, ...] = (memories, passages)
@@ -58,9 +60,8 @@ def embed_rows(services: SummarizeServices, stores: Sequence[VectorStore], *, us
             vectors = services.embedding.try_vectors([text for _, text in rows], billing_subject=BillingSubject(user_id), deadline=deadline)
             if vectors is None:
                 return
-            vectors_by_id = [(id, vector) for (id, _), vector in zip(rows, vectors, strict=True)]
             with user_scope(services.engine, user_id) as connection:
-                store.put_vectors(connection, vectors_by_id, user_id=user_id)
+                store.put_vectors(connection, rows, vectors, user_id=user_id)
 
 
 def embed_missing_of_all_users(services: SummarizeServices, deadline: Deadline) -> int:

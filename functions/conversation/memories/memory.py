@@ -72,7 +72,7 @@ def _find_or_add(connection: Connection, user_id: UUID, text: str) -> StoredFact
 def _embed(services: ConversationServices, principal: Principal, memory: Memory) -> None:
     if vectors := services.embedding.try_vectors([memory.text], billing_subject=_billing_subject(principal)):
         with user_scope(services.engine, principal.user_id) as connection:
-            memories.put_vectors(connection, [(memory.id, vectors[0])], user_id=principal.user_id)
+            memories.put_vectors(connection, [(memory.id, memory.text)], vectors, user_id=principal.user_id)
 
 
 def _billing_subject(principal: Principal) -> BillingSubject:

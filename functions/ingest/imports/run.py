@@ -260,7 +260,7 @@ def _embed_all(services: IngestServices, run: Import, deadline: Deadline) -> Non
         done += len(rows)
         progress = begin + (1 - begin) * min(done / max(total, 1), 0.99)
         with user_scope(services.engine, run.user_id) as connection:
-            passages.put_vectors(connection, [(id, vector) for (id, _), vector in zip(rows, vectors, strict=True)], user_id=run.user_id)
+            passages.put_vectors(connection, rows, vectors, user_id=run.user_id)
             imports.report_progress(connection, run.id, user_id=run.user_id, lease_s=LEASE_S, progress=progress)
 
 

@@ -10,6 +10,7 @@ from parley.db.memories import MemoryOrigin
 from parley.db.transactions import user_scope
 from parley.db.vectors import Vector
 from parley.ids import new_id
+from parley.llm.vendors.offline_search import OfflineEmbedder
 from tests.support.builders import add_conversation, add_memory, first_message_id
 
 
@@ -88,6 +89,26 @@ def test_a_corrected_fact_has_the_vector_of_its_new_text(conversation, engines, 
 
     assert None not in vectors
     assert vectors[0] != vectors[1]
+
+
+def test_a_fact_that_is_corrected_while_it_is_embedded_does_not_get_the_vector_of_its_old_text(
+    conversation, engines, meaning, alice, monkeypatch
+):
+    real, texts = OfflineEmbedder.embed_batch, []
+
+    def embed_batch(self, model_name, batch, *, purpose):
+        if not texts:  # another request corrects the fact, and its own call fails
+            with engines["owner"].begin() as connection:
+                connection.execute(text("UPDATE memories SET text = 'I fear the dark' WHERE user_id = :id"), {"id": alice.id})
+        texts.extend(batch)
+        return real(self, model_name, batch, purpose=purpose)
+
+    monkeypatch.setattr(OfflineEmbedder, "embed_batch", embed_batch)
+    fact = write(conversation, alice, "I like tea")["id"]
+    with engines["owner"].connect() as connection:
+        stored = connection.execute(text("SELECT text, embedding_model FROM memories WHERE id = :id"), {"id": fact}).one()
+
+    assert (texts, tuple(stored)) == (["I like tea"], ("I fear the dark", None))
 
 
 def test_deleting_a_fact_does_not_bring_back_the_fact_that_it_replaced(conversation, alice):

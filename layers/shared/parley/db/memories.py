@@ -161,10 +161,10 @@ def without_vector(connection: Connection, *, user_id: UUID, model: str, limit: 
     return [(row.id, row.text) for row in connection.execute(_WITHOUT_VECTOR, values)]
 
 
-def put_vectors(connection: Connection, vectors: Sequence[tuple[UUID, Vector]], *, user_id: UUID) -> None:
-    """Set the vectors of facts, given as (id, vector)."""
-    for memory_id, vector in vectors:
-        which = (memories.c.user_id == user_id, memories.c.id == memory_id)
+def put_vectors(connection: Connection, rows: Sequence[tuple[UUID, str]], vectors: Sequence[Vector], *, user_id: UUID) -> None:
+    """Set the vectors of facts, given as (id, text). A fact that was deleted, or whose text was changed meanwhile, is skipped."""
+    for (memory_id, embedded), vector in zip(rows, vectors, strict=True):
+        which = (memories.c.user_id == user_id, memories.c.id == memory_id, memories.c.text == embedded)
         connection.execute(update(memories).where(*which).values(**vector_columns(vector)))
 
 

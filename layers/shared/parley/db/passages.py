@@ -96,11 +96,11 @@ def count_without_vector(connection: Connection, *, user_id: UUID, model: str) -
     return int(connection.execute(_COUNT_WITHOUT_VECTOR, {"user_id": user_id, "model": model}).scalar_one())
 
 
-def put_vectors(connection: Connection, vectors: Sequence[tuple[UUID, Vector]], *, user_id: UUID) -> None:
-    """Set the vectors of passages, given as (id, vector). A passage deleted meanwhile is skipped."""
-    parameters = [vector_parameters(vector) for _, vector in vectors]
+def put_vectors(connection: Connection, rows: Sequence[tuple[UUID, str]], vectors: Sequence[Vector], *, user_id: UUID) -> None:
+    """Set the vectors of passages, given as (id, text), whose texts never change. A passage deleted meanwhile is skipped."""
+    parameters = [vector_parameters(vector) for vector in vectors]
     columns = {"vectors": [row["vector"] for row in parameters], "models": [row["model"] for row in parameters]}
-    connection.execute(_PUT_VECTORS, {"user_id": user_id, "ids": [passage_id for passage_id, _ in vectors]} | columns)
+    connection.execute(_PUT_VECTORS, {"user_id": user_id, "ids": [passage_id for passage_id, _ in rows]} | columns)
 
 
 def users_without_vectors(connection: Connection, *, model: str, after: UUID | None, limit: int) -> list[UUID]:

@@ -53,4 +53,4 @@ def _embed(embedding: MeteredEmbedder, call: ModelCall, rows: Sequence[tuple[UUI
     with user_scope(embedding.engine, user_id) as connection:
         limits.settle(connection, billing_subject, [call], reservations=reservations, purpose="embedding")
         if vectors:
-            passages.put_vectors(connection, [(id, vector) for (id, _), vector in zip(rows, vectors, strict=True)], user_id=user_id)
+            passages.put_vectors(connection, rows, vectors, user_id=user_id)
