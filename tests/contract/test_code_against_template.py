@@ -98,6 +98,7 @@ def keys_of_shipped_models():
 def test_beside_its_settings_only_who_asks_models_has_variables_and_those_are_the_shipped_models_keys(stack, name):
     function = stack.functions[f"{name.title()}Function"]
     others = {variable for variable in function.environment if not variable.startswith(("PARLEY_", "POWERTOOLS_"))}
+    others -= {"AWS_USE_DUALSTACK_ENDPOINT"}  # read by the SDK
 
     keys = keys_of_shipped_models()
     searching = {"WEB_SEARCH_KEY"} if name in SEARCHING else set()
