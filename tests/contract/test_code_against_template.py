@@ -152,6 +152,7 @@ def test_only_settings_read_the_environment(folder):
     composing = {f"functions/{name}/app.py" for name in ("authorizer", "upkeep", *ASKING, *EMBEDDING)}
     allowed = composing | {
         "functions/embedder/sentence_model.py",  # sets the number of numpy's threads
+        "functions/ingest/sandbox.py",  # passes the path of libraries on
         "layers/shared/parley/http/streaming.py",
         "layers/shared/parley/settings.py",
         "layers/shared/parley/observability/settings.py",

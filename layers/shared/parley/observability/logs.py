@@ -7,7 +7,6 @@ that no request can write megabytes into the log.
 
 import json
 import logging
-import os
 import re
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -18,6 +17,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from parley.observability.metrics import count_cold_start
+from parley.observability.settings import settings
 
 REDACTED = "[redacted]"
 MAX_CHARACTERS = 200
@@ -105,7 +105,7 @@ def make_logger() -> Logger:
     """Return the function's logger; service name and level come from Powertools' environment variables."""
     made = Logger(logger_formatter=LambdaPowertoolsFormatter(json_serializer=_serialize), use_rfc3339=True)
     # Powertools would take the level of Lambda's filter instead, which is lower: it must let the lines of metrics pass.
-    logging.getLogger(made.name).setLevel(os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO"))
+    logging.getLogger(made.name).setLevel(settings.log_level)
     return made
 
 

@@ -12,7 +12,7 @@ from typing import Self
 
 @dataclass(frozen=True)
 class ObservabilitySettings:
-    """The stack's name and the function's, whether metrics are written, and where traces and unexpected errors are sent.
+    """The stack's name and the function's, the lowest level of logs, whether metrics are written, and where traces and errors are sent.
 
     `traces_endpoint` is the URL of an OTLP receiver and `sentry_dsn` a Sentry project; empty means off. `traces_headers` is sent
     to the receiver, for example an API key.
@@ -20,6 +20,7 @@ class ObservabilitySettings:
 
     stack: str = "local"
     service: str = "unknown"
+    log_level: str = "INFO"
     has_metrics: bool = True
     traces_endpoint: str = ""
     traces_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -31,6 +32,7 @@ class ObservabilitySettings:
         return cls(
             stack=environment.get("PARLEY_STACK", cls.stack),
             service=environment.get("POWERTOOLS_SERVICE_NAME", cls.service),
+            log_level=environment.get("POWERTOOLS_LOG_LEVEL", cls.log_level),
             has_metrics=environment.get("PARLEY_METRICS", "on") == "on",
             traces_endpoint=environment.get("PARLEY_TRACES_ENDPOINT", ""),
             traces_headers=_parse_headers(environment.get("PARLEY_TRACES_HEADERS", "")),
