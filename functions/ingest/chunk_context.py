@@ -136,13 +136,13 @@ def _prompt_prefix(engine: Engine, document: Document, models: list[Candidate], 
 def _describe(
     services: IngestServices, document: Document, chunk: StoredChunk, models: list[Candidate], prefix: _PromptPrefix, deadline: Deadline
 ) -> str:
-    """Return the model's description as one line."""
+    """Return the model's description as one line, empty if the model refuses one."""
     before, after = ("", "") if prefix.is_whole else _neighbours(services.engine, document, chunk, prefix.neighbour_tokens)
     heading, text = _truncate(chunk.heading, _CHUNK_TOKENS // 4), _truncate(chunk.text, _CHUNK_TOKENS * 3 // 4)
     question = Message("user", write_chunk_prompt(heading, text, before=before, after=after))
     request = ModelRequest([question], system=prefix.system_prompt, max_output_tokens=ANSWER_TOKENS, task="describe")
     answer = complete(services, models, request, user_id=document.user_id, deadline=deadline, timeout_s=_CALL_TIMEOUT_S)
-    return " ".join(storable(answer.text).split())[:MAX_DESCRIPTION_CHARACTERS]
+    return "" if answer.is_refused else " ".join(storable(answer.text).split())[:MAX_DESCRIPTION_CHARACTERS]
 
 
 def _neighbours(engine: Engine, document: Document, chunk: StoredChunk, max_tokens: int) -> tuple[str, str]:

@@ -61,8 +61,8 @@ def _summarize_next_segment(
     text = prompts.write_transcript(transcript_lines(lines), summary=previous.text if previous else None)
     request = ModelRequest([Message("user", text)], system=PROMPT, max_output_tokens=ANSWER_TOKENS, task="summary")
     answer = complete(services, models, request, user_id=user_id, deadline=deadline)
-    if not answer.text:
-        raise UnusableAnswer(answer.model, "the summary is empty")
+    if not answer.text or answer.is_refused:  # a refusal must not take the place of the summary so far
+        raise UnusableAnswer(answer.model, "the summary is refused" if answer.is_refused else "the summary is empty")
     summary = answer.text[:_MAX_CHARACTERS]
     tokens = estimate_tokens(summary)
     with user_scope(services.engine, user_id) as connection:

@@ -41,7 +41,8 @@ def generate_title(services: SummarizeServices, claimed: ClaimedEntry, deadline:
         )
     question = Message("user", prompts.write_transcript(transcript_lines(lines[:2])))
     request = ModelRequest([question], system=PROMPT, max_output_tokens=ANSWER_TOKENS, task="title")
-    return tidy_title(complete(services, models, request, user_id=claimed.user_id, deadline=deadline).text)
+    answer = complete(services, models, request, user_id=claimed.user_id, deadline=deadline)
+    return "" if answer.is_refused else tidy_title(answer.text)
 
 
 def tidy_title(answer: str) -> str:

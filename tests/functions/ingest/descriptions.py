@@ -34,6 +34,7 @@ class DescribingProvider:
     """A model that calls `first` with the number of the request, and then answers `says`."""
 
     says: str = "From the chapter on zanzibar."
+    refuses: bool = False
     first: Any = lambda count: None
     requests: list[llm.ModelRequest] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
@@ -42,7 +43,7 @@ class DescribingProvider:
         self.requests.append(request)
         self.names.add(model_name)
         self.first(len(self.requests))
-        yield llm.TextDelta(self.says)
+        yield llm.TextDelta(self.says, is_refusal=self.refuses)
         yield llm.Finished("stop", llm.Usage(100, 10))
 
 

@@ -99,6 +99,12 @@ def test_a_description_is_stored_as_one_short_line(read, postgres):
     assert len(description) == 400
 
 
+def test_a_refusal_is_no_description(read, postgres):
+    id = read(DescribingProvider(says="I cannot help with that.", refuses=True), content="Kites fly at ten.")
+
+    assert postgres.execute(f"SELECT description FROM chunks WHERE document_id = '{id}'") == [("",)]
+
+
 def test_a_resumed_run_describes_only_the_remaining_chunks(read, postgres, alice):
     def die(count):
         if count == 2:

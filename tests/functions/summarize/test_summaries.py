@@ -13,6 +13,8 @@ from parley.db.engine import make_engine
 from parley.db.transactions import user_scope
 from parley.ids import new_id
 from parley.jobs import OutboxJob
+from parley.llm import messages as llm
+from parley.llm.errors import UnusableAnswer
 from tests.functions.summarize.services import RecordingOfflineProvider, make_deadline, make_services
 from tests.support.api_gateway import Function
 from tests.support.turns import HELLO, ScriptedProvider, take
@@ -49,6 +51,22 @@ def test_a_summary_extends_the_previous_summary(engines, engine, say, rows, alic
     assert rows(STORED, id=alice.id) == [(4,)]
     assert "The summary so far:" in prompt
     assert "[1]" not in prompt
+
+
+REFUSAL = [llm.TextDelta("I cannot help with that.", is_refusal=True), llm.Finished("stop", llm.Usage(9, 9))]
+FILTERED = [llm.TextDelta("They want"), llm.Finished("content_filter", llm.Usage(9, 9))]
+
+
+@pytest.mark.parametrize("answer", [REFUSAL, FILTERED])
+def test_a_refusal_does_not_replace_the_summary_so_far(engines, say, conversation, alice, answer):
+    id = say(alice, "I want to bake bread")
+    update_summary(make_services(engines), UUID(id), user_id=alice.id, upto_seq=2, deadline=make_deadline())
+    before = conversation.get(f"/conversations/{id}/summary", as_=alice).json
+    say(alice, "Rye, please", id)
+    with pytest.raises(UnusableAnswer):
+        update_summary(make_services(engines, ScriptedProvider(answer)), UUID(id), user_id=alice.id, upto_seq=4, deadline=make_deadline())
+
+    assert conversation.get(f"/conversations/{id}/summary", as_=alice).json == before
 
 
 @pytest.fixture

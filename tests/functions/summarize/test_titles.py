@@ -2,9 +2,13 @@ from dataclasses import replace
 
 import pytest
 
+from functions.summarize.schedule import run_scheduled
 from functions.summarize.titles import MAX_TITLE_CHARACTERS, tidy_title
 from parley.llm.catalogue import Catalogue
+from parley.llm.messages import Finished, TextDelta, Usage
 from tests.conftest import ROOT
+from tests.functions.summarize.services import make_deadline, make_services
+from tests.support.turns import ScriptedProvider
 
 
 def title_of(conversation, person, id):
@@ -40,6 +44,17 @@ def test_a_title_is_in_the_users_usage(summarize, say, rows, alice):
     summarize.run_schedule()
 
     assert rows("SELECT count(*) FROM usage WHERE user_id = :id AND purpose = 'title'", id=alice.id) == [(1,)]
+
+
+def test_a_refusal_is_not_a_title(engines, say, conversation, alice):
+    id = say(alice, "What is the capital of France?")
+    before, refusal = (
+        title_of(conversation, alice, id),
+        [TextDelta("I cannot help with that.", is_refusal=True), Finished("stop", Usage(9, 9))],
+    )
+    run_scheduled(make_services(engines, ScriptedProvider(refusal)), make_deadline())
+
+    assert title_of(conversation, alice, id) == before
 
 
 def test_a_title_is_generated_behind_the_guards(summarize, say, conversation, monkeypatch, alice):

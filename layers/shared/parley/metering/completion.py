@@ -15,7 +15,7 @@ from parley.deadline import Deadline
 from parley.errors import ParleyError
 from parley.llm.candidates import Candidate, candidates_for
 from parley.llm.catalogue import Catalogue, ModelRole
-from parley.llm.messages import ModelRequest, TextDelta
+from parley.llm.messages import Finished, ModelRequest, TextDelta
 from parley.llm.router import ModelRouter, ModelStream
 from parley.metering import limits
 from parley.metering.limits import BillingSubject, DefaultLimits
@@ -47,10 +47,11 @@ class CompletionServices(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A model's whole answer, and the id of the model that gave it."""
+    """A model's whole answer, and the id of the model that gave it. If `is_refused`, the text is an apology or was cut off by a filter."""
 
     text: str
     model: str
+    is_refused: bool = False
 
 
 def model_candidates(services: CompletionServices, role: ModelRole, *, user_id: UUID) -> list[Candidate]:
@@ -96,5 +97,12 @@ def complete(
 
 def _collected(stream: ModelStream) -> Completion:
     # A stream without an end raises ProviderFailed.
-    texts = [event.text for event in stream if isinstance(event, TextDelta)]
-    return Completion("".join(texts).strip(), stream.calls[-1].model_id)
+    texts, is_refused = list[str](), False
+    for event in stream:
+        match event:
+            case TextDelta(text, is_refusal):
+                texts.append(text)
+                is_refused = is_refused or is_refusal
+            case Finished(reason):
+                is_refused = is_refused or reason == "content_filter"
+    return Completion("".join(texts).strip(), stream.calls[-1].model_id, is_refused)
