@@ -13,6 +13,7 @@ from functions.chat.responses_api.stored_responses import conversation_of, new_r
 from functions.chat.services import ChatServices
 from parley.auth.principal import Principal
 from parley.deadline import Deadline
+from parley.llm.errors import UnusableAnswer
 from parley.llm.messages import Finished, Image, Message, ModelRequest, Text, TextDelta, Thought, ToolCall, ToolResult, Usage
 
 _PROMPT = (
@@ -38,11 +39,17 @@ def compact(services: ChatServices, principal: Principal, body: CompactIn, deadl
 
 
 def _answer(completion: CompletionStream) -> tuple[str, Usage]:
-    """Return the text of the answer, and its usage. Raises the error of a failed call."""
+    """Return the text of the answer, and its usage.
+
+    Raises the error of a failed call, and UnusableAnswer for an empty or refused summary, which would take the conversation's place.
+    """
     with closing(completion.events):
         events = list(completion.events)
-    usage = next(event.usage for event in events if isinstance(event, Finished))
-    return "".join(event.text for event in events if isinstance(event, TextDelta)), usage
+    texts, end = [event for event in events if isinstance(event, TextDelta)], next(event for event in events if isinstance(event, Finished))
+    summary = "".join(event.text for event in texts)
+    if not summary.strip() or end.reason == "content_filter" or any(event.is_refusal for event in texts):
+        raise UnusableAnswer(completion.model(), "the summary is empty or refused")
+    return summary, end.usage
 
 
 def _transcript(messages: Sequence[Message]) -> str:

@@ -5,7 +5,8 @@ import json
 import openai
 import pytest
 
-from tests.fakes.vendor import streams
+from tests.fakes.vendor import sends, streams
+from tests.fakes.wire_formats.chat import chunk, texts
 from tests.functions.chat.responses_api.test_input import CODEX_INPUT
 
 TALK = [{"role": "user", "content": "We launch on Tuesday."}, {"role": "assistant", "content": "Noted."}]
@@ -51,6 +52,21 @@ def test_a_stored_conversation_is_made_shorter_without_further_input(sdk, vendor
     shorter = sdk.responses.compact(model="compatible", previous_response_id=first.id)
 
     assert [item.type for item in shorter.output] == ["message", "compaction"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        texts(),
+        texts(" ", finish="length"),
+        texts("We", finish="content_filter"),
+        [chunk({"refusal": "I cannot help with that."}), chunk({}, finish="stop"), b"data: [DONE]\n\n"],
+    ],
+)
+def test_an_empty_or_refused_summary_does_not_replace_the_conversation(sdk, vendor, answer):
+    vendor.script = sends(answer)
+    with pytest.raises(openai.InternalServerError):
+        sdk.responses.compact(model="compatible", input=TALK)
 
 
 def test_there_must_be_a_conversation_to_make_shorter(sdk):
