@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
@@ -69,9 +69,9 @@ class FactIn(BaseModel):
 
 
 class FactsIn(BaseModel):
-    """The model's response."""
+    """The model's response, whose facts are checked one by one."""
 
-    facts: list[FactIn]
+    facts: list[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Fact:
 def extract_facts(
     services: SummarizeServices, models: Sequence[Candidate], lines: Sequence[MessageLines], *, user_id: UUID, deadline: Deadline
 ) -> list[Fact]:
-    """Return the facts that a segment of a conversation states, or none if the model's response is malformed.
+    """Return the facts that a segment of a conversation states, without malformed ones, or none if the whole response is malformed.
 
     Only facts that refer to a message of the user are kept, not statements of tools, quoted pages or the assistant.
     Raises the errors of `complete`.
@@ -135,7 +135,15 @@ def _parse_facts(answer: str) -> list[FactIn]:
     """Parse the JSON object in the response, ignoring text around it."""
     try:
         document = json.loads(answer[answer.find("{") : answer.rfind("}") + 1] or "null")
-        return FactsIn.model_validate(document).facts
-    except (ValueError, ValidationError) as exc:
+        return [fact for item in FactsIn.model_validate(document).facts if (fact := _parse_fact(item))]
+    except (ValueError, ValidationError, RecursionError) as exc:
         logger.warning("facts_rejected", problem=type(exc).__name__)
         return []
+
+
+def _parse_fact(item: Any) -> FactIn | None:
+    try:
+        return FactIn.model_validate(item)
+    except ValidationError as exc:
+        logger.warning("facts_rejected", problem=type(exc).__name__)
+        return None

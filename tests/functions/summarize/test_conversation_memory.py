@@ -202,6 +202,14 @@ def test_only_statements_of_the_user_become_facts(engines, say, rows, alice):
     assert rows(FACTS, id=alice.id) == [("Kept.",)]
 
 
+@pytest.mark.parametrize("malformed", [("x" * 501, 1), ("", 1), (None, 1), ("No message.", None), ("No message.", "one")])
+def test_one_malformed_fact_does_not_lose_the_others(engines, say, rows, alice, malformed):
+    id, provider = UUID(say(alice, "I like tea")), provider_of_facts(("Before.", 1), malformed, ("After.", 1))
+    extract_memories(make_services(engines, provider), id, user_id=alice.id, deadline=make_deadline())
+
+    assert rows(FACTS, id=alice.id) == [("After.",), ("Before.",)]
+
+
 def test_words_of_the_user_within_an_answer_become_facts_and_those_of_the_answer_do_not(engine, engines, rows, alice):
     id, provider = add_steered_turn(engine, alice, "What is the price?", "I pay in euros"), provider_of_facts(("Euros.", 3), ("Done.", 4))
     extract_memories(make_services(engines, provider), id, user_id=alice.id, deadline=make_deadline())
@@ -222,8 +230,9 @@ def test_characters_of_a_fact_that_cannot_be_stored_do_not_stop_the_facts_and_pa
     assert len(rows(PASSAGES, id=alice.id)) >= 1
 
 
-def test_a_malformed_list_of_facts_does_not_lose_the_passages(engines, say, rows, alice):
-    provider = ScriptedProvider([llm.TextDelta("I found nothing!"), llm.Finished("stop")])
+@pytest.mark.parametrize("answer", ["I found nothing!", '{"facts": ' + "[" * 100_000 + "}"])
+def test_a_malformed_list_of_facts_does_not_lose_the_passages(engines, say, rows, alice, answer):
+    provider = ScriptedProvider([llm.TextDelta(answer), llm.Finished("stop")])
     extract_memories(make_services(engines, provider), UUID(say(alice, "hello")), user_id=alice.id, deadline=make_deadline())
 
     assert rows(FACTS, id=alice.id) == []
