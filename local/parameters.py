@@ -54,13 +54,16 @@ def template_parameters(settings: EmulatorSettings, services: StackServices) -> 
         "BuiltinEmbedding": "on" if is_embedder_installed(settings) else "off",
         "ModelsFile": str(settings.models.resolve()) if settings.models else "",
         **LOCAL_PARAMETERS,
-        # An address such as 127.0.0.1 cannot be a relying party of WebAuthn.
-        "PasskeyRpId": "localhost",
-        "PasskeyOrigins": f"http://localhost:{settings.port}",
+        **passkey_parameters(settings.port),
         **{parameter: os.environ[name] for parameter, name in set_variables().items()},
         # The template's environment variables override ours, so an empty default there would hide the developer's key.
         **{_parameter_for(name): key for name, key in model_api_keys(_catalogues(settings)).items()},
     }
+
+
+def passkey_parameters(port: int) -> dict[str, str]:
+    """Return the parameters for passkeys at the gateway's port. An address such as 127.0.0.1 cannot be a relying party of WebAuthn."""
+    return {"PasskeyRpId": "localhost", "PasskeyOrigins": f"http://localhost:{port}"}
 
 
 def is_embedder_installed(settings: EmulatorSettings) -> bool:

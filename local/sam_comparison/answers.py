@@ -17,6 +17,10 @@ _MASKS = [
         (r"\bparley_eyJ[\w-]+\.[\w-]+\.[\w-]+", "<API key>"),
         (r"\beyJ[\w-]+\.[\w-]+\.[\w-]+", "<access token>"),
         (r"\bprt_[\w-]+", "<refresh token>"),
+        (r"\bpcl_[\w-]+", "<client>"),
+        # A passkey's challenge, and its user's id, which is a UUID in base64url.
+        (r'("challenge": ?)"[\w-]{43}"', r'\1"<challenge>"'),
+        (r'("id": ?)"[\w-]{22}"', r'\1"<id>"'),
         (rf"\b{_UUID}\b", "<id>"),
         (_TIME, "<time>"),
         (r'("(?:exp|iat|created|codes|\w+_ms)": ?"?)\d[\d.]*', r"\1<number>"),

@@ -162,6 +162,7 @@ def _container_parameters(engine: ContainerEngine, stack: ComparisonStack, forwa
         "DatabaseAuth": "libpq",
         "DatabaseTls": "disable",
         "JwksUrl": f"http://{forwarded.host}:{forwarded.ports[stack.port]}/.well-known/jwks.json",
+        **parameters.passkey_parameters(stack.port),
         **parameters.LOCAL_PARAMETERS,
     }
 

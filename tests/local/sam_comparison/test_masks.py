@@ -20,6 +20,8 @@ def differs(one, other, knowing=({}, {})):
         ('{"created_at": "2026-11-22T12:00:00.123456Z"}', '{"created_at": "2026-11-22T13:00:00+00:00"}'),
         ('{"access_token": "eyJhbGciOi.eyJzdWI.c2ln-_"}', '{"access_token": "eyJhbGciOi.eyJzdWJ9.YWJj"}'),
         ('{"refresh_token": "prt_abc-_"}', '{"refresh_token": "prt_xyz"}'),
+        ('{"client_id": "pcl_gas8sX8-DFII"}', '{"client_id": "pcl_bDyWTPXqU0jO"}'),
+        (f'{{"id": "{"a" * 22}", "challenge": "{"b" * 43}"}}', f'{{"id": "{"c" * 22}", "challenge": "{"d" * 43}"}}'),
         ('{"elapsed_ms": 12}', '{"elapsed_ms": 1.25}'),
         ('{"exp": 1795348800}', '{"exp": 1795348900}'),
         ('{"exp": "1795348800"}', '{"exp": "1795348900"}'),
