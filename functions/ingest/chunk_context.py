@@ -154,6 +154,6 @@ def _neighbours(engine: Engine, document: Document, chunk: StoredChunk, max_toke
 
 
 def _truncate(text: str, max_tokens: int) -> str:
-    while estimate_tokens(text) > max_tokens:
+    while text and estimate_tokens(text) > max_tokens:  # an empty text has some tokens, too
         text = text[: len(text) * 4 // 5]
     return text

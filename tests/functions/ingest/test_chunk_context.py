@@ -91,6 +91,15 @@ def test_a_whole_document_is_in_the_prompt_only_if_the_instructions_fit_beside_i
     assert "Sentence" not in writer.requests[0].system
 
 
+@pytest.mark.parametrize("context", [1000, 1500])
+def test_a_model_without_room_for_the_document_describes_the_chunks_all_the_same(read, postgres, context):
+    """Cutting a text to less than an empty one takes must end."""
+    id = read(writer := DescribingProvider(), models=MODELS.replace("8000", str(context)))
+
+    assert writer.requests[0].system.startswith(DESCRIBE_PROMPT)
+    assert postgres.execute(f"SELECT DISTINCT description FROM chunks WHERE document_id = '{id}'") == [("From the chapter on zanzibar.",)]
+
+
 def test_a_description_is_stored_as_one_short_line(read, postgres):
     id = read(DescribingProvider(says="Of\0 the\n\nsea. " * 100), content="Ships sail at ten.")
     ((description,),) = postgres.execute(f"SELECT description FROM chunks WHERE document_id = '{id}'")
