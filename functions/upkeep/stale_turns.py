@@ -4,13 +4,17 @@ Every long turn queues a delayed message to check it. If a function dies before 
 messages, the recovery schedule or the sweep ends the turn.
 """
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 from functions.upkeep.services import UpkeepServices
 from parley.db.engine import Engine
 from parley.db.transactions import global_scope, user_scope
 from parley.db.turn import turn_checkpoint, turns
+from parley.errors import NotFound
 from parley.jobs import CheckTurn
+from parley.observability import logger
 from parley.turn_recovery import end_waiting_turn, interrupt_if_stale
 
 _BATCH = 100
@@ -32,30 +36,39 @@ def check_turn(services: UpkeepServices, job: CheckTurn) -> None:
 
 
 def end_stale_turns(services: UpkeepServices) -> int:
-    """Interrupt every turn whose heartbeat stopped, and return the number of turns."""
-    count = 0
-    while batch := _find_stale(services.background):
-        count += sum(interrupt_if_stale(services.engine, turn_id, user_id=user_id) for user_id, turn_id in batch)
-        if len(batch) < _BATCH:
-            break
-    return count
+    """Interrupt every turn whose heartbeat stopped, and return the number of turns. One that cannot be ended does not stop the others."""
+    return _end_all(partial(_find_stale, services.background), partial(interrupt_if_stale, services.engine))
 
 
 def end_expired_turns(services: UpkeepServices) -> int:
-    """End every turn that has waited a day for an approval, and return the number of turns."""
+    """End every turn that has waited a day for an approval, and return the number of turns. See `end_stale_turns` for failures."""
+    return _end_all(partial(_find_expired, services.background), partial(end_waiting_turn, services.engine, reason="approval_expired"))
+
+
+def _end_all(find: Callable[[Sequence[UUID]], list[tuple[UUID, UUID]]], end: Callable[..., bool]) -> int:
+    """End every turn that `find` returns, given the turns that it must leave out, and return the number of turns that have ended."""
     count = 0
-    while batch := _find_expired(services.background):
-        count += sum(end_waiting_turn(services.engine, turn_id, user_id=user_id, reason="approval_expired") for user_id, turn_id in batch)
+    failed: list[UUID] = []
+    while batch := find(failed):
+        for user_id, turn_id in batch:
+            try:
+                count += end(turn_id, user_id=user_id)
+            except NotFound:
+                pass  # deleted meanwhile
+            except Exception:
+                # Continue with the other turns, which do not depend on this one. The next run tries it again.
+                logger.exception("turn_not_ended", turn_id=str(turn_id))
+                failed.append(turn_id)
         if len(batch) < _BATCH:
             break
     return count
 
 
-def _find_stale(background: Engine) -> list[tuple[UUID, UUID]]:
+def _find_stale(background: Engine, without: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
     with global_scope(background) as connection:
-        return turns.find_stale(connection, limit=_BATCH)
+        return turns.find_stale(connection, limit=_BATCH, without=without)
 
 
-def _find_expired(background: Engine) -> list[tuple[UUID, UUID]]:
+def _find_expired(background: Engine, without: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
     with global_scope(background) as connection:
-        return turn_checkpoint.find_expired(connection, limit=_BATCH)
+        return turn_checkpoint.find_expired(connection, limit=_BATCH, without=without)

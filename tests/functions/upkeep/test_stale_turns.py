@@ -6,6 +6,7 @@ import boto3
 import pytest
 from sqlalchemy import text
 
+from functions.upkeep import stale_turns
 from parley.ids import new_id
 from parley.jobs import CheckTurn
 
@@ -99,6 +100,44 @@ def test_the_recovery_schedule_ends_a_turn_that_died_before_its_check_was_sent(u
 
     assert upkeep.recover()["interrupted"] == 1
     assert status_of(dead) == "interrupted"
+
+
+@pytest.fixture
+def unreadable(engines, monkeypatch):
+    """Make a turn's stored state unreadable, so that nothing can end it. A batch is one turn, so this turn fills the first batch."""
+    monkeypatch.setattr(stale_turns, "_BATCH", 1)
+    broken = []
+
+    def unreadable(turn_id):
+        broken.append(turn_id)
+        with engines["owner"].begin() as connection:
+            connection.execute(text("UPDATE turns SET held = '{\"unknown\": 1}' WHERE id = :id"), {"id": turn_id})
+
+    yield unreadable
+    with engines["owner"].begin() as connection:
+        connection.execute(text("UPDATE turns SET status = 'failed', held = NULL WHERE id = ANY(:ids)"), {"ids": broken})
+
+
+def test_a_stale_turn_that_cannot_be_ended_does_not_keep_later_ones_open(upkeep, alice, bob, turn_of, status_of, unreadable, caplog):
+    upkeep.sweep()
+    broken, dead = turn_of(alice, heartbeat_age_s=90), turn_of(bob, heartbeat_age_s=31)
+    unreadable(broken)
+
+    assert upkeep.recover()["interrupted"] == 1
+    assert (status_of(broken), status_of(dead)) == ("running", "interrupted")
+    assert [record.getMessage() for record in caplog.records].count("turn_not_ended") == 1
+
+
+def test_an_expired_turn_that_cannot_be_ended_does_not_keep_later_ones_waiting(upkeep, engines, alice, bob, turn_of, status_of, unreadable):
+    upkeep.sweep()
+    broken, expired = turn_of(alice, heartbeat_age_s=0), turn_of(bob, heartbeat_age_s=0)
+    with engines["owner"].begin() as connection:
+        sql = "UPDATE turns SET status = 'waiting', waiting_since = now() - make_interval(hours => :hours) WHERE id = :id"
+        connection.execute(text(sql), [{"hours": 26, "id": broken}, {"hours": 25, "id": expired}])
+    unreadable(broken)
+
+    assert upkeep.sweep()["approvals_expired"] == 1
+    assert (status_of(broken), status_of(expired)) == ("waiting", "stopped")
 
 
 def test_the_queue_delays_a_check(environment):

@@ -141,9 +141,12 @@ def read_checkpoint(connection: Connection, turn_id: UUID, *, user_id: UUID) -> 
     return Checkpoint.from_json(connection.execute(_READ_CHECKPOINT, {"user_id": user_id, "turn_id": turn_id}).scalar_one_or_none())
 
 
-def find_expired(connection: Connection, *, limit: int) -> list[tuple[UUID, UUID]]:
-    """Return (user id, turn id) of turns that have waited for more than 24 hours, oldest first. Requires the background role."""
-    return [(row.user_id, row.id) for row in connection.execute(_FIND_EXPIRED, {"limit": limit})]
+def find_expired(connection: Connection, *, limit: int, without: Sequence[UUID] = ()) -> list[tuple[UUID, UUID]]:
+    """Return (user id, turn id) of turns that have waited for more than 24 hours, but those in `without`, oldest first.
+
+    Requires the background role.
+    """
+    return [(row.user_id, row.id) for row in connection.execute(_FIND_EXPIRED, {"limit": limit, "without": list(without)})]
 
 
 # A repeated attempt finds the turn waiting at the same event number. A turn that was resumed meanwhile has passed that
@@ -189,7 +192,8 @@ _REMOVE_WAITING_EVENT = text("DELETE FROM turn_events WHERE user_id = :user_id A
 _READ_CHECKPOINT = text("SELECT held FROM turns WHERE user_id = :user_id AND id = :turn_id")
 _FIND_EXPIRED = text(
     """
-    SELECT user_id, id FROM turns WHERE status = 'waiting' AND waiting_since < now() - interval '24 hours'
+    SELECT user_id, id FROM turns
+     WHERE status = 'waiting' AND waiting_since < now() - interval '24 hours' AND id <> ALL(CAST(:without AS uuid[]))
      ORDER BY waiting_since LIMIT :limit
     """
 )

@@ -170,9 +170,9 @@ def heartbeat_age_s(connection: Connection, turn_id: UUID, *, user_id: UUID) -> 
     return float(row.age_s) if row.status == "running" else None
 
 
-def find_stale(connection: Connection, *, limit: int) -> list[tuple[UUID, UUID]]:
-    """Return (user id, turn id) of stale turns, oldest heartbeat first. Requires the background role."""
-    return [(row.user_id, row.id) for row in connection.execute(_FIND_STALE, {"limit": limit})]
+def find_stale(connection: Connection, *, limit: int, without: Sequence[UUID] = ()) -> list[tuple[UUID, UUID]]:
+    """Return (user id, turn id) of stale turns but those in `without`, oldest heartbeat first. Requires the background role."""
+    return [(row.user_id, row.id) for row in connection.execute(_FIND_STALE, {"limit": limit, "without": list(without)})]
 
 
 _TURN_COLUMNS = ", ".join(StoredTurn.__dataclass_fields__)
@@ -238,6 +238,8 @@ _HEARTBEAT_AGE = text(
 )
 _FIND_STALE = text(
     f"""
-    SELECT user_id, id FROM turns WHERE status = 'running' AND heartbeat_at < now() - {STALE_AFTER} ORDER BY heartbeat_at LIMIT :limit
+    SELECT user_id, id FROM turns
+     WHERE status = 'running' AND heartbeat_at < now() - {STALE_AFTER} AND id <> ALL(CAST(:without AS uuid[]))
+     ORDER BY heartbeat_at LIMIT :limit
     """  # noqa: S608 - constants only
 )
