@@ -16,6 +16,7 @@ from cli.json_fields import Fields
 from cli.output import json_line, one_line, print_note
 
 password_from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input, for scripts.")
+TYPE_IT_HINT = "Run the command in a terminal to type it."
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
@@ -37,7 +38,7 @@ def prompt(label: str, *, hint: str, hidden: bool = False, confirm: bool = False
 
 def prompt_password(label: str = "Password", *, confirm: bool = False) -> str:
     """Return a password typed without echo; with `confirm` it must be typed twice."""
-    return prompt(label, hidden=True, confirm=confirm, hint="Run the command in a terminal to type it.")
+    return prompt(label, hidden=True, confirm=confirm, hint=TYPE_IT_HINT)
 
 
 def read_password_from_stdin() -> str:
@@ -49,9 +50,16 @@ def read_password_from_stdin() -> str:
     return password
 
 
-def current_password(*, from_stdin: bool) -> str:
-    """Return the user's password from standard input, or typed without echo."""
-    return read_password_from_stdin() if from_stdin else prompt("Password", hidden=True, hint="In scripts, pass it with --password-stdin.")
+def current_password(*, from_stdin: bool | None = None) -> str | None:
+    """Return the user's password from standard input, or typed without echo. `from_stdin` is None if the command has no such option.
+
+    None means that the user typed none: an account that signs in at an issuer may have no password, and the server then accepts a recent
+    login there instead.
+    """
+    if from_stdin:
+        return read_password_from_stdin()
+    hint = TYPE_IT_HINT if from_stdin is None else "In scripts, pass it with --password-stdin."
+    return prompt("Password (empty after a login at an issuer)", hidden=True, optional=True, hint=hint) or None
 
 
 def prompt_code(*, hint: str) -> str:

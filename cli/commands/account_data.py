@@ -101,12 +101,15 @@ def _ready_url(api: ApiClient, export: Fields) -> str:
 @click.command()
 @with_api
 def delete_account(api: ApiClient) -> None:
-    """Delete your account and all its data permanently. To save the data first: parley export"""
+    """Delete your account and all its data permanently. To save the data first: parley export
+
+    Needs your password, or none within ten minutes of a login at an issuer.
+    """
     email = Fields.of(api.fetch(HttpCall("GET", "/auth/me"))).text("email")
     click.echo(f"This permanently deletes {one_line(email)} at {api.url} with all conversations, memories, documents and keys.", err=True)
     click.echo("To keep a copy, press Ctrl-C and run: parley export", err=True)
     _confirm_address(email)
-    api.fetch(HttpCall("DELETE", "/auth/me", {"password": terminal_input.prompt_password()}))
+    api.fetch(HttpCall("DELETE", "/auth/me", {"password": terminal_input.current_password()}))
     api.sessions.forget(api.url)
     click.echo("Your account is closed. Its data is deleted within a minute.")
 

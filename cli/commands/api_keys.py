@@ -43,7 +43,10 @@ def list_api_keys(api: ApiClient, as_json: bool) -> None:
 @terminal_input.password_from_stdin
 @with_api
 def create(api: ApiClient, name: str, scopes: tuple[str, ...], expires: str | None, password_stdin: bool) -> None:
-    """Create an API key called NAME. Needs your password. Standard output receives only the key; it is never shown again."""
+    """Create an API key called NAME. Standard output receives only the key; it is never shown again.
+
+    Needs your password, or none within ten minutes of a login at an issuer.
+    """
     api.require_session()
     password = terminal_input.current_password(from_stdin=password_stdin)
     body = {"name": name, "password": password, "scopes": list(scopes), "expires_at": expires}

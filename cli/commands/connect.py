@@ -27,7 +27,8 @@ MCP_VERSION = "2025-06-18"
 def connect(api: ApiClient, client: str, only_print: bool, password_stdin: bool) -> None:
     """Configure another program to use your tools and models.
 
-    Creates an API key for the program, which needs your password, checks that the key works, and writes the program's configuration.
+    Creates an API key for the program, checks that the key works, and writes the program's configuration. Needs your password, or none
+    within ten minutes of a login at an issuer.
     """
     api.require_session()
     config = client_configs()[client]
@@ -57,7 +58,7 @@ def _current_text(config: ClientConfig) -> str:
         raise CliError(f"Cannot read {path}: {exc}") from exc
 
 
-def _create_key(api: ApiClient, client: str, config: ClientConfig, password: str) -> str:
+def _create_key(api: ApiClient, client: str, config: ClientConfig, password: str | None) -> str:
     body = {"name": client, "password": password, "scopes": list(config.scopes)}
     key = Fields.of(api.fetch(HttpCall("POST", API_KEYS_PATH, body))).text("key")
     if not key:

@@ -52,10 +52,13 @@ def reset(api: ApiClient, email: str, no_mail: bool) -> None:
 @click.option("--no-mail", is_flag=True, help="Use a code that you already have, and do not send a new one.")
 @with_api
 def email(api: ApiClient, new_address: str, no_mail: bool) -> None:
-    """Change your e-mail address to NEW_ADDRESS. This needs your password and a code that is e-mailed to NEW_ADDRESS."""
+    """Change your e-mail address to NEW_ADDRESS. This needs a code that is e-mailed to NEW_ADDRESS.
+
+    It also needs your password, or none within ten minutes of a login at an issuer.
+    """
     api.require_session()
     if not no_mail:
-        api.fetch(HttpCall("POST", "/auth/email", {"password": terminal_input.prompt_password(), "new_email": new_address}))
+        api.fetch(HttpCall("POST", "/auth/email", {"password": terminal_input.current_password(), "new_email": new_address}))
         terminal_input.announce_code(api, new_address)
     code = terminal_input.prompt_code(hint=f"To enter it later: parley email --no-mail {one_line(new_address)}")
     api.fetch(HttpCall("POST", "/auth/email/confirm", {"code": code}))

@@ -17,7 +17,6 @@ from cli.output import local_time, one_line, shortened
 
 PATH = "/auth/second-factor"
 PASSKEYS_PATH = "/auth/passkeys"
-_HINT = "Run the command in a terminal to type it."
 
 
 @click.group(name="second-factor")
@@ -37,13 +36,16 @@ def status(api: ApiClient) -> None:
 @second_factor.command()
 @with_api
 def on(api: ApiClient) -> None:
-    """Add an authenticator app. Your other sessions end, and recovery codes are shown once."""
+    """Add an authenticator app. Your other sessions end, and recovery codes are shown once.
+
+    Needs your password, or none within ten minutes of a login at an issuer.
+    """
     api.require_session()
-    enrolment = Fields.of(api.fetch(HttpCall("POST", PATH, {"password": terminal_input.prompt_password()})))
+    enrolment = Fields.of(api.fetch(HttpCall("POST", PATH, {"password": terminal_input.current_password()})))
     click.echo(f"Add this key to your authenticator app: {one_line(enrolment.text('secret'))}", err=True)
     click.echo(one_line(enrolment.text("uri")), err=True)
     _show_qr_code(enrolment.text("uri"))
-    code = terminal_input.prompt("Code of the app", hint=_HINT).strip()
+    code = terminal_input.prompt("Code of the app", hint=terminal_input.TYPE_IT_HINT).strip()
     answer = api.fetch(HttpCall("POST", f"{PATH}/confirm", {"code": code}))
     click.echo("Keep these recovery codes. Each replaces one code of the app:", err=True)
     codes = Fields.of(answer).get("recovery_codes")
@@ -55,10 +57,13 @@ def on(api: ApiClient) -> None:
 @second_factor.command()
 @with_api
 def off(api: ApiClient) -> None:
-    """Remove the authenticator app."""
+    """Remove the authenticator app.
+
+    Needs a code, and your password, or none within ten minutes of a login at an issuer.
+    """
     api.require_session()
-    password = terminal_input.prompt_password()
-    code = terminal_input.prompt("Code of the app, or a recovery code", hint=_HINT).strip()
+    password = terminal_input.current_password()
+    code = terminal_input.prompt("Code of the app, or a recovery code", hint=terminal_input.TYPE_IT_HINT).strip()
     api.fetch(HttpCall("DELETE", PATH, {"password": password, "code": code}))
     click.echo("The second factor is off.")
 
@@ -106,8 +111,8 @@ def remove(api: ApiClient, passkey: str, yes: bool) -> None:
     found = find_by_id(all_items(api, PASSKEYS_PATH), passkey, noun="passkey", listed_by="parley passkeys")
     label = f"the passkey {one_line(found.text('name'))!r} ({short_id(found.text('id'))})"
     terminal_input.require_confirmation(f"Remove {label}?", yes=yes)
-    password = terminal_input.prompt("Password (empty after a login at an issuer)", hint=_HINT, hidden=True, optional=True)
-    api.fetch(HttpCall("DELETE", f"{PASSKEYS_PATH}/{quote(found.text('id'), safe='')}", {"password": password or None}))
+    body = {"password": terminal_input.current_password()}
+    api.fetch(HttpCall("DELETE", f"{PASSKEYS_PATH}/{quote(found.text('id'), safe='')}", body))
     click.echo(f"Removed {label}")
 
 

@@ -109,9 +109,7 @@ def end_sessions(api: ApiClient, account: str | None, *, everybody: bool, revoke
     terminal_input.require_confirmation(f"End the sessions of {whose}{keys}?", yes=yes)
     body: dict[str, object] = {"revoke_api_keys": revoke_api_keys}
     if found is None:
-        label, hint = "Password (empty after a login at an issuer)", "In scripts, pass it with --password-stdin."
-        password = terminal_input.read_password_from_stdin() if password_stdin else ""
-        body |= {"password": password or terminal_input.prompt(label, hint=hint, hidden=True, optional=True) or None}
+        body |= {"password": terminal_input.current_password(from_stdin=password_stdin)}
     path = f"{USERS_PATH}/{quote(found.text('id'), safe='')}/sessions" if found else "/admin/sessions"
     ended = Fields.of(api.fetch(HttpCall("DELETE", path, body)))
     counts = f"Sessions ended: {ended.number('sessions') or 0:,.0f}. API keys revoked: {ended.number('api_keys') or 0:,.0f}."

@@ -52,7 +52,7 @@ def test_only_the_new_key_is_written_to_standard_output(server, alice, parley):
 def test_a_new_key_needs_the_password_which_is_not_shown(server, alice, terminal):
     server.on(f"POST {PATH}", replies.reply(201, {**KEY, "key": "parley_abc"}))
     person = terminal("api-keys", "create", "ci")
-    person.expect("Password: ")
+    person.expect("Password (empty after a login at an issuer): ")
     person.type("secret\n")
     person.expect("parley_abc")
 
