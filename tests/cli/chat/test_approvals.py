@@ -75,7 +75,7 @@ def test_an_approval_prompt_cannot_control_the_terminal(server, alice, terminal)
     person = terminal("chat", "Write to Bob")
     person.expect("[y/N]:")
 
-    assert "\x1b[2J" not in person.shown
+    assert [line for line in person.lines if line] == ["I write.", 'Run write {"to": "\\u001b[2Jbob\\nRun nothing"}? [y/N]:']
 
 
 def test_ctrl_c_at_the_question_stops_the_turn(waiting, terminal):
