@@ -47,7 +47,10 @@ def run_scheduled(services: SummarizeServices, deadline: Deadline) -> dict[str, 
 
 
 def delete_expired_conversations(services: SummarizeServices, deadline: Deadline) -> int:
-    """Delete conversations past their retention, with the facts that come only from them, until the deadline; return their number."""
+    """Delete conversations past their retention, with the facts that come only from them, until the deadline; return their number.
+
+    A user whose conversations cannot be deleted does not stop the others.
+    """
     with global_scope(services.background) as connection:
         user_ids = conversations.users_with_expired(connection, default_days=services.retention_days)
     return sum(_delete_for_user(services, user_id, deadline) for user_id in user_ids)
@@ -55,8 +58,12 @@ def delete_expired_conversations(services: SummarizeServices, deadline: Deadline
 
 def _delete_for_user(services: SummarizeServices, user_id: UUID, deadline: Deadline) -> int:
     total = 0
-    while deadline.left_s > 0 and (count := _delete_batch(services, user_id)):
-        total += count
+    try:
+        while deadline.left_s > 0 and (count := _delete_batch(services, user_id)):
+            total += count
+    except Exception:
+        # Continue with the other users, and with the jobs. The next run tries this user again.
+        logger.exception("retention_failed", user_id=str(user_id))
     return total
 
 

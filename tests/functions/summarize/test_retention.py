@@ -38,6 +38,32 @@ def test_a_users_own_retention_takes_precedence(engines, auth, say, conversation
     assert (remaining(conversation, alice), remaining(conversation, bob)) == ([], [of_bob])
 
 
+@pytest.fixture
+def broken(change):
+    """Store a reference to an image in a conversation that cannot be read, as after a bug, until the test ends."""
+    broken_ids = []
+
+    def broken(id):
+        broken_ids.append(UUID(id))
+        change('UPDATE messages SET parts = \'[{"type": "image", "id": "none"}]\' WHERE conversation_id = :id', id=UUID(id))
+
+    yield broken
+    for id in broken_ids:
+        change("UPDATE messages SET parts = '[]' WHERE conversation_id = :id", id=id)
+
+
+def test_a_conversation_that_cannot_be_deleted_keeps_no_other_users_from_their_retention(
+    engines, say, conversation, age, broken, caplog, alice, bob
+):
+    first, second = sorted((alice, bob), key=lambda person: person.id)
+    of_first, of_second = say(first, "old"), say(second, "old")
+    age(of_first, 31), age(of_second, 31), broken(of_first)
+    count = delete_expired_conversations(make_services(engines, retention_days=30), make_deadline())
+
+    assert (count >= 1, remaining(conversation, first), remaining(conversation, second)) == (True, [of_first], [])
+    assert "retention_failed" in caplog.text
+
+
 def test_without_a_retention_everything_is_kept(engines, say, conversation, age, alice):
     id = say(alice, "old")
     age(id, 4000)
