@@ -41,7 +41,7 @@ def test_a_free_form_call_and_its_output_are_accepted_in_the_history(sdk, vendor
     call = {"type": "custom_tool_call", "call_id": "c", "name": "patch", "input": "*** Begin"}
     output = {"type": "custom_tool_call_output", "call_id": "c", "output": "done"}
     sdk.responses.create(**ASK | {"input": [call, output]}, tools=[PATCH])
-    called, answered = vendor.last_body["messages"]
+    _, called, answered = vendor.last_body["messages"]
 
     assert called["tool_calls"][0]["function"] == {"name": "patch", "arguments": '{"input": "*** Begin"}'}
     assert answered["content"] == "done"
@@ -82,7 +82,7 @@ def test_a_text_cut_by_the_limit_is_incomplete_and_does_not_hinder_what_continue
     answer = sdk.responses.create(model="compatible", input="go on", previous_response_id=response.id)
 
     assert (deltas, response.output[0].status, response.output[0].input) == (["*** Be", "gin"], "incomplete", "*** Begin")
-    assert (answer.output_text, [message["role"] for message in vendor.last_body["messages"]]) == ("sorry", ["user", "user"])
+    assert (answer.output_text, vendor.last_body["messages"]) == ("sorry", [{"role": "user", "content": "hello\n\ngo on"}])
 
 
 def test_a_text_that_was_cut_is_shown_again(sdk, stream):

@@ -85,7 +85,7 @@ def test_a_text_that_is_blocked_in_two_parts_is_removed_whole(called, vendor, mo
     vendor.script = beside(streams("Hello"), guardrail=bedrock_guardrail(topics=("tax",)))
     called("tax " * 150, "Hi")
 
-    assert vendor.requests[-2][1]["messages"][0]["content"] == "[removed][removed]"
+    assert vendor.requests[-2][1]["messages"][0]["content"] == "[removed][removed]\n\nHi"
 
 
 def test_of_names_that_overlap_nothing_is_left(called, vendor):

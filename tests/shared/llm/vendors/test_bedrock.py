@@ -47,7 +47,7 @@ def test_the_roles_alternate_although_a_question_was_not_answered(vendor):
     messages = vendor.last_body["messages"]
 
     assert [message["role"] for message in messages] == ["user", "assistant", "user"]
-    assert messages[0]["content"] == [{"text": "first"}, {"text": "second"}]
+    assert messages[0]["content"] == [{"text": "first\n\nsecond"}]
     assert [list(block) for block in messages[2]["content"]] == [["toolResult"], ["text"]]
 
 

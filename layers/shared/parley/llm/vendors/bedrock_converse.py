@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from parley.llm.errors import ProviderFailed, UnusableAnswer
@@ -22,7 +23,7 @@ from parley.llm.messages import (
     ToolResult,
     Usage,
 )
-from parley.llm.prompts import grounded_messages, opening_note, with_system_first
+from parley.llm.prompts import alternating, grounded_messages, with_system_first
 from parley.llm.tokens import estimate_usage
 from parley.llm.vendors.tool_calls import ToolCallAssembler, arguments_object, vendor_call_id
 
@@ -71,21 +72,10 @@ def _choice(request: ModelRequest) -> dict[str, Any]:
 
 
 def request_messages(origin: str, request: ModelRequest) -> list[dict[str, Any]]:
-    """Return the messages in the vendor's format, in which tool results have the role `user`.
-
-    The vendor requires that the user begins and that the roles alternate, but a history may begin with an answer, because the messages
-    before it do not fit, and have a question that was never answered.
-    """
-    messages: list[dict[str, Any]] = []
-    for message in grounded_messages(request):
-        role, content = "assistant" if message.role == "assistant" else "user", _content(origin, message)
-        if content and messages and messages[-1]["role"] == role:
-            messages[-1]["content"] += content
-        elif content:
-            messages.append({"role": role, "content": content})
-    if not messages or messages[0]["role"] != "user":
-        messages.insert(0, {"role": "user", "content": [{"text": opening_note(is_empty=not messages)}]})
-    return messages
+    """Return the messages in the vendor's format, in which tool results have the role `user`. The vendor requires that roles alternate."""
+    said = [message for message in grounded_messages(request) if _content(origin, message)]
+    messages = alternating((replace(message, role="user") if message.role == "tool" else message for message in said), has_names=False)
+    return [{"role": message.role, "content": _content(origin, message)} for message in messages]
 
 
 def _content(origin: str, message: Message) -> list[dict[str, Any]]:

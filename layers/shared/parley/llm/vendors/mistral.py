@@ -21,5 +21,6 @@ DIALECT = Dialect(
     required="any",
     has_names=False,
     takes_reasoning=False,
+    notes_results=True,
     options={"seed": "random_seed"} | {name: name for name in ("top_p", "frequency_penalty", "presence_penalty")},
 )

@@ -24,7 +24,7 @@ from parley.llm.messages import (
     ToolResult,
     Usage,
 )
-from parley.llm.prompts import grounded_messages
+from parley.llm.prompts import alternating, grounded_messages
 from parley.llm.tokens import estimate_usage
 from parley.llm.vendors.errors import VendorError, error_in_stream
 from parley.llm.vendors.http_client import END_S
@@ -60,7 +60,9 @@ class Dialect:
 
     OpenAI's own models reject `max_tokens`; most other servers accept only that name. Mistral rejects `stream_options` and
     participants' names. OpenAI and Mistral reject long ids of tool calls, which other servers may need unchanged, and take no
-    reasoning back. `options` maps our options to the server's names; other options are not sent.
+    reasoning back. Servers that render requests by the model's template (vLLM, llama.cpp) may refuse roles that do not alternate, so
+    every server but OpenAI gets them so. Mistral may refuse a user's message directly after the results of tools. `options` maps our
+    options to the server's names; other options are not sent.
     """
 
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
@@ -69,11 +71,17 @@ class Dialect:
     required: str = "required"
     has_names: bool = True
     takes_reasoning: bool = True
+    alternates: bool = True
+    notes_results: bool = False
     options: Mapping[str, str] = COMPATIBLE_OPTIONS
 
 
 OPENAI_DIALECT = Dialect(
-    limit_field="max_completion_tokens", call_id=partial(vendor_call_id, max_length=40), takes_reasoning=False, options=_OPENAI_OPTIONS
+    limit_field="max_completion_tokens",
+    call_id=partial(vendor_call_id, max_length=40),
+    takes_reasoning=False,
+    alternates=False,
+    options=_OPENAI_OPTIONS,
 )
 
 
@@ -104,8 +112,10 @@ def _function(tool: ToolDefinition) -> dict[str, Any]:
 
 def request_messages(request: ModelRequest, dialect: Dialect) -> list[dict[str, Any]]:
     """Return the messages in the vendor's format."""
-    system = [{"role": "system", "content": request.system}] if request.system else []
-    return system + [item for message in grounded_messages(request) for item in _message_items(message, dialect)]
+    messages = [*([Message("system", request.system)] if request.system else []), *grounded_messages(request)]
+    if dialect.alternates:
+        messages = alternating(messages, has_names=dialect.has_names, notes_results=dialect.notes_results)
+    return [item for message in messages for item in _message_items(message, dialect)]
 
 
 def _message_items(message: Message, dialect: Dialect) -> Iterator[dict[str, Any]]:
