@@ -174,15 +174,17 @@ def _store_batch(services: IngestServices, run: Import, batch: Sequence[ReadResu
 
 
 def _store_images(services: IngestServices, run: Import, conversations: Iterable[ReadConversation]) -> list[str]:
-    """Store the images of conversations that have something new, and return their keys."""
+    """Store the images of conversations that have something new, and return their keys. Nothing would delete those of one left out."""
     with_images = [each for each in conversations if each.images]
     if not with_images:
         return []
     with user_scope(services.engine, run.user_id) as connection:
+        kept_since = _kept_since(connection, services, user_id=run.user_id)
         new = [
             each
             for each in with_images
-            if imported_conversations.find_place(connection, each.conversation, user_id=run.user_id).stored < len(each.conversation.active)
+            if each.conversation.updated_at >= kept_since
+            and imported_conversations.find_place(connection, each.conversation, user_id=run.user_id).stored < len(each.conversation.active)
         ]
     images = {key: image for each in new for key, image in each.images.items()}
     for key, image in images.items():

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+import boto3
 import pytest
 
 from functions.ingest.imports import run
@@ -183,6 +184,15 @@ def test_images_of_a_conversation_that_is_unchanged_are_not_stored_again(request
     monkeypatch.setattr(services.import_files, "put", lambda *_, **__: pytest.fail("it is stored again"))
 
     assert ran(again)["conversations_unchanged"] == 1
+
+
+def test_images_of_a_conversation_older_than_the_retention_are_not_stored(requested, ran, auth, alice, environment):
+    auth.patch("/auth/me", {"retention_days": 30}, as_=alice)
+    run = ran(requested(zipped([chatgpt_photo()])))
+    stored = boto3.client("s3").list_objects_v2(Bucket=environment["PARLEY_FILES_BUCKET"], Prefix=f"images/{alice.id}/")
+
+    assert "expired" in [entry["code"] for entry in run["left_out"]]
+    assert stored["KeyCount"] == 0
 
 
 def test_images_of_an_import_that_is_deleted_meanwhile_are_deleted(requested, ran, postgres, monkeypatch):
