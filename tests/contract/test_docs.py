@@ -90,3 +90,11 @@ def test_the_architecture_page_names_every_folder_of_the_layer_and_of_the_emulat
     unnamed += [room for room in rooms(ROOT / "local") if not row_of(f"local/{room}/")]
 
     assert (unnamed, [name for name in layer if not row_of(name)]) == ([], [])
+
+
+def test_the_operating_page_says_after_how_many_attempts_a_job_is_a_dead_letter():
+    template, page = (ROOT / "template.yaml").read_text(), (ROOT / "docs" / "operate.md").read_text()
+    attempts = dict(re.findall(r"deadLetterTargetArn: !GetAtt (\w+)\.Arn, maxReceiveCount: (\d+)", template))
+    told = dict(re.findall(r"`(\w+DeadLetters)`: (five|eight) attempts failed", page))
+
+    assert {queue: {"five": "5", "eight": "8"}[word] for queue, word in told.items()} == attempts
