@@ -23,8 +23,12 @@ _MASKS = [
         (r'("id": ?)"[\w-]{22}"', r'\1"<id>"'),
         (rf"\b{_UUID}\b", "<id>"),
         (_TIME, "<time>"),
-        (r'("(?:exp|iat|created|codes|\w+_ms)": ?"?)\d[\d.]*', r"\1<number>"),
-        (r"\bchatcmpl-[0-9a-f]{32}\b", "<completion>"),
+        (r'("(?:exp|iat|created|(?:created|completed)_at|codes|\w+_ms)": ?"?)\d[\d.]*', r"\1<number>"),
+        # The ids of OpenAI's and Anthropic's APIs.
+        (r"\b(chatcmpl-|(?:resp|msg|conv|cmp)_)[0-9a-f]{32}", r"\1<id>"),
+        # The secret of an authenticator app, and its QR code.
+        (r'(\bsecret(?:=|": ?"))[A-Z2-7]{32}\b', r"\1<secret>"),
+        (r'("qr_svg": ?)"(?:[^"\\]|\\.)*"', r'\1"<QR code>"'),
         # The parameters of a public key.
         (r'("(?:kid|n|x|y)": ?)"[\w-]{8,}"', r'\1"<key>"'),
         # Only the temporary credentials of a role have a session token.
