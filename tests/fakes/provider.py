@@ -1,7 +1,7 @@
 """A fake vendor that records every call and behaves as the question says.
 
 Questions: `answers 7`, `refuses 8`, `hangs up 9`, `errs 10`, `dawdles 11`, `pauses 12`, `waits 13`. Every answer is unique: it
-consists of the question and how many times the question has been asked.
+consists of the question and how many times the question has been asked. It is called as OpenAI, which gets each message as it is.
 """
 
 import threading
@@ -18,7 +18,7 @@ MODELS = """
 chat = "scripted"
 
 [models.scripted]
-provider = "openai-compatible"
+provider = "openai"
 name = "scripted"
 base_url = "{url}"
 max_output_tokens = 100
