@@ -18,6 +18,7 @@ _MASKS = [
         (r"\beyJ[\w-]+\.[\w-]+\.[\w-]+", "<access token>"),
         (r"\bprt_[\w-]+", "<refresh token>"),
         (r"\bpcl_[\w-]+", "<client>"),
+        (r'("token": ?)"[\w-]{43}"', r'\1"<share token>"'),
         # A passkey's challenge, and its user's id, which is a UUID in base64url.
         (r'("challenge": ?)"[\w-]{43}"', r'\1"<challenge>"'),
         (r'("id": ?)"[\w-]{22}"', r'\1"<id>"'),
