@@ -19,6 +19,9 @@ _MASKS = [
         (r"\bprt_[\w-]+", "<refresh token>"),
         (r"\bpcl_[\w-]+", "<client>"),
         (r'("token": ?)"[\w-]{43}"', r'\1"<share token>"'),
+        (r"\bwhsec_[\w+/=]+", "<webhook secret>"),
+        # Each side has ports of its own.
+        (r"(http://127\.0\.0\.1):\d+", r"\1:<port>"),
         # A passkey's challenge, and its user's id, which is a UUID in base64url.
         (r'("challenge": ?)"[\w-]{43}"', r'\1"<challenge>"'),
         (r'("id": ?)"[\w-]{22}"', r'\1"<id>"'),

@@ -162,6 +162,7 @@ def _container_parameters(engine: ContainerEngine, stack: ComparisonStack, forwa
         "DatabaseAuth": "libpq",
         "DatabaseTls": "disable",
         "JwksUrl": f"http://{forwarded.host}:{forwarded.ports[stack.port]}/.well-known/jwks.json",
+        "PageUploads": f"http://127.0.0.1:{stack.aws_port}",
         **parameters.passkey_parameters(stack.port),
         **parameters.LOCAL_PARAMETERS,
     }

@@ -34,6 +34,8 @@ def differs(one, other, knowing=({}, {})):
         (f'{{"secret": "{"A2" * 16}", "uri": "x?secret={"A2" * 16}"}}', f'{{"secret": "{"B3" * 16}", "uri": "x?secret={"B3" * 16}"}}'),
         (r'{"qr_svg": "<svg width=\"1\">"}', r'{"qr_svg": "<svg width=\"2\">"}'),
         (f'{{"token": "{"a" * 43}"}}', f'{{"token": "{"b" * 43}"}}'),
+        ('{"secret": "whsec_gOVsHQqe/Tn8="}', '{"secret": "whsec_meZd14UV+s4O="}'),
+        ("connect-src 'self' http://127.0.0.1:22203;", "connect-src 'self' http://127.0.0.1:22204;"),
         ('{"fields": {"x-amz-security-token": "a", "key": "b"}}', '{"fields": {"key": "b"}}'),
         ('{"a":1,"b":2}', '{"a": 1, "b": 2}'),
     ],
