@@ -25,6 +25,8 @@ UNUSED = (
     # Needed to compile extension modules, not to run them; `_cffi_backend` runs them.
     "cffi",
     "pycparser",
+    # Texts about FastAPI for people's tools.
+    "fastapi/.agents",
     "fastapi/cli.py",
     "fastapi/testclient.py",
     "jsonschema/benchmarks",
