@@ -26,11 +26,9 @@ from parley.tools.guarded_http.errors import FetchFailed
 from parley.tools.mcp import MAX_TOOLS
 
 if TYPE_CHECKING:
-    import httpx2
     from mcp import Client
     from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult, InputRequiredResult, InputResponse
 
-MAX_BYTES = 5_000_000
 _MAX_PAGES = 10
 _MAX_REASON_CHARACTERS = 500
 # How many questions a result repeats, each with at most as many characters as a reason.
@@ -38,12 +36,10 @@ _MAX_QUESTIONS = 5
 # A server's opaque state, which is stored while its user is asked.
 _MAX_STATE_CHARACTERS = 32_768
 
-# Time to report a slow server before the time limit ends the process.
+# Time to report a slow server, and to end a session (`mcp_transport.GOODBYE_S`), before the time limit ends the process.
 _MARGIN_S = 0.5
 # The least time for a call after the check of its arguments: it then times out.
 _LEAST_S = 0.01
-# How long the end of a session waits for the server, which need not answer. It fits into the margin.
-_GOODBYE_S = 0.2
 
 _TIMED_OUT = "The server did not respond in time."
 
@@ -55,7 +51,7 @@ def preload_client() -> None:
     """Import the client during the cold start, for a deployment that will need it."""
     import mcp.client.streamable_http  # noqa: F401
 
-    import parley.tools.guarded_http.transport  # noqa: F401
+    import functions.toolrunner.mcp_transport  # noqa: F401
 
 
 def list_tools(mcp_request: McpListRequest, *, egress_filter: EgressFilter) -> McpResult:
@@ -199,12 +195,14 @@ async def _connect_and_run(
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
 
+    from functions.toolrunner.mcp_transport import BoundedTransport
+
     timeout_s = max(deadline_s - time.monotonic(), 0.0)
     async with asyncio.timeout(timeout_s):
         # Without compression, so that the bytes counted are the bytes held in memory.
         headers = mcp_request.server.headers | _parameter_headers(mcp_request) | {"Accept-Encoding": "identity"}
         decline = questions.decline if questions else None
-        transport = _bounded_transport(egress_filter)
+        transport = BoundedTransport(egress_filter)
         # Only the timeout around this block limits reads: the client reports a read that times out as a broken connection.
         timeout = httpx2.Timeout(timeout_s, read=None)
         async with (
@@ -280,48 +278,3 @@ def _root_cause(exc: BaseException) -> BaseException:
             return seen
         seen = seen.__cause__ or seen.__context__
     return innermost
-
-
-def _bounded_transport(egress_filter: EgressFilter) -> "httpx2.AsyncBaseTransport":
-    """Return a transport behind the egress filter that rejects compressed responses, and responses of more than 5 MB.
-
-    It waits only briefly for the answer to the end of a session.
-    """
-    import httpx2
-
-    from parley.tools.guarded_http.transport import AsyncGuardedTransport
-
-    class LimitedStream(httpx2.AsyncByteStream):
-        def __init__(self, inner: Any) -> None:
-            self._inner = inner
-
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            size = 0
-            async for chunk in self._inner:
-                size += len(chunk)
-                if size > MAX_BYTES:
-                    raise FetchFailed(f"The response is larger than {MAX_BYTES / 1_000_000:g} MB.")
-                yield chunk
-
-        async def aclose(self) -> None:
-            await self._inner.aclose()
-
-    class BoundedTransport(AsyncGuardedTransport):
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            if request.method == "DELETE":
-                return await self._end_session(request)
-            response = await super().handle_async_request(request)
-            if response.headers.get("content-encoding", "identity").lower() != "identity":
-                await response.aclose()
-                raise FetchFailed("The response is compressed although this was not requested.")
-            response.stream = LimitedStream(response.stream)
-            return response
-
-        async def _end_session(self, request: httpx2.Request) -> httpx2.Response:
-            # The client ends a session after the result, and even after a timeout: a slow answer must not cost either.
-            async with asyncio.timeout(_GOODBYE_S):
-                response = await super().handle_async_request(request)
-                await response.aclose()
-            return httpx2.Response(response.status_code)
-
-    return BoundedTransport(egress_filter)

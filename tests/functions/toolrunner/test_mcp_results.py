@@ -8,6 +8,7 @@ import pytest
 from mcp.types import CallToolResult, ElicitRequest, ElicitRequestFormParams, ElicitRequestURLParams, InputRequiredResult, ListRootsRequest
 
 from functions.toolrunner import mcp_client
+from functions.toolrunner.mcp_transport import BoundedTransport
 from functions.toolrunner.requests import parse_request
 from parley.tools.guarded_http.egress_filter import EgressFilter
 from parley.tools.guarded_http.errors import FetchFailed
@@ -72,7 +73,7 @@ def test_a_response_has_five_megabytes_at_most(monkeypatch, size, is_taken):
         return httpx2.Response(200, stream=httpx2.ByteStream(b"x" * size))
 
     async def read():
-        async with httpx2.AsyncClient(transport=mcp_client._bounded_transport(EgressFilter())) as http:
+        async with httpx2.AsyncClient(transport=BoundedTransport(EgressFilter())) as http:
             return len((await http.get("http://notes.example/")).content)
 
     monkeypatch.setattr(AsyncGuardedTransport, "handle_async_request", respond)
