@@ -78,7 +78,7 @@ def json_text(value: object) -> str:
 
 
 def json_line(value: object) -> str:
-    """Return JSON on one line that shows every character: no control sequence can hide the text that follows it."""
+    """Return JSON on one line. Control characters are escaped, so that none hides the text after it."""
     return _escaped(json.dumps(value, ensure_ascii=False))
 
 

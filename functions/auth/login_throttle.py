@@ -111,7 +111,7 @@ def may_mail(background: Engine, email: str, origin: ClientOrigin) -> bool:
 
 
 def may_notify(background: Engine, email: str) -> bool:
-    """Count a notification mail. Returns False if the address has reached its limit. A mail that cannot be counted may be sent.
+    """Count a notification mail. Returns False at the limit of the address, but True if the database is away.
 
     What the mail announces is committed: an error would cost the user the response, such as a key that is shown once.
     """
@@ -122,7 +122,7 @@ def may_notify(background: Engine, email: str) -> bool:
 
 
 def may_invite_by_mail(background: Engine, email: str, inviter_id: UUID) -> bool:
-    """Count a mail about an invitation. Returns False if the inviter or the address has reached the day's limit, or it cannot be counted.
+    """Count a mail about an invitation. Returns False at the day's limit of the inviter or the address, or if the database is away.
 
     The invitation is committed: repeated after an error, it would not be a new one, and nobody would learn that no mail was sent.
     """

@@ -36,17 +36,17 @@ def check_turn(services: UpkeepServices, job: CheckTurn) -> None:
 
 
 def end_stale_turns(services: UpkeepServices) -> int:
-    """Interrupt every turn whose heartbeat stopped, and return the number of turns. One that cannot be ended does not stop the others."""
+    """Interrupt all turns whose heartbeat stopped, and return their number. If one cannot be ended, the others still are."""
     return _end_all(partial(_find_stale, services.background), partial(interrupt_if_stale, services.engine))
 
 
 def end_expired_turns(services: UpkeepServices) -> int:
-    """End every turn that has waited a day for an approval, and return the number of turns. See `end_stale_turns` for failures."""
+    """End all turns that have waited a day for an approval, and return their number. If one cannot be ended, the others still are."""
     return _end_all(partial(_find_expired, services.background), partial(end_waiting_turn, services.engine, reason="approval_expired"))
 
 
 def _end_all(find: Callable[[Sequence[UUID]], list[tuple[UUID, UUID]]], end: Callable[..., bool]) -> int:
-    """End every turn that `find` returns, given the turns that it must leave out, and return the number of turns that have ended."""
+    """End all turns that `find` returns, and return their number. `find` gets the turns that it must leave out."""
     count = 0
     failed: list[UUID] = []
     while batch := find(failed):

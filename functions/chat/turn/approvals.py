@@ -153,7 +153,7 @@ def _decide(
 
 
 def _was_decided(connection: Connection, *, principal: Principal, decision: Decision, decided_at: datetime) -> bool:
-    """Whether the decision was stored at this time. The same decision of another request, which has then resumed the turn, has another."""
+    """Whether the decision of this request was stored. If another request stored the same one, it has another time."""
     stored_approvals = approvals.list_for_turn(connection, decision.turn_id, user_id=principal.user_id)
     return any((approval.call_id, approval.decided_at) == (decision.call_id, decided_at) for approval in stored_approvals)
 

@@ -18,6 +18,7 @@ from parley.db.links import shared_links as links
 from parley.db.links.shared_links import Audience, SharedLink, Snapshot
 from parley.db.messages import StoredMessage
 from parley.db.transactions import lock_until_end
+from parley.db.turn.message_parts import is_source
 from parley.errors import ParleyError
 from parley.ids import new_id
 from parley.llm.citations import cited_numbers
@@ -143,11 +144,6 @@ def _snapshot(stored: Sequence[StoredMessage]) -> list[dict[str, Any]]:
 
 def _shown_message(message: StoredMessage, utterance: Utterance) -> dict[str, Any]:
     cited = cited_numbers(utterance.text)
-    sources = [{name: part.get(name) for name in _SOURCE_FIELDS} for part in message.parts if _is_source(part) and part["number"] in cited]
+    # An earlier release imported sources of other shapes.
+    sources = [{name: part.get(name) for name in _SOURCE_FIELDS} for part in message.parts if is_source(part) and part["number"] in cited]
     return {"role": utterance.role, "text": utterance.text, "sources": sources, "created_at": message.created_at.isoformat()}
-
-
-def _is_source(part: Mapping[str, Any]) -> bool:
-    """Return whether a part is a source of the shape that turns store. Messages that an earlier release imported may have others."""
-    has_shape = isinstance(part.get("number"), int) and isinstance(part.get("title"), str)
-    return part["type"] == "source" and has_shape and isinstance(part.get("page"), int | None) and isinstance(part.get("url"), str | None)

@@ -20,6 +20,7 @@ from parley.db.conversations import MAX_TAG_LENGTH, MAX_TAGS, MAX_TITLE_LENGTH
 from parley.db.images import image_key
 from parley.db.imports.imported_conversations import ImportedConversation, ImportedMessage, ImportedProject
 from parley.db.messages import MessageRole
+from parley.db.turn.message_parts import is_source
 
 # The conversations' rows are in memory until their messages are read.
 MAX_ROWS_BYTES = 100_000_000
@@ -162,7 +163,7 @@ def _part(part: object, user_id: UUID, has_image: Callable[[str], bool], left_ou
         raise LeftOut("an unknown part")
     if kind == "tool_call" and not isinstance(part.get("arguments"), dict):
         raise LeftOut("a tool call without arguments")
-    if (kind == "tool_result" and not isinstance(part.get("ok"), bool)) or (kind == "source" and not _is_source(part)):
+    if (kind == "tool_result" and not isinstance(part.get("ok"), bool)) or (kind == "source" and not is_source(part)):
         raise LeftOut("an unknown part")
     clean = _clean(part)
     if not isinstance(clean, dict):
@@ -176,13 +177,6 @@ def _part(part: object, user_id: UUID, has_image: Callable[[str], bool], left_ou
         left_out["images"] += 1
         return None
     return clean | {"key": key}
-
-
-def _is_source(part: JsonObject) -> bool:
-    """Return whether a part has the fields of a source that links and pages show."""
-    if not (isinstance(part.get("number"), int) and isinstance(part.get("title"), str)):
-        return False
-    return isinstance(part.get("page"), int | None) and isinstance(part.get("url"), str | None)
 
 
 def _clean(value: object, depth: int = 0) -> object:

@@ -35,7 +35,7 @@ class FunctionStarter:
 
 
 def function_client(*, read_timeout_s: float, max_connections: int, now_s: Callable[[], float] = time.time) -> Any:
-    """Return a client for `invoke_function`. Nothing is retried, because a failed call may already have taken effect.
+    """Return a client for `invoke_function`. It retries nothing, because a failed call may have taken effect.
 
     So no connection is used that has been idle: see `close_idle_connections`.
     """

@@ -97,7 +97,7 @@ def count_without_vector(connection: Connection, *, user_id: UUID, model: str) -
 
 
 def put_vectors(connection: Connection, rows: Sequence[tuple[UUID, str]], vectors: Sequence[Vector], *, user_id: UUID) -> None:
-    """Set the vectors of passages, given as (id, text), whose texts never change. A passage deleted meanwhile is skipped."""
+    """Set the vector of each passage, given as (id, text). A passage that was deleted meanwhile is skipped."""
     parameters = [vector_parameters(vector) for vector in vectors]
     columns = {"vectors": [row["vector"] for row in parameters], "models": [row["model"] for row in parameters]}
     connection.execute(_PUT_VECTORS, {"user_id": user_id, "ids": [passage_id for passage_id, _ in rows]} | columns)

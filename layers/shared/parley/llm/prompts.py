@@ -54,7 +54,7 @@ def with_system_first(request: ModelRequest) -> ModelRequest:
 
 
 def opening_note(*, is_empty: bool) -> str:
-    """Return the user's first message for APIs that require one, where a request begins with an answer or has no messages at all."""
+    """Return a first message of the user, which some APIs require: before an answer, or in a request without messages."""
     return "(Begin.)" if is_empty else "(The assistant speaks first.)"
 
 

@@ -13,7 +13,7 @@ _BREAK_MARKS = ("\n\n", "\n", ". ", " ")
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A text, and the role of its speaker."""
+    """The words of one speaker: `user`, `assistant` or `tool`."""
 
     role: str
     text: str

@@ -136,6 +136,12 @@ class AnswerParts:
         self._texts = []
 
 
+def is_source(part: Mapping[str, Any]) -> bool:
+    """Whether a part is a source with the fields that turns store and links and pages show. An imported file may lack them."""
+    has_fields = isinstance(part.get("number"), int) and isinstance(part.get("title"), str)
+    return part["type"] == "source" and has_fields and isinstance(part.get("page"), int | None) and isinstance(part.get("url"), str | None)
+
+
 def utterances(role: str, parts: Iterable[MessagePart]) -> list[Utterance]:
     """Return what a message of this role says, in order. What the user said while an answer was written is an utterance of its own."""
     said: list[Utterance] = []

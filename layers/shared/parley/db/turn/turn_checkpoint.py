@@ -142,7 +142,7 @@ def read_checkpoint(connection: Connection, turn_id: UUID, *, user_id: UUID) -> 
 
 
 def find_expired(connection: Connection, *, limit: int, without: Sequence[UUID] = ()) -> list[tuple[UUID, UUID]]:
-    """Return (user id, turn id) of turns that have waited for more than 24 hours, but those in `without`, oldest first.
+    """Return (user id, turn id) of turns that have waited for more than 24 hours, oldest first, without those in `without`.
 
     Requires the background role.
     """

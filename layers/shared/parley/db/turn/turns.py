@@ -171,7 +171,7 @@ def heartbeat_age_s(connection: Connection, turn_id: UUID, *, user_id: UUID) -> 
 
 
 def find_stale(connection: Connection, *, limit: int, without: Sequence[UUID] = ()) -> list[tuple[UUID, UUID]]:
-    """Return (user id, turn id) of stale turns but those in `without`, oldest heartbeat first. Requires the background role."""
+    """Return (user id, turn id) of stale turns, oldest heartbeat first, without those in `without`. Requires the background role."""
     return [(row.user_id, row.id) for row in connection.execute(_FIND_STALE, {"limit": limit, "without": list(without)})]
 
 

@@ -24,7 +24,10 @@ class _PartialToolCall:
     given_id: str = ""
 
     def is_followed_by(self, id: str | None, name: str | None, arguments: str | None) -> bool:
-        """Whether a fragment at the same index begins another call: it has a name, and another id or, without ids, further arguments."""
+        """Whether a fragment at the same index begins another call.
+
+        It has a name then, and another id. Where an id is missing, it has arguments although those of this call are complete.
+        """
         if not name or not self.name:
             return False
         if id and self.id:
