@@ -27,6 +27,7 @@ SMALL_ON_PURPOSE = {
     "layers/shared/parley/db/migrations/operations.py": "imported by the migrations, which this rule skips",
     "functions/summarize/titles.py": "one of the jobs, each of which has a module",
     "functions/toolrunner/langchain.py": "imports LangChain, which only a plugin brings",
+    "functions/toolrunner/mcp_transport.py": "imports the HTTP client, which `mcp_client.py` must not before its first call",
     "functions/web/files.py": "`routes.py` holds no logic",
     "layers/shared/parley/observability/settings.py": "the only part of observability that reads the environment",
 }
